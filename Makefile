@@ -1,0 +1,46 @@
+# The front door. Meson and ninja do the work; this only names it.
+#   make            build everything into build/, leaving a runnable build/mite
+#   make demo       ten seconds of load against the built-in target
+#   make check      every test, also under ASan and UBSan; last line: N passed, N failed, N skipped
+#   make bench      CPU and memory against wrk and nginx (bench/README.md)
+#   make install    PREFIX (/usr/local) and DESTDIR as usual
+#   make format, make lint, make fuzz, make clean
+
+PREFIX ?= /usr/local
+BUILD ?= build
+PATH := /usr/bin:/bin:$(PATH)
+export PATH
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@scripts/install-deps build
+	@meson setup $(BUILD) --prefix=$(PREFIX) $(MESON_ARGS) >/dev/null || { meson setup $(BUILD) --prefix=$(PREFIX) $(MESON_ARGS); exit 1; }
+
+demo: all
+	@scripts/demo
+
+check:
+	@scripts/install-deps build test
+	@scripts/check
+
+bench bench-quick:
+	@scripts/install-deps build bench
+	@$(MAKE) --no-print-directory all
+	@bench/run $(if $(findstring quick,$@),--quick)
+
+install: all
+	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir=$(DESTDIR))
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+lint:
+	@scripts/install-deps build test
+	@scripts/lint
+
+clean:
+	@rm -rf build build-*
+
+.PHONY: all demo check bench bench-quick install format lint clean

@@ -1,0 +1,49 @@
+/*
+ * Borrowed text: a pointer and a length, no terminating zero promised. A `struct str` never owns.
+ */
+#pragma once
+
+#include "base/export.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+struct str {
+    const char *p; /* NULL: none, which is not the same as empty */
+    size_t n;
+};
+
+#define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
+#define STR_NONE ((struct str){NULL, 0})
+#define STR_FMT "%.*s"
+#define STR_ARG(s) (int)(s).n, (s).p
+
+static inline struct str str_of(const char *text)
+{
+    return (struct str){text, text ? strlen(text) : 0};
+}
+
+static inline bool str_equal(struct str a, struct str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+static inline bool str_is(struct str a, const char *text)
+{
+    return a.n == strlen(text) && memcmp(a.p, text, a.n) == 0;
+}
+
+/* ASCII only, as HTTP and our options need it. */
+bool str_equal_nocase(struct str a, struct str b) PRIVATE_API(str_equal_nocase);
+
+/* Owned, zero-terminated copy, to be freed with free(); NULL without memory. */
+char *str_copy(struct str s) PRIVATE_API(str_copy);
+
+/* The candidate nearest to `word` by edit distance, or NULL when none is near enough to suggest
+ * (more than a third of its letters differ). Used for `did you mean "..."?`. */
+const char *str_nearest(const char *word, const char *const *candidates, size_t count) PRIVATE_API(str_nearest);
+
+/* Whole text as a number; false unless all of it is one (no blanks, no "1e", no overflow, no NaN). */
+bool str_to_int64(const char *text, long long *out) PRIVATE_API(str_to_int64);
+bool str_to_double(const char *text, double *out) PRIVATE_API(str_to_double);
