@@ -1,0 +1,41 @@
+/*
+ * A cookie jar as RFC 6265 says: domain and path matching, Secure, HttpOnly, Expires and Max-Age, public suffixes
+ * refused (libpsl). Limits: 4 KiB a cookie, 50 a domain, 3,000 a jar; the oldest give way.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/str.h"
+
+#include <stdint.h>
+
+struct cookie {
+    struct str name, value, domain, path; /* domain without a leading dot, lower case */
+    int64_t expires;                      /* seconds since the epoch; 0: a session cookie */
+    bool host_only, secure, http_only;
+};
+
+struct cookie_jar; /* no memory until the first cookie: an empty jar is a small struct */
+
+struct cookie_jar *cookie_jar_new(void) PRIVATE_API(cookie_jar_new);
+void cookie_jar_free(struct cookie_jar *jar) PRIVATE_API(cookie_jar_free);
+void cookie_jar_clear(struct cookie_jar *jar) PRIVATE_API(cookie_jar_clear);
+size_t cookie_jar_count(const struct cookie_jar *jar) PRIVATE_API(cookie_jar_count);
+const struct cookie *cookie_jar_at(const struct cookie_jar *jar, size_t index) PRIVATE_API(cookie_jar_at);
+
+/* A cookie that is there already (name, domain, path) is replaced; one that has expired is removed. Copied. */
+int cookie_jar_set(struct cookie_jar *jar, const struct cookie *cookie) PRIVATE_API(cookie_jar_set);
+
+/* One Set-Cookie value from host/path (over TLS or not). What the RFC says to ignore is ignored: 0 all the same. */
+int cookie_jar_receive(struct cookie_jar *jar, struct str set_cookie, struct str host, struct str path, bool secure,
+                       int64_t now) PRIVATE_API(cookie_jar_receive);
+
+/* Appends "a=1; b=2" for a request; nothing when none match. */
+int cookie_jar_header(struct cookie_jar *jar, struct buf *out, struct str host, struct str path, bool secure,
+                      int64_t now) PRIVATE_API(cookie_jar_header);
+
+/* One Netscape cookie-file line without newline, `#HttpOnly_` in front of the domain of such cookies; and back. */
+int cookie_format(const struct cookie *cookie, struct buf *out) PRIVATE_API(cookie_format);
+/* Views into `line`. MITE_EPROTO unless there are seven tab-separated fields. */
+int cookie_parse(struct str line, struct cookie *out, struct mite_error *error) PRIVATE_API(cookie_parse);
