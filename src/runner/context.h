@@ -1,0 +1,52 @@
+/*
+ * Context: what one running journey knows and says. It names the sender of each message, keeps the open transactions and
+ * hands messages to its sink. Counted, for a user may keep it longer than its journey runs.
+ *
+ * Transactions form a tree: each knows the one around it. A host with concurrent tasks inside a journey tells which
+ * one is the current (Python: a context variable); context->current is that of a host that has none.
+ */
+#pragma once
+
+#include "bus/sink.h"
+#include "engine/loop.h"
+
+struct context;
+
+struct transaction {
+    unsigned refs;
+    struct context *context;    /* borrowed: a transaction does not keep its context */
+    struct transaction *parent; /* counted */
+    int64_t id;                 /* in its context, from 1 */
+    struct str path;            /* "__root__ :: outer :: inner"; owned */
+    double start_wall_s;
+    uint64_t start_ns;
+    bool had_error, ended;
+};
+
+struct context {
+    unsigned refs;
+    struct sink *sink; /* borrowed; NULL once the run is over: messages are dropped */
+    struct message_origin origin;
+    char *journey_name;          /* owned; origin.journey views it */
+    struct transaction *root;    /* NULL outside the runner (a test's context) */
+    struct transaction *current; /* borrowed; the innermost open one */
+    int64_t last_transaction_id;
+    bool should_stop;            /* the run wants to end */
+    uint64_t messages, errors;   /* sent; of those, error and exception */
+    void *host;                  /* the journey host's own */
+};
+
+struct context *context_new(struct sink *sink, const struct message_origin *origin) PRIVATE_API(context_new);
+struct context *context_ref(struct context *context) PRIVATE_API(context_ref);
+void context_unref(struct context *context) PRIVATE_API(context_unref);
+
+/* Fills time, origin and transaction (`in` may be NULL: none) and hands the message on. */
+void context_send(struct context *context, struct transaction *in, struct message *message) PRIVATE_API(context_send);
+
+/* Opens a transaction inside `parent` (NULL: outermost). The name is copied. NULL without memory. */
+struct transaction *transaction_begin(struct context *context, struct transaction *parent, struct str name)
+    PRIVATE_API(transaction_begin);
+/* Sends its txn. Ending it twice does nothing. Keeps the caller's reference. */
+void transaction_end(struct transaction *transaction, bool had_error) PRIVATE_API(transaction_end);
+struct transaction *transaction_ref(struct transaction *transaction) PRIVATE_API(transaction_ref);
+void transaction_unref(struct transaction *transaction) PRIVATE_API(transaction_unref);

@@ -1,0 +1,30 @@
+/*
+ * All that the runner knows of a journey: a table of functions. The Python plugin fills one, the loader of journeys in C
+ * another; the runner asks each in turn whether a spec is its own.
+ */
+#pragma once
+
+#include "runner/context.h"
+#include "scenario/args.h"
+
+struct journey; /* the host's own: one loaded journey */
+
+/* How a journey ended. */
+enum journey_outcome { JOURNEY_OK, JOURNEY_FAILED, JOURNEY_CANCELLED };
+
+struct journey_host {
+    const char *name; /* "Python" */
+    /* Loaded once a spec and kept. MITE_ENOTFOUND: no such module or name (the sentence suggests), MITE_EINVAL: not a
+     * journey, MITE_EUSER: its module failed (detail: their traceback). */
+    int (*load)(struct journey_host *host, const char *spec, struct journey **out, struct mite_error *error);
+    void (*unload)(struct journey_host *host, struct journey *journey);
+    /*
+     * Begins the journey with a counted reference to its context; `ended` comes exactly once, from the loop, never from
+     * inside this call. The host reports what the journey raises (error, exception) through the context before it
+     * calls ended; the runner has opened the root transaction and closes it afterwards.
+     */
+    void (*start)(struct journey_host *host, struct journey *journey, struct context *context, struct args *args,
+                  void (*ended)(void *arg, struct context *context, enum journey_outcome outcome), void *arg);
+    /* Ask it to end now; `ended` follows with JOURNEY_CANCELLED unless it was over anyway. */
+    void (*cancel)(struct journey_host *host, struct context *context);
+};

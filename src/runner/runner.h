@@ -1,0 +1,40 @@
+/*
+ * Runner: starts journeys, counts them, ends them. It is told what to start (work/link.h) and answers when each has ended.
+ *
+ * A journey whose spec cannot be loaded while the load runs is an error in the figures: one `exception` message, and it
+ * counts as ended.
+ */
+#pragma once
+
+#include "runner/journey.h"
+#include "work/link.h"
+
+struct runner;
+
+struct runner_options {
+    const char *test;     /* borrowed: the scenario's name */
+    int64_t max_journeys; /* 0: no limit */
+};
+
+struct runner_counts {
+    int64_t running, started, completed, failed, cancelled;
+};
+
+int runner_new(struct loop *loop, const struct runner_options *options, struct sink *sink,
+               const struct work_controller_ops *controller_ops, void *controller, struct runner **out,
+               struct mite_error *error) PRIVATE_API(runner_new);
+void runner_add_host(struct runner *runner, struct journey_host *host) PRIVATE_API(runner_add_host); /* borrowed */
+void runner_set_id(struct runner *runner, int64_t runner_id) PRIVATE_API(runner_set_id);
+extern const struct work_runner_ops runner_work_ops PRIVATE_API(runner_work_ops);
+
+/* Loads a spec ahead of the load, so that a wrong one is found before it. */
+int runner_preload(struct runner *runner, const char *spec, struct mite_error *error) PRIVATE_API(runner_preload);
+
+/* Tells running journeys (context->should_stop) to come to their end. */
+void runner_ask_stop(struct runner *runner) PRIVATE_API(runner_ask_stop);
+/* Cancels what still runs. */
+void runner_cancel_all(struct runner *runner) PRIVATE_API(runner_cancel_all);
+void runner_count(const struct runner *runner, struct runner_counts *out) PRIVATE_API(runner_count);
+
+/* Every journey must have ended. */
+void runner_free(struct runner *runner) PRIVATE_API(runner_free);

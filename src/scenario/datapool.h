@@ -1,0 +1,56 @@
+/*
+ * Datapool: gives each journey an item and takes it back. A table of functions, filled here for the three kinds of mite and
+ * by the Python plugin for the user's own classes, whose checkout and checkin may be coroutines: so both answer through a
+ * callback, which may come before the call returns.
+ */
+#pragma once
+
+#include "scenario/args.h"
+
+struct datapool;
+
+struct datapool_item {
+    struct value id;   /* an integer in mite's own pools, anything msgpack carries in the user's; owned by `arena`-less
+                        * rule: scalar, or text that lives as long as the item is out */
+    struct args *args; /* counted reference, handed over */
+};
+
+/*
+ * code 0: *item is taken by the callee. MITE_EAGAIN: none free now, skip. MITE_EEND: used up, its journey ends.
+ * MITE_EUSER, MITE_EINVAL: it failed; the sentence says how (an item whose data is no tuple or list, too).
+ */
+typedef void datapool_checkout_done(void *arg, int code, const struct datapool_item *item, const struct mite_error *error);
+
+struct datapool_ops {
+    void (*checkout)(struct datapool *pool, datapool_checkout_done *done, void *arg);
+    /* The item's journey is over (or never started). Failures are logged once by the pool. `id` is borrowed. */
+    void (*checkin)(struct datapool *pool, const struct value *id);
+    void (*free)(struct datapool *pool);
+};
+
+struct datapool {
+    const struct datapool_ops *ops;
+    unsigned refs; /* one pool may serve several journeys of a scenario */
+};
+
+/* Ids from 0, first in, first out; MITE_EAGAIN when all are out. `items`: a list of lists; copied. */
+int datapool_recyclable_new(const struct value *items, struct datapool **out, struct mite_error *error)
+    PRIVATE_API(datapool_recyclable_new);
+/* Ids from 1, each item once. */
+int datapool_iterable_new(const struct value *items, struct datapool **out, struct mite_error *error)
+    PRIVATE_API(datapool_iterable_new);
+
+static inline struct datapool *datapool_ref(struct datapool *pool)
+{
+    if (pool) {
+        pool->refs++;
+    }
+    return pool;
+}
+
+static inline void datapool_unref(struct datapool *pool)
+{
+    if (pool && --pool->refs == 0) {
+        pool->ops->free(pool);
+    }
+}
