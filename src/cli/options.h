@@ -1,100 +1,127 @@
 /*
- * Options: one table row each, read from the command line and from the environment (MITE_OPT_LOG_LEVEL for --log-level), into one
- * struct. A command names the group of options that it takes beyond the common ones; a `test` command accepts the
- * options of the components that it has inside.
+ * Options: one table row each, read from the command line and from the environment (MITE_OPT_LOG_LEVEL for --log-level),
+ * into one struct. A command names the groups of options that it takes; a `test` command takes those of the components that
+ * it has inside.
  */
 #pragma once
 
 #include "base/error.h"
-#include "http/client.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#define OPTION_LIST_MAX 256
+#define POSITIONAL_MAX  16
 
 struct command;
 
-/* Repeatable options: borrowed texts in the order given. */
+/* A repeatable option: borrowed texts in the order given. */
 struct option_list {
-    const char **items;
+    const char *items[OPTION_LIST_MAX];
     size_t count;
 };
 
+/* Everything is borrowed from argv and the environment. Seconds are doubles as the user wrote them. */
 struct options {
     const struct command *command;
-    const char *positional[16]; /* what follows the command's name */
+    const char *positional[POSITIONAL_MAX]; /* what follows the command's name */
     size_t positional_count;
 
     const char *log_level;
+
     const char *config;               /* SPEC or NULL */
     struct option_list add_to_config; /* key:value */
     bool exclude_working_directory;
-
     double spawn_rate, max_loop_delay_s, min_loop_delay_s, delay_start_s;
     int64_t runner_max_journeys; /* 0: no limit */
     int64_t volume;
-    double duration_s;   /* 0: none */
-    int64_t iterations;  /* 0: none */
+    double duration_s;  /* 0: as the volume models say */
+    int64_t iterations; /* 0: no limit */
     double graceful_stop_s;
     bool failure_backoff;
+    bool debugging, memory_tracing;
 
-    bool debugging, memory_tracing, journey_logging, report, hide_constant_logs;
+    bool journey_logging, report, hide_constant_logs;
     const char *message_processors; /* NULL: the built-in ones; "": none */
     const char *logging_webhook;
-
     int64_t max_errors_threshold;
-    double max_response_time_threshold_ms, mean_response_time_threshold_ms;
-    double standard_deviation_response_time_threshold_ms, standard_deviation_req_sec_threshold;
+    double max_response_time_ms, mean_response_time_ms, standard_deviation_response_time_ms;
+    double standard_deviation_req_sec;
     const char *benchmark_percentiles;
 
-    bool collector; /* false: --no-collector */
+    bool collector;
     const char *collector_dir, *collector_filter;
     int64_t collector_roll, collector_max_bytes;
     bool collector_use_json;
     const char *recorder_dir; /* NULL: not given */
 
-    uint64_t connect_timeout_ns, timeout_ns;
+    double connect_timeout_s, timeout_s;
     int64_t max_body_size;
     bool insecure;
     const char *ca_file;
     struct option_list resolve; /* HOST:PORT:ADDRESS */
+
+    /* Sockets and addresses of the distributed components. */
+    const char *controller_socket, *message_socket, *collector_socket, *stats_in_socket, *stats_out_socket,
+        *recorder_socket, *web_address, *message_backend;
+    const char *stats_include_processors, *stats_exclude_processors;
 
     const char *address;      /* mite target */
     bool prettify_timestamps; /* mite cat */
     double sleep_time_s;      /* mite har */
 };
 
-/* A command: `names` is one or two words. `run` returns an exit status. */
+enum option_group {
+    OPTIONS_COMMON = 1 << 0,
+    OPTIONS_RUN = 1 << 1,
+    OPTIONS_RESULTS = 1 << 2,
+    OPTIONS_FILES = 1 << 3,
+    OPTIONS_HTTP = 1 << 4,
+    OPTIONS_COMPONENTS = 1 << 5, /* sockets; a test command accepts and does not need them */
+    OPTIONS_VOLUME = 1 << 6,
+    OPTIONS_TARGET = 1 << 7,
+    OPTIONS_CAT = 1 << 8,
+    OPTIONS_HAR = 1 << 9,
+    OPTIONS_TEST = OPTIONS_RUN | OPTIONS_RESULTS | OPTIONS_FILES | OPTIONS_HTTP | OPTIONS_COMPONENTS,
+};
+
+/* `name` is one or two words; `run` returns an exit status (exit.h). */
 struct command {
-    const char *names;
+    const char *name;
     const char *arguments; /* for the usage line: "SPEC [DATAPOOL]" */
-    const char *summary;   /* one line of --help */
-    unsigned groups;       /* of enum option_group */
+    const char *summary;   /* its line in the program's help */
+    const char *example;
+    unsigned groups; /* besides OPTIONS_COMMON */
     size_t min_positional, max_positional;
     int (*run)(const struct options *options);
 };
 
-enum option_group {
-    OPTIONS_RUN = 1 << 0,       /* how much runs, and how it ends */
-    OPTIONS_HTTP = 1 << 1,
-    OPTIONS_RESULTS = 1 << 2,   /* reports and thresholds */
-    OPTIONS_COLLECTOR = 1 << 3,
-    OPTIONS_RECORDER = 1 << 4,
-    OPTIONS_TARGET = 1 << 5,
-    OPTIONS_CAT = 1 << 6,
-    OPTIONS_HAR = 1 << 7,
-    OPTIONS_VOLUME = 1 << 8,    /* --volume: journey test */
+enum option_kind { OPTION_FLAG, OPTION_OFF, OPTION_TEXT, OPTION_INTEGER, OPTION_NUMBER, OPTION_LIST, OPTION_ON_OFF };
+
+/* One row of the table. OPTION_OFF is a flag that clears its bool; OPTION_ON_OFF takes the words on and off. */
+struct option {
+    const char *name; /* without the dashes */
+    enum option_kind kind;
+    unsigned group;
+    size_t offset;        /* in struct options */
+    const char *fallback; /* as a user would write it; NULL: none */
+    double least, most;   /* of numbers */
+    const char *value;    /* what the help calls its value */
+    const char *help;
 };
 
-/* MITE_EINVAL: the sentence names the option or command and the nearest one. argv is borrowed. */
+extern const struct option option_table[];
+extern const size_t option_count;
+extern const struct command command_table[];
+extern const size_t command_count;
+
+/* MITE_EINVAL: the sentence names the option or command and the nearest one. What `--help` and `--version` ask for is told
+ * by a command of that name. */
 int options_parse(int argc, char **argv, struct options *out, struct mite_error *error);
-void options_done(struct options *options);
 
 /* The help of the program (command NULL) or of one command, on stdout. */
-void options_help(const struct command *command);
-
-/* Every command, for the parser and the help. */
-extern const struct command commands[];
-extern const size_t command_count;
+void help_print(const struct command *command);
 
 int cmd_journey_test(const struct options *options);
 int cmd_journey_run(const struct options *options);
@@ -103,3 +130,5 @@ int cmd_target(const struct options *options);
 int cmd_cat(const struct options *options);
 int cmd_uncat(const struct options *options);
 int cmd_har(const struct options *options);
+int cmd_help(const struct options *options);
+int cmd_version(const struct options *options);
