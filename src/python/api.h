@@ -50,6 +50,9 @@ struct python_api {
     int (*load_filter)(const char *spec, bool (**filter)(void *arg, struct str bytes), void **arg,
                        struct mite_error *error);
 
+    /* `mite har`: writes OUT, a journey's source, from the HAR file IN. */
+    int (*convert_har)(const char *in, const char *out, double sleep_time_s, struct mite_error *error);
+
     /* Puts our loop inside a new asyncio loop; loop_run() then runs that one. */
     int (*loop_attach)(struct loop *loop, struct mite_error *error);
     void (*loop_detach)(struct loop *loop);

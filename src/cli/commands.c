@@ -1,0 +1,55 @@
+#include "cli/cli.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/exit.h"
+#include "cli/options.h"
+
+#include <stdio.h>
+
+const struct command command_table[] = {
+    {"scenario test", "SPEC", "run a scenario on this machine", "mite scenario test mite.example:scenario",
+     OPTIONS_TEST, 1, 1, cmd_scenario_test},
+    {"journey test", "SPEC [DATAPOOL]", "run one journey, again and again",
+     "mite journey test mite.example:journey mite.example:datapool --duration=10", OPTIONS_TEST | OPTIONS_VOLUME, 1, 2,
+     cmd_journey_test},
+    {"journey run", "SPEC [DATAPOOL]", "run one journey once",
+     "mite journey run mite.example:journey mite.example:datapool", OPTIONS_TEST, 1, 2, cmd_journey_run},
+    {"target", "", "serve HTTP to try load tests on", "mite target --address=127.0.0.1:8080", OPTIONS_TARGET, 0, 0,
+     cmd_target},
+    {"cat", "FILE", "show a file of messages as JSON lines", "mite cat collector_data/current", OPTIONS_CAT, 1, 1,
+     cmd_cat},
+    {"uncat", "[FILE]", "turn such lines back into messages", "mite cat FILE | mite uncat > COPY", 0, 0, 1, cmd_uncat},
+    {"har", "IN OUT", "write a journey from a browser's HAR file", "mite har shop.har shop.py", OPTIONS_HAR, 2, 2,
+     cmd_har},
+    {"help", "[COMMAND]", "this page, or the options of a command", "mite help scenario test", 0, 0, 2, cmd_help},
+    {"version", "", "the version", "mite --version", 0, 0, 0, cmd_version},
+};
+const size_t command_count = sizeof(command_table) / sizeof(command_table[0]);
+
+int cmd_version(const struct options *options)
+{
+    printf("mite %s\n", MITE_VERSION);
+    return EXIT_GOOD;
+}
+
+int mite_main(int argc, char **argv)
+{
+    struct options options;
+    struct mite_error error = {0};
+
+    if (options_parse(argc, argv, &options, &error) < 0) {
+        fprintf(stderr, "mite: %s\n", error.text);
+        error_done(&error);
+        return EXIT_USAGE;
+    }
+
+    enum log_level level;
+
+    if (!log_level_parse(options.log_level, &level)) {
+        fprintf(stderr, "mite: --log-level=%s: the levels are DEBUG, INFO, WARNING, ERROR, CRITICAL\n",
+                options.log_level);
+        return EXIT_USAGE;
+    }
+    log_set_level(level);
+    return options.command->run(&options);
+}

@@ -1,0 +1,99 @@
+#include "cli/exit.h"
+#include "cli/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    unsigned group;
+    const char *title;
+} sections[] = {
+    {OPTIONS_TARGET | OPTIONS_CAT | OPTIONS_HAR, "Options"},
+    {OPTIONS_VOLUME | OPTIONS_RUN, "How much runs, and with what"},
+    {OPTIONS_RESULTS, "What is shown, and what fails the run"},
+    {OPTIONS_FILES, "Files"},
+    {OPTIONS_HTTP, "HTTP"},
+    {OPTIONS_COMMON, "Always"},
+};
+
+static void print_option(const struct option *option)
+{
+    char name[80];
+
+    snprintf(name, sizeof(name), "--%s%s%s", option->name, option->value ? "=" : "",
+             option->value ? option->value : "");
+    printf("  %-34s", name);
+    if (strlen(name) > 34) {
+        printf("\n%36s", "");
+    }
+    printf(" %s", option->help);
+    if (option->fallback && option->value && strcmp(option->fallback, "0") != 0) {
+        printf(" [%s]", option->fallback);
+    }
+    printf("\n");
+}
+
+static void print_program(void)
+{
+    printf("mite: load tests whose virtual users are journeys\n\nUsage: mite COMMAND [OPTIONS]\n\nCommands\n");
+    for (size_t i = 0; i < command_count; i++) {
+        char name[64];
+
+        snprintf(name, sizeof(name), "%s %s", command_table[i].name, command_table[i].arguments);
+        printf("  %-32s %s\n", name, command_table[i].summary);
+    }
+    printf("\nExamples\n"
+           "  mite scenario test mite.example:scenario\n"
+           "  mite journey test shop:browse shop:users --volume=50 --duration=60\n"
+           "  mite journey run shop:browse --debugging\n"
+           "\nA SPEC is package.module:name; the current directory can be imported from. Every option can\n"
+           "come from the environment: MITE_OPT_LOG_LEVEL=DEBUG is --log-level=DEBUG. Configuration for\n"
+           "journeys: MITE_CONF_key=text, read as ctx.config.get(\"key\").\n"
+           "\nExit status: 0 good; 1 errors above --max-errors-threshold or a crossed threshold; 2 usage or a\n"
+           "bad spec; 3 could not start, broke or crashed; 130 ended by SIGINT or SIGTERM.\n"
+           "\nmite COMMAND --help shows the options of a command.\n");
+}
+
+void help_print(const struct command *command)
+{
+    if (!command) {
+        print_program();
+        return;
+    }
+    printf("Usage: mite %s %s%s[OPTIONS]\n%s\n\nExample: %s\n", command->name, command->arguments,
+           *command->arguments ? " " : "", command->summary, command->example);
+    for (size_t s = 0; s < sizeof(sections) / sizeof(sections[0]); s++) {
+        unsigned wanted = sections[s].group & (command->groups | OPTIONS_COMMON);
+
+        if (wanted) {
+            printf("\n%s\n", sections[s].title);
+        }
+        for (size_t i = 0; i < option_count; i++) {
+            if ((option_table[i].group & wanted) && option_table[i].help) {
+                print_option(&option_table[i]);
+            }
+        }
+    }
+}
+
+int cmd_help(const struct options *options)
+{
+    char name[128] = "";
+
+    if (options->positional_count == 0) {
+        help_print(NULL);
+        return EXIT_GOOD;
+    }
+    for (size_t n = options->positional_count < 2 ? 1 : 2; n > 0; n--) {
+        snprintf(name, sizeof(name), n == 2 ? "%s %s" : "%s", options->positional[0],
+                 n == 2 ? options->positional[1] : "");
+        for (size_t i = 0; i < command_count; i++) {
+            if (strcmp(command_table[i].name, name) == 0) {
+                help_print(&command_table[i]);
+                return EXIT_GOOD;
+            }
+        }
+    }
+    fprintf(stderr, "mite: there is no command %s: mite --help lists what there is\n", name);
+    return EXIT_USAGE;
+}

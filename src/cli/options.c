@@ -1,0 +1,323 @@
+#include "cli/options.h"
+#include "base/str.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static void *field_of(struct options *options, const struct option *option)
+{
+    return (char *)options + option->offset;
+}
+
+static bool parse_switch(const char *text, bool *on)
+{
+    static const char *const yes[] = {"on", "1", "true", "yes"}, *const no[] = {"off", "0", "false", "no", ""};
+
+    for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+        if (strcasecmp(text, yes[i]) == 0) {
+            *on = true;
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
+        if (strcasecmp(text, no[i]) == 0) {
+            *on = false;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int set_number(struct options *options, const struct option *option, const char *shown, const char *text,
+                      struct mite_error *error)
+{
+    bool whole = option->kind == OPTION_INTEGER;
+    long long integer = 0;
+    double number = 0;
+
+    if (whole ? !str_to_int64(text, &integer) : !str_to_double(text, &number)) {
+        return error_set(error, MITE_EINVAL, "%s=%s: %s is expected", shown, text,
+                         whole ? "a whole number" : "a number");
+    }
+    if (whole) {
+        number = (double)integer;
+    }
+    if (number < option->least) {
+        return error_set(error, MITE_EINVAL, "%s=%s: at least %g is expected", shown, text, option->least);
+    }
+    if (number > option->most) {
+        return error_set(error, MITE_EINVAL, "%s=%s: at most %g is expected", shown, text, option->most);
+    }
+    if (whole) {
+        *(int64_t *)field_of(options, option) = integer;
+    } else {
+        *(double *)field_of(options, option) = number;
+    }
+    return 0;
+}
+
+/* `shown` is how the user named the option: "--volume" or "MITE_OPT_VOLUME". */
+static int set_value(struct options *options, const struct option *option, const char *shown, const char *text,
+                     struct mite_error *error)
+{
+    bool on;
+
+    switch (option->kind) {
+    case OPTION_FLAG:
+    case OPTION_OFF:
+    case OPTION_ON_OFF:
+        if (!parse_switch(text, &on)) {
+            return error_set(error, MITE_EINVAL, "%s=%s: on or off is expected", shown, text);
+        }
+        *(bool *)field_of(options, option) = option->kind == OPTION_OFF ? !on : on;
+        return 0;
+    case OPTION_INTEGER:
+    case OPTION_NUMBER:
+        return set_number(options, option, shown, text, error);
+    case OPTION_LIST: {
+        struct option_list *list = field_of(options, option);
+
+        if (list->count == OPTION_LIST_MAX) {
+            return error_set(error, MITE_EINVAL, "%s: at most %d of them", shown, OPTION_LIST_MAX);
+        }
+        list->items[list->count++] = text;
+        return 0;
+    }
+    case OPTION_TEXT:
+        *(const char **)field_of(options, option) = text;
+        return 0;
+    }
+    return 0;
+}
+
+static const struct option *find_option(struct str name)
+{
+    for (size_t i = 0; i < option_count; i++) {
+        if (str_is(name, option_table[i].name)) {
+            return &option_table[i];
+        }
+    }
+    return NULL;
+}
+
+static int unknown_option(struct str name, struct mite_error *error)
+{
+    const char *names[128];
+    char word[64];
+    size_t count = 0;
+
+    for (; count < option_count && count < sizeof(names) / sizeof(names[0]); count++) {
+        names[count] = option_table[count].name;
+    }
+    snprintf(word, sizeof(word), STR_FMT, STR_ARG(name));
+
+    const char *nearest = str_nearest(word, names, count);
+
+    return nearest ? error_set(error, MITE_EINVAL, "unknown option --%s (did you mean --%s?)", word, nearest)
+                   : error_set(error, MITE_EINVAL, "unknown option --%s (mite --help lists what there is)", word);
+}
+
+/* Defaults, then the environment, then (by the caller) the command line. */
+static int set_defaults(struct options *options, struct mite_error *error)
+{
+    for (size_t i = 0; i < option_count; i++) {
+        const struct option *option = &option_table[i];
+
+        if (option->kind == OPTION_OFF) {
+            *(bool *)field_of(options, option) = true;
+        } else if (option->fallback) {
+            int rc = set_value(options, option, option->name, option->fallback, error);
+
+            if (rc < 0) {
+                return rc;
+            }
+        }
+    }
+    for (size_t i = 0; i < option_count; i++) {
+        char name[80] = "MITE_OPT_";
+        size_t n = strlen(name);
+
+        for (const char *p = option_table[i].name; *p && n + 1 < sizeof(name); p++) {
+            name[n++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+        }
+        name[n] = '\0';
+
+        const char *text = getenv(name);
+        int rc = text ? set_value(options, &option_table[i], name, text, error) : 0;
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+struct words {
+    const char *items[POSITIONAL_MAX];
+    size_t count;
+    bool help, version;
+    const struct option *given[OPTION_LIST_MAX]; /* to be checked against the command's groups */
+    size_t given_count;
+};
+
+/* argv[*index] is `--something`; takes the next argument too when the option wants a value and has no `=`. */
+static int read_option(int argc, char **argv, int *index, struct options *options, struct words *words,
+                       struct mite_error *error)
+{
+    const char *argument = argv[*index] + 2, *equals = strchr(argument, '=');
+    struct str name = {argument, equals ? (size_t)(equals - argument) : strlen(argument)};
+    const struct option *option = find_option(name);
+    char shown[80];
+
+    if (!option) {
+        return unknown_option(name, error);
+    }
+    snprintf(shown, sizeof(shown), "--%s", option->name);
+    if (words->given_count < OPTION_LIST_MAX) {
+        words->given[words->given_count++] = option;
+    }
+    if (equals) {
+        return set_value(options, option, shown, equals + 1, error);
+    }
+    if (option->kind == OPTION_FLAG || option->kind == OPTION_OFF) {
+        return set_value(options, option, shown, "on", error);
+    }
+    if (*index + 1 == argc) {
+        return error_set(error, MITE_EINVAL, "%s needs a value: %s=%s", shown, shown, option->value);
+    }
+    return set_value(options, option, shown, argv[++*index], error);
+}
+
+static int read_words(int argc, char **argv, struct options *options, struct words *words, struct mite_error *error)
+{
+    bool only_words = false;
+
+    for (int i = 1; i < argc; i++) {
+        const char *argument = argv[i];
+
+        if (!only_words && strcmp(argument, "--") == 0) {
+            only_words = true;
+        } else if (!only_words && (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)) {
+            words->help = true;
+        } else if (!only_words && (strcmp(argument, "--version") == 0 || strcmp(argument, "-V") == 0)) {
+            words->version = true;
+        } else if (!only_words && strncmp(argument, "--", 2) == 0) {
+            int rc = read_option(argc, argv, &i, options, words, error);
+
+            if (rc < 0) {
+                return rc;
+            }
+        } else if (!only_words && argument[0] == '-' && argument[1]) {
+            return error_set(error, MITE_EINVAL, "unknown option %s (options are words: mite --help)", argument);
+        } else if (words->count == POSITIONAL_MAX) {
+            return error_set(error, MITE_EINVAL, "too many arguments, from %s on", argument);
+        } else {
+            words->items[words->count++] = argument;
+        }
+    }
+    return 0;
+}
+
+/* The command that the first one or two words name; *used tells how many. */
+static const struct command *find_command(const struct words *words, size_t *used)
+{
+    for (size_t i = 0; i < command_count; i++) {
+        char name[64];
+
+        for (size_t n = 1; n <= 2 && n <= words->count; n++) {
+            snprintf(name, sizeof(name), n == 1 ? "%s" : "%s %s", words->items[0], n == 1 ? "" : words->items[1]);
+            if (strcmp(name, command_table[i].name) == 0) {
+                *used = n;
+                return &command_table[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+static const struct command *command_named(const char *name)
+{
+    for (size_t i = 0; i < command_count; i++) {
+        if (strcmp(command_table[i].name, name) == 0) {
+            return &command_table[i];
+        }
+    }
+    return NULL;
+}
+
+static int unknown_command(const struct words *words, struct mite_error *error)
+{
+    const char *names[32];
+    char word[128];
+
+    for (size_t i = 0; i < command_count; i++) {
+        names[i] = command_table[i].name;
+    }
+    snprintf(word, sizeof(word), "%s%s%s", words->items[0], words->count > 1 ? " " : "",
+             words->count > 1 ? words->items[1] : "");
+
+    const char *nearest = str_nearest(word, names, command_count);
+
+    if (!nearest) {
+        nearest = str_nearest(words->items[0], names, command_count);
+        snprintf(word, sizeof(word), "%s", words->items[0]);
+    }
+    return nearest ? error_set(error, MITE_EINVAL, "unknown command %s (did you mean mite %s?)", word, nearest)
+                   : error_set(error, MITE_EINVAL, "unknown command %s (mite --help lists what there is)", word);
+}
+
+static int check_command(const struct options *options, const struct words *words, struct mite_error *error)
+{
+    const struct command *command = options->command;
+
+    for (size_t i = 0; i < words->given_count; i++) {
+        if (!(words->given[i]->group & (command->groups | OPTIONS_COMMON))) {
+            return error_set(error, MITE_EINVAL, "mite %s has no option --%s (mite %s --help lists what it has)",
+                             command->name, words->given[i]->name, command->name);
+        }
+    }
+    if (options->positional_count < command->min_positional || options->positional_count > command->max_positional) {
+        return error_set(error, MITE_EINVAL, "%s: usage: mite %s %s",
+                         options->positional_count < command->min_positional ? "something is missing" : "too much",
+                         command->name, command->arguments);
+    }
+    return 0;
+}
+
+int options_parse(int argc, char **argv, struct options *out, struct mite_error *error)
+{
+    struct words words = {0};
+    size_t used = 0;
+    int rc;
+
+    *out = (struct options){0};
+    rc = set_defaults(out, error);
+    if (rc == 0) {
+        rc = read_words(argc, argv, out, &words, error);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (words.version || (words.count == 0 && words.help)) {
+        out->command = command_named(words.version ? "version" : "help");
+        return 0;
+    }
+    if (words.count == 0) {
+        return error_set(error, MITE_EINVAL, "a command is missing: mite --help lists them");
+    }
+    out->command = find_command(&words, &used);
+    if (!out->command) {
+        return unknown_command(&words, error);
+    }
+    if (words.help) {
+        /* `mite cat --help` is `mite help cat`. */
+        out->command = command_named("help");
+        used = 0;
+    }
+    out->positional_count = words.count - used;
+    memcpy(out->positional, words.items + used, out->positional_count * sizeof(words.items[0]));
+    return words.help ? 0 : check_command(out, &words, error);
+}
