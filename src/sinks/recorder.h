@@ -1,0 +1,36 @@
+/*
+ * Recorder: appends the data of each `data_created` to NAME.msgpack in its directory, and deletes that file at
+ * `purge_data`. Every record goes to the system whole, with one write, so a reader never sees half of one.
+ *
+ * A name that would leave the directory (empty, ".", with a "/" or a zero byte, too long, or a symbolic link there) is
+ * refused and counted. At most RECORDER_OPEN_MAX files are open at once.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "bus/sink.h"
+
+struct recorder;
+
+#define RECORDER_OPEN_MAX 64
+#define RECORDER_NAME_MAX 200 /* bytes */
+
+struct recorder_counts {
+    uint64_t written; /* records */
+    uint64_t purged;  /* files */
+    uint64_t refused; /* messages with a name that leaves the directory */
+    uint64_t failed;  /* records that could not be written */
+};
+
+/* Where records go when --recorder-dir is not given: recorder_data, or recorder-data where only that is a directory. */
+const char *recorder_default_dir(void) PRIVATE_API(recorder_default_dir);
+
+/* `dir` is borrowed for the call and made when missing; NULL: recorder_default_dir(). The sentence names it. */
+int recorder_new(const char *dir, struct recorder **out, struct mite_error *error) PRIVATE_API(recorder_new);
+struct sink *recorder_sink(struct recorder *recorder) PRIVATE_API(recorder_sink); /* sink_free closes and frees */
+
+void recorder_count(const struct recorder *recorder, struct recorder_counts *out) PRIVATE_API(recorder_count);
+/* The first name that was refused, cut and made printable; NULL: none was. Borrowed. */
+const char *recorder_first_refused(const struct recorder *recorder) PRIVATE_API(recorder_first_refused);
+/* The first failure's sentence; NULL: none. Borrowed. */
+const char *recorder_first_failure(const struct recorder *recorder) PRIVATE_API(recorder_first_failure);
