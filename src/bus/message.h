@@ -1,8 +1,8 @@
 /*
  * A message: what a journey or a component says happened. One type for all of them. In one process a message is passed
  * by pointer down to the sinks and lives for the length of the call only; whoever wants to keep something copies it.
- * Known kinds carry their figures in a struct, so that counting one looks up nothing; bytes are made only for a sink that
- * wants them (message_write).
+ * Known kinds carry their figures in a struct, so that counting one looks up nothing; bytes are made only for a sink
+ * that wants them (message_write).
  */
 #pragma once
 
@@ -72,6 +72,7 @@ struct message_text {
     struct str text;
 };
 
+/* One more field of a message. Key and value are borrowed. */
 struct field {
     struct str key;
     struct value value;
@@ -101,23 +102,31 @@ enum message_kind message_kind_of(struct str type) PRIVATE_API(message_kind_of);
 struct str message_type_of(enum message_kind kind) PRIVATE_API(message_type_of); /* none for MESSAGE_OTHER */
 
 /*
- * Makes a message of `type` from fields as a journey sends them: a known type whose fields have the right types gets its
- * struct filled (those fields are not repeated in ->fields; the array is reordered for that), everything else is
- * MESSAGE_OTHER, counted as what it says it is by nobody. `fields` is borrowed for the life of the message.
- * Leaves time, origin and transaction alone.
+ * Makes a message of `type` from fields as a journey sends them: a known type whose fields have the right types gets
+ * its struct filled (those fields are not repeated in ->fields; the array is reordered for that), everything else is
+ * MESSAGE_OTHER, counted as what it says it is by nobody; so is a controller_report, which no journey sends. `fields`
+ * is borrowed for the life of the message. Leaves time, origin, test and transaction alone.
  */
 void message_from_fields(struct message *message, struct str type, struct field *fields, size_t count)
     PRIVATE_API(message_from_fields);
 
-/* The other way, for what comes as bytes (files, the wire): `map` is a decoded map. `origin` is filled and pointed to when the map
- * has a context_id; `fields` has room for map->count. MITE_EPROTO when it is no map or has no text `type`. */
-int message_from_value(struct message *message, struct message_origin *origin, struct field *fields,
-                       const struct value *map, struct mite_error *error) PRIVATE_API(message_from_value);
+/*
+ * The other way, for what comes as bytes (files, the wire): `map` is a decoded map and is borrowed for the life of the
+ * message, as are `arena` (holds the counts of a controller_report), `origin` (filled and pointed to when the map has
+ * all that a journey's message has of it, context_id first) and `fields`, which has room for map->count. Each is the
+ * caller's. MITE_EPROTO when it is no map, has a key that is no text or no text `type`; MITE_ENOMEM.
+ */
+int message_from_value(struct arena *arena, struct message *message, struct message_origin *origin,
+                       struct field *fields, const struct value *map, struct mite_error *error)
+    PRIVATE_API(message_from_value);
 
-/* As one msgpack map, the fields in the order of the wire: its own, the further ones, type, time, then the origin's. */
+/*
+ * As one msgpack map, in the order of the wire: a journey's message has its own fields, the further ones, type, time,
+ * then the origin's and the transaction; one without origin has type, time and test first. Errors show in out->failed.
+ */
 void message_write(struct buf *out, const struct message *message) PRIVATE_API(message_write);
 
-/* As a value tree in the arena (for JSON, for Python). 0, MITE_ENOMEM. */
+/* As a map in the arena, same order (for JSON, for Python). Texts stay where they are. 0 or MITE_ENOMEM. */
 int message_to_value(struct arena *arena, const struct message *message, struct value *out)
     PRIVATE_API(message_to_value);
 
