@@ -1,6 +1,6 @@
 /*
- * SIGINT and SIGTERM: counted by a handler that does nothing else, so that a second one is seen even when a journey blocks
- * the loop, then delivered on the loop. SIGPIPE is ignored. The old dispositions come back with signals_stop().
+ * SIGINT and SIGTERM: counted by a handler that does nothing else, so that a second one is seen even when a journey
+ * blocks the loop, then delivered on the loop. SIGPIPE is ignored. The old dispositions come back with signals_stop().
  * One a process.
  */
 #pragma once

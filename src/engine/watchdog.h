@@ -1,11 +1,14 @@
 /*
- * Notices that the loop is blocked. A heartbeat (a timer on the loop) counts; a timer signal in the main thread compares.
- * When the count has not moved for `limit_ns`, the handler calls blocked(arg, blocked_ns), in signal context: it may only
- * do what a signal handler may (the Python plugin asks the interpreter to run a handler of its own at the next byte code;
- * that one names the journey and its line). It is called again every limit_ns as long as the loop stays blocked.
- * Once the loop moves again recovered(arg, blocked_ns) is called on it.
+ * Notices that the loop is blocked. A heartbeat (a timer on the loop) keeps pushing a timer signal of the main thread
+ * into the future. When it has not done so for `limit_ns`, the signal comes and its handler calls blocked(arg,
+ * blocked_ns), in signal context: it may only do what a signal handler may (the Python plugin asks the interpreter to
+ * run a handler of its own at the next byte code; that one names the journey and its line). It is called again every
+ * limit_ns as long as the loop stays blocked. Once the loop moves again recovered(arg, blocked_ns) is called on it.
  *
- * watchdog_pause()/watchdog_resume() bracket what may block: a debugger, for one. One a process.
+ * blocked_ns counts from the last heartbeat (eight of them make one limit_ns).
+ *
+ * watchdog_pause()/watchdog_resume() bracket what may block, a debugger for one, and nest; before that block nothing is
+ * reported. Started, paused and stopped in the main thread. One a process.
  */
 #pragma once
 
