@@ -11,6 +11,7 @@
 
 #include "base/export.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -15,6 +15,11 @@ struct percentile_limit {
     double limit_ms; /* fails at or above it; 0: off, only reported */
 };
 
+static inline bool percentile_limit_crossed(const struct percentile_limit *limit, double value_ms)
+{
+    return limit->limit_ms > 0 && value_ms >= limit->limit_ms;
+}
+
 struct thresholds {
     uint64_t max_errors; /* more than this many errors fail the run; 0: any */
     /* A limit of 0 is off; a value above the limit fails. */

@@ -1,0 +1,173 @@
+/*
+ * Design notes. `by_key` holds a group under its parts joined by zero bytes, each behind a byte that tells none from empty.
+ * `remembered` is a direct-mapped table in front of it: its index mixes lengths and last bytes of the parts, where the names
+ * of a test's transactions differ; what it points to is compared in full, so a wrong guess costs time, never a count.
+ */
+#include "stats/groups.h"
+
+#include "base/error.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+static uint64_t tail(struct str s)
+{
+    uint64_t word = 0;
+    size_t n = s.n < sizeof word ? s.n : sizeof word;
+    memcpy(&word, s.p + (s.n - n), n);
+    return word ^ s.n << 56;
+}
+
+static size_t remembered_slot(const struct str part[GROUP_PARTS])
+{
+    uint64_t mix = 0;
+    for (size_t i = 0; i < GROUP_PARTS; i++) {
+        mix = (mix ^ (part[i].p ? tail(part[i]) : 1)) * UINT64_C(0x9e3779b97f4a7c15);
+        mix ^= mix >> 32;
+    }
+    return mix % GROUPS_REMEMBERED;
+}
+
+static bool has_key(const struct group *group, const struct str part[GROUP_PARTS])
+{
+    for (size_t i = 0; i < GROUP_PARTS; i++) {
+        if (!group->part[i].p != !part[i].p || !str_equal(group->part[i], part[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct str join(char *out, const struct str part[GROUP_PARTS])
+{
+    char *end = out;
+    for (size_t i = 0; i < GROUP_PARTS; i++) {
+        *end++ = part[i].p ? 'S' : 'N';
+        if (part[i].n > 0) {
+            end = mempcpy(end, part[i].p, part[i].n);
+        }
+        *end++ = '\0';
+    }
+    return (struct str){out, (size_t)(end - out)};
+}
+
+static struct group *group_new(struct groups *groups)
+{
+    struct group *group = calloc(1, groups->item_size);
+    if (group && groups->init) {
+        groups->init(group);
+    }
+    return group;
+}
+
+static void group_free(struct groups *groups, struct group *group)
+{
+    if (!group) {
+        return;
+    }
+    if (groups->done) {
+        groups->done(group);
+    }
+    for (size_t i = 0; i < GROUP_PARTS; i++) {
+        free((char *)group->part[i].p);
+    }
+    free(group);
+}
+
+static bool copy_key(struct group *group, const struct str part[GROUP_PARTS])
+{
+    for (size_t i = 0; i < GROUP_PARTS; i++) {
+        if (!part[i].p) {
+            continue;
+        }
+        group->part[i] = (struct str){str_copy(part[i]), part[i].n};
+        if (!group->part[i].p) {
+            group->part[i].n = 0;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* NULL: no room or no memory. */
+static struct group *add(struct groups *groups, struct str key, const struct str part[GROUP_PARTS])
+{
+    if (groups->count >= groups->max) {
+        return NULL;
+    }
+    struct group *group = group_new(groups);
+    if (!group || !copy_key(group, part) || map_set(&groups->by_key, key, group, NULL) != 0) {
+        group_free(groups, group);
+        return NULL;
+    }
+    groups->items[groups->count++] = group;
+    return group;
+}
+
+int groups_init(struct groups *groups, size_t max, size_t item_size, void (*init)(struct group *group),
+                void (*done)(struct group *group))
+{
+    *groups = (struct groups){.max = max, .item_size = item_size, .init = init, .done = done};
+    map_init(&groups->by_key);
+    groups->items = calloc(max, sizeof *groups->items);
+    groups->other = group_new(groups);
+    if (!groups->items || !groups->other) {
+        groups_done(groups);
+        return MITE_ENOMEM;
+    }
+    groups->other->is_other = true;
+    return 0;
+}
+
+void groups_done(struct groups *groups)
+{
+    for (size_t i = 0; i < groups->count; i++) {
+        group_free(groups, groups->items[i]);
+    }
+    group_free(groups, groups->other);
+    free(groups->items);
+    map_done(&groups->by_key, NULL);
+    *groups = (struct groups){0};
+}
+
+static struct group *look_up(struct groups *groups, size_t slot, const struct str part[GROUP_PARTS])
+{
+    char buffer[GROUP_PARTS * (GROUP_KEY_MAX + 2)];
+    struct str key = join(buffer, part);
+    struct group *group = map_get(&groups->by_key, key);
+    if (!group) {
+        group = add(groups, key, part);
+    }
+    if (!group) {
+        groups->other_used = true;
+        return groups->other;
+    }
+    groups->remembered[slot] = group;
+    return group;
+}
+
+void *groups_find(struct groups *groups, struct str first, struct str second, struct str third)
+{
+    struct str part[GROUP_PARTS] = {first, second, third};
+    for (size_t i = 0; i < GROUP_PARTS; i++) {
+        if (part[i].n > GROUP_KEY_MAX) {
+            part[i].n = GROUP_KEY_MAX;
+        }
+    }
+    size_t slot = remembered_slot(part);
+    struct group *group = groups->remembered[slot];
+    if (group && has_key(group, part)) {
+        return group;
+    }
+    return look_up(groups, slot, part);
+}
+
+size_t groups_count(const struct groups *groups)
+{
+    return groups->count + groups->other_used;
+}
+
+void *groups_at(const struct groups *groups, size_t index)
+{
+    return index < groups->count ? groups->items[index] : groups->other;
+}
