@@ -1,0 +1,31 @@
+#include "cli/exit.h"
+#include "cli/options.h"
+#include "cli/python.h"
+#include "cli/run.h"
+
+int cmd_har(const struct options *options)
+{
+    struct mite_error error = {0};
+    struct http_client_options http = {0};
+    struct config config;
+    struct python_options start = {.config = &config, .http = &http};
+    const struct python_api *python;
+    int rc, status = EXIT_GOOD;
+
+    config_init(&config);
+    rc = cli_python(&python, &error);
+    if (rc == 0) {
+        rc = python->start(&start, &error);
+    }
+    if (rc == 0) {
+        rc = python->convert_har(options->positional[0], options->positional[1], options->sleep_time_s, &error);
+        python->stop();
+    }
+    if (rc < 0) {
+        run_complain(&error);
+        error_done(&error);
+        status = EXIT_BROKE;
+    }
+    config_done(&config);
+    return status;
+}

@@ -1,0 +1,72 @@
+/*
+ * One run on this machine: the parts of a test command and the order in which they live.
+ *
+ *   run_open    everything that can be wrong before load: config, scenario, journeys, directories, processors
+ *   run_go      the load, until the models end, the user stops it, or something breaks
+ *   run_close   ends every part, prints the summary, returns the exit status
+ *
+ * run_close is called after run_open even when that failed: it copes with a half-built run.
+ */
+#pragma once
+
+#include "cli/display.h"
+#include "cli/exit.h"
+#include "cli/options.h"
+#include "cli/processors.h"
+#include "cli/webhook.h"
+#include "controller/controller.h"
+#include "python/api.h"
+#include "runner/runner.h"
+#include "sinks/collector.h"
+#include "sinks/recorder.h"
+#include "stats/thresholds.h"
+
+enum run_kind { RUN_SCENARIO, RUN_JOURNEY, RUN_ONCE };
+
+struct run {
+    const struct options *options;
+    enum run_kind kind;
+
+    struct config config;
+    struct http_resolve resolve[OPTION_LIST_MAX];
+    struct http_client_options http;
+    const struct python_api *python; /* NULL until started */
+    struct scenario scenario;
+    struct webhook webhook;
+
+    struct loop *loop;
+    bool attached; /* our loop runs inside Python's */
+    struct runner *runner;
+    struct controller *controller;
+    struct timer grace; /* what running journeys get at the end, then what cancelled ones get */
+    bool grace_made, signals_made, watchdog_made, display_made;
+
+    struct fanout fanout;
+    struct totals totals;
+    struct thresholds thresholds;
+    struct collector *collector;
+    struct recorder *recorder;
+    struct processors processors;
+    struct display display;
+
+    bool loading;      /* run_go has begun: what was measured is worth a summary */
+    bool draining;     /* nothing new starts */
+    bool cancelled;    /* running journeys were told to end at once */
+    bool debugged;     /* a post-mortem debugger was left */
+    int signal;        /* SIGINT or SIGTERM, once one came */
+    int status;        /* EXIT_USAGE or EXIT_BROKE once that is certain */
+    struct http_counts http_counts;
+    struct controller_counts counts;
+    struct runner_counts runner_counts;
+};
+
+int run_open(struct run *run, const struct options *options, enum run_kind kind);
+void run_go(struct run *run);
+int run_close(struct run *run);
+
+/* Says on stderr what went wrong, with the user's traceback below it when there is one; empties the error. */
+void run_complain(const struct mite_error *error);
+
+/* Start nothing new; running journeys get --graceful-stop to end. Again: cancel them. */
+void run_stop(struct run *run);
+void run_cancel(struct run *run);

@@ -1,0 +1,118 @@
+#include "base/log.h"
+#include "cli/run.h"
+#include "sinks/report.h"
+#include "sinks/summary.h"
+#include "sinks/text.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Leftover journeys end with the detaching, while runner and context are still there to hear of it. */
+static void end_engine(struct run *run)
+{
+    struct mite_error error = {0};
+
+    if (run->controller) {
+        controller_count(run->controller, &run->counts);
+    }
+    if (run->runner) {
+        runner_cancel_all(run->runner);
+        runner_count(run->runner, &run->runner_counts);
+    }
+    if (run->attached) {
+        run->python->loop_detach(run->loop);
+        run->python->http_counts(&run->http_counts);
+    }
+    if (run->display_made && !run->loading) {
+        display_finish(&run->display);
+    }
+    runner_free(run->runner);
+    controller_free(run->controller);
+    if (run->loop && loop_free(run->loop, &error) < 0) {
+        log_line(LOG_DEBUG, "%s", error.text);
+        error_done(&error);
+    }
+    if (run->display_made) {
+        display_done(&run->display);
+    }
+}
+
+static void print_results(struct run *run, size_t *crossed)
+{
+    char backoff[160];
+    const char *notes[1];
+    struct buf text;
+    struct summary summary = {
+        .totals = &run->totals,
+        .thresholds = &run->thresholds,
+        .collector = run->collector,
+        .recorder = run->recorder,
+        .aborted = run->http_counts.aborted,
+        .notes = notes,
+        .title = run->scenario.name,
+        .width = text_columns(STDOUT_FILENO, 80),
+        .colour = text_colour(STDOUT_FILENO),
+    };
+
+    if (run->counts.backed_off > 0) {
+        snprintf(backoff, sizeof(backoff),
+                 "%lld journeys failed at once and were replaced no faster than 1,000 a second "
+                 "(--failure-backoff=off for full speed)", (long long)run->counts.backed_off);
+        notes[summary.note_count++] = backoff;
+    }
+    buf_init(&text, 0);
+    if (run->options->report) {
+        report_write(&text, &run->totals, &run->thresholds, summary.colour);
+    }
+    *crossed = summary_write(&text, &summary);
+    fwrite(text.data, 1, text.size, stdout);
+    fflush(stdout);
+    buf_done(&text);
+}
+
+static int exit_status(const struct run *run, size_t crossed)
+{
+    if (run->status) {
+        return run->status;
+    }
+    if (run->signal) {
+        return EXIT_SIGNALLED;
+    }
+    return crossed || run->debugged ? EXIT_FAILED : EXIT_GOOD;
+}
+
+int run_close(struct run *run)
+{
+    struct mite_error error = {0};
+    size_t crossed = 0;
+    int status;
+
+    end_engine(run);
+    log_flush_repeats();
+    if (run->collector) {
+        collector_close(run->collector);
+    }
+    if (run->loading && run->status != EXIT_USAGE) {
+        print_results(run, &crossed);
+    }
+    status = exit_status(run, crossed);
+    if (webhook_end(&run->webhook, &error) < 0) {
+        run_complain(&error);
+        error_done(&error);
+    }
+    processors_free(&run->processors);
+    if (run->collector) {
+        sink_free(collector_sink(run->collector));
+    }
+    if (run->recorder) {
+        sink_free(recorder_sink(run->recorder));
+    }
+    scenario_done(&run->scenario);
+    if (run->python) {
+        run->python->stop();
+    }
+    config_done(&run->config);
+    totals_done(&run->totals);
+    return status;
+}

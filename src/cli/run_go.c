@@ -1,0 +1,116 @@
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/run.h"
+#include "engine/signals.h"
+#include "engine/watchdog.h"
+
+#include <string.h>
+
+#define BLOCKED_LIMIT_NS (1 * NS_PER_S)
+/* What cancelled journeys get to end: code of theirs may run, but a journey that swallows its cancellation must not
+ * hold the run open. */
+#define CANCEL_GRACE_NS (2 * NS_PER_S)
+
+static void on_grace_over(struct timer *timer)
+{
+    struct run *run = (struct run *)((char *)timer - offsetof(struct run, grace));
+
+    if (run->cancelled) {
+        loop_stop(run->loop);
+        return;
+    }
+    log_line(LOG_INFO, "%g s of --graceful-stop are over: the journeys that still run are cancelled",
+             run->options->graceful_stop_s);
+    run_cancel(run);
+}
+
+void run_stop(struct run *run)
+{
+    if (run->draining || !run->controller) {
+        return;
+    }
+    run->draining = true;
+    controller_stop(run->controller);
+    runner_ask_stop(run->runner);
+    if (run->grace_made && !run->cancelled) {
+        timer_start(&run->grace, ns_from_s(run->options->graceful_stop_s), 0);
+    }
+}
+
+void run_cancel(struct run *run)
+{
+    if (run->cancelled || !run->controller) {
+        return;
+    }
+    run->cancelled = true;
+    run_stop(run);
+    timer_start(&run->grace, CANCEL_GRACE_NS, 0);
+    runner_cancel_all(run->runner);
+}
+
+static void on_signal(void *arg, int number, int count)
+{
+    struct run *run = arg;
+
+    if (count == 1) {
+        run->signal = number;
+        log_line(LOG_INFO, "stopping: running journeys have %g s to finish; once more to end them at once",
+                 run->options->graceful_stop_s);
+        run_stop(run);
+    } else {
+        run_cancel(run);
+    }
+}
+
+static int go(struct run *run, struct mite_error *error)
+{
+    int64_t runner_id;
+    int rc = timer_init(&run->grace, run->loop, on_grace_over);
+
+    if (rc < 0) {
+        return rc;
+    }
+    run->grace_made = true;
+    rc = signals_start(run->loop, on_signal, run, error);
+    if (rc < 0) {
+        return rc;
+    }
+    run->signals_made = true;
+    rc = watchdog_start(run->loop, BLOCKED_LIMIT_NS, NULL, error);
+    if (rc < 0) {
+        return rc;
+    }
+    run->watchdog_made = true;
+    totals_start(&run->totals);
+    display_start(&run->display);
+    runner_id = controller_add_runner(run->controller, &runner_work_ops, run->runner,
+                                      run->options->runner_max_journeys, error);
+    if (runner_id < 0) {
+        return (int)runner_id;
+    }
+    runner_set_id(run->runner, runner_id);
+    return loop_run(run->loop, error);
+}
+
+void run_go(struct run *run)
+{
+    struct mite_error error = {0};
+
+    run->loading = true;
+    if (go(run, &error) < 0) {
+        run_complain(&error);
+        error_done(&error);
+        run->status = run->status ? run->status : EXIT_BROKE;
+    }
+    totals_stop(&run->totals);
+    display_finish(&run->display);
+    if (run->watchdog_made) {
+        watchdog_stop();
+    }
+    if (run->signals_made) {
+        signals_stop();
+    }
+    if (run->grace_made) {
+        timer_close(&run->grace, NULL);
+    }
+}

@@ -1,0 +1,291 @@
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/python.h"
+#include "cli/run.h"
+#include "cli/setup.h"
+#include "engine/watchdog.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void run_complain(const struct mite_error *error)
+{
+    fprintf(stderr, "mite: %s\n", error->text);
+    if (error->detail) {
+        size_t n = strlen(error->detail);
+
+        fprintf(stderr, "%s%s", error->detail, n && error->detail[n - 1] == '\n' ? "" : "\n");
+    }
+}
+
+/* `status` is what the command ends with when rc says that this step failed. */
+static bool step(struct run *run, int rc, int status, struct mite_error *error)
+{
+    if (rc < 0) {
+        run_complain(error);
+        error_done(error);
+        run->status = status;
+    }
+    return rc >= 0;
+}
+
+static void on_debugger(void *arg, bool begins)
+{
+    struct run *run = arg;
+
+    if (begins) {
+        watchdog_pause();
+        if (run->display_made) {
+            display_pause(&run->display);
+        }
+    } else {
+        if (run->display_made) {
+            display_resume(&run->display);
+        }
+        watchdog_resume();
+    }
+}
+
+static void on_debugger_done(void *arg)
+{
+    struct run *run = arg;
+
+    run->debugged = true;
+    run_cancel(run);
+}
+
+static void on_blocked(void *arg, const char *journey, const char *location, uint64_t blocked_ns)
+{
+    log_line(LOG_WARNING, "journey \"%s\" has blocked the loop for %.1f s at %s: nothing else runs meanwhile", journey,
+             ns_to_s(blocked_ns), location);
+}
+
+static int start_python(struct run *run, struct mite_error *error)
+{
+    const struct python_api *python;
+    struct python_options options = {
+        .exclude_working_directory = run->options->exclude_working_directory,
+        .debugging = run->options->debugging,
+        .memory_tracing = run->options->memory_tracing,
+        .config = &run->config,
+        .http = &run->http,
+        .debugger = on_debugger,
+        .debugger_done = on_debugger_done,
+        .blocked = on_blocked,
+        .arg = run,
+    };
+    int rc = cli_python(&python, error);
+
+    if (rc == 0) {
+        rc = python->start(&options, error);
+    }
+    if (rc == 0) {
+        run->python = python;
+    }
+    return rc;
+}
+
+static int read_thresholds(struct run *run, struct mite_error *error)
+{
+    const struct options *options = run->options;
+
+    run->thresholds.max_errors = (uint64_t)options->max_errors_threshold;
+    run->thresholds.max_response_ms = options->max_response_time_ms;
+    run->thresholds.mean_response_ms = options->mean_response_time_ms;
+    run->thresholds.deviation_response_ms = options->standard_deviation_response_time_ms;
+    run->thresholds.deviation_requests_per_s = options->standard_deviation_req_sec;
+    return thresholds_parse_percentiles(&run->thresholds, options->benchmark_percentiles, error);
+}
+
+static int make_files(struct run *run, struct mite_error *error)
+{
+    const struct options *options = run->options;
+    struct collector_options collector = {
+        .dir = options->collector_dir,
+        .roll_after = (uint64_t)options->collector_roll,
+        .json = options->collector_use_json,
+        .max_bytes = (uint64_t)options->collector_max_bytes,
+    };
+    int rc = 0;
+
+    if (options->collector && options->collector_filter) {
+        rc = run->python->load_filter(options->collector_filter, &collector.filter, &collector.filter_arg, error);
+    }
+    if (rc == 0 && options->collector) {
+        rc = collector_new(&collector, &run->collector, error);
+    }
+    return rc == 0 ? recorder_new(options->recorder_dir, &run->recorder, error) : rc;
+}
+
+/* Totals first: whatever comes behind it may look at figures that hold the message already. */
+static int connect_sinks(struct run *run, struct mite_error *error)
+{
+    struct processors *processors = &run->processors;
+
+    fanout_init(&run->fanout);
+    fanout_add(&run->fanout, &run->totals.sink);
+    fanout_add(&run->fanout, recorder_sink(run->recorder));
+    if (run->collector) {
+        fanout_add(&run->fanout, collector_sink(run->collector));
+    }
+    if (processors->message_log) {
+        fanout_add(&run->fanout, message_log());
+    }
+    if (processors->debug_messages) {
+        fanout_add(&run->fanout, debug_message_log());
+    }
+    for (size_t i = 0; i < processors->count; i++) {
+        fanout_add(&run->fanout, processors->sinks[i]);
+    }
+    return 0;
+}
+
+static void on_finished(void *arg)
+{
+    struct run *run = arg;
+
+    loop_stop(run->loop);
+}
+
+static void on_draining(void *arg)
+{
+    run_stop(arg);
+}
+
+/* A model or a pool that fails before anything ran is a bad spec; later it is one error among the figures. */
+static void on_entry_failed(void *arg, const struct scenario_entry *entry, const struct mite_error *error, bool fatal)
+{
+    struct run *run = arg;
+
+    if (fatal) {
+        run_complain(error);
+        run->status = EXIT_USAGE;
+        controller_stop(run->controller);
+        return;
+    }
+
+    struct message_origin origin = {.test = str_of(run->scenario.name), .runner_id = 1,
+                                    .journey = str_of(entry->journey_spec), .scenario_id = entry->id};
+    struct message message = {
+        .kind = MESSAGE_EXCEPTION,
+        .type = message_type_of(MESSAGE_EXCEPTION),
+        .time = clock_wall_s(),
+        .origin = &origin,
+        .failure = {.message = str_of(error->text), .ex_type = STR("ScenarioError"),
+                    .location = str_of(run->scenario.name), .stacktrace = str_of(error->detail ? error->detail : "")},
+    };
+
+    sink_message(&run->fanout.sink, &message);
+}
+
+static void on_progress(void *arg, struct progress *progress)
+{
+    struct run *run = arg;
+    struct controller_counts counts;
+
+    controller_count(run->controller, &counts);
+    progress->wanted = counts.wanted;
+    progress->running = counts.running;
+    progress->started = counts.started;
+    progress->elapsed_ns = counts.elapsed_ns;
+    progress->note = run->cancelled  ? "stopping: journeys were told to end at once"
+                     : run->draining ? "stopping: running journeys may finish, Ctrl-C ends them at once"
+                                     : NULL;
+}
+
+static int make_engine(struct run *run, struct mite_error *error)
+{
+    const struct options *options = run->options;
+    struct controller_options limits = {
+        .spawn_rate = options->spawn_rate,
+        .max_loop_delay_s = options->max_loop_delay_s,
+        .delay_start_s = options->delay_start_s,
+        .duration_s = options->duration_s,
+        .iterations = run->kind == RUN_ONCE ? 1 : options->iterations,
+        .failure_backoff = options->failure_backoff,
+    };
+    struct controller_hooks hooks = {.finished = on_finished, .draining = on_draining,
+                                     .entry_failed = on_entry_failed, .arg = run};
+    struct runner_options runner = {.test = run->scenario.name, .max_journeys = options->runner_max_journeys};
+    int rc = controller_new(run->loop, &run->scenario, &limits, &run->fanout.sink, &hooks, &run->controller, error);
+
+    if (rc == 0) {
+        rc = runner_new(run->loop, &runner, &run->fanout.sink, &controller_work_ops, run->controller, &run->runner,
+                        error);
+    }
+    if (rc == 0) {
+        runner_add_host(run->runner, run->python->journey_host());
+    }
+    return rc;
+}
+
+static int make_display(struct run *run, struct mite_error *error)
+{
+    const struct options *options = run->options;
+    int64_t duration = scenario_duration_s(&run->scenario);
+
+    if (options->duration_s > 0 && (duration < 0 || options->duration_s < (double)duration)) {
+        duration = (int64_t)(options->duration_s + 0.999);
+    }
+
+    struct display_options display = {
+        .title = run->scenario.name,
+        .lines = run->processors.http_stats && !options->hide_constant_logs,
+        .journey_logging = options->journey_logging,
+        .duration_s = duration,
+        .progress = on_progress,
+        .arg = run,
+    };
+    int rc = display_init(&run->display, run->loop, &run->totals, &display, error);
+
+    run->display_made = rc == 0;
+    return rc;
+}
+
+/* Journeys are loaded ahead, so that a wrong spec costs no load. */
+static bool load_journeys(struct run *run, struct mite_error *error)
+{
+    for (size_t i = 0; i < run->scenario.count; i++) {
+        if (!step(run, runner_preload(run->runner, run->scenario.entries[i].journey_spec, error), EXIT_USAGE, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int load_scenario(struct run *run, struct mite_error *error)
+{
+    return run->kind == RUN_SCENARIO
+               ? setup_scenario(run->options, run->python, &run->config, &run->fanout.sink, &run->scenario, error)
+               : setup_journey(run->options, run->python, run->kind == RUN_ONCE ? 1 : run->options->volume,
+                               &run->scenario, error);
+}
+
+int run_open(struct run *run, const struct options *options, enum run_kind kind)
+{
+    struct mite_error error = {0};
+
+    *run = (struct run){.options = options, .kind = kind};
+    config_init(&run->config);
+    run->webhook = (struct webhook){.url = options->logging_webhook ? options->logging_webhook
+                                                                    : getenv("MITE_LOGGING_URL"),
+                                    .http = &run->http};
+
+    bool good = step(run, setup_http(options, run->resolve, &run->http, &error), EXIT_USAGE, &error) &&
+                step(run, read_thresholds(run, &error), EXIT_USAGE, &error) &&
+                step(run, totals_init(&run->totals), EXIT_BROKE, &error) &&
+                step(run, start_python(run, &error), EXIT_BROKE, &error) &&
+                step(run, setup_config(options, run->python, &run->config, &error), EXIT_USAGE, &error) &&
+                step(run, processors_load(&run->processors, options, run->python, &error), EXIT_USAGE, &error) &&
+                step(run, make_files(run, &error), EXIT_BROKE, &error) &&
+                step(run, connect_sinks(run, &error), EXIT_BROKE, &error) &&
+                step(run, load_scenario(run, &error), EXIT_USAGE, &error) &&
+                step(run, loop_new(&run->loop, &error), EXIT_BROKE, &error) &&
+                step(run, run->python->loop_attach(run->loop, &error), EXIT_BROKE, &error) &&
+                (run->attached = true) && step(run, make_engine(run, &error), EXIT_BROKE, &error) &&
+                load_journeys(run, &error) && step(run, make_display(run, &error), EXIT_BROKE, &error) &&
+                step(run, webhook_start(&run->webhook, run->scenario.name, &error), EXIT_BROKE, &error);
+
+    return good ? 0 : -1;
+}

@@ -1,0 +1,125 @@
+#include "cli/setup.h"
+#include "base/clock.h"
+#include "python/api.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* HOST:PORT:ADDRESS; host and address may be IPv6 in brackets. */
+static int parse_resolve(const char *text, struct http_resolve *out, struct mite_error *error)
+{
+    struct str parts[3];
+    const char *p = text;
+
+    for (int i = 0; i < 3; i++) {
+        bool bracket = *p == '[';
+        const char *end = bracket ? strchr(p, ']') : p + strcspn(p, i < 2 ? ":" : "");
+
+        if (!end) {
+            goto bad;
+        }
+        parts[i] = bracket ? (struct str){p + 1, (size_t)(end - p - 1)} : (struct str){p, (size_t)(end - p)};
+        p = end + bracket;
+        if (parts[i].n == 0 || (i < 2 ? *p++ != ':' : *p != '\0')) {
+            goto bad;
+        }
+    }
+
+    char port_text[8] = "";
+    long long port;
+
+    if (parts[1].n < sizeof(port_text)) {
+        memcpy(port_text, parts[1].p, parts[1].n);
+    }
+    if (!str_to_int64(port_text, &port) || port < 1 || port > 65535) {
+        goto bad;
+    }
+    *out = (struct http_resolve){.host = parts[0], .port = (uint16_t)port, .address = parts[2]};
+    return 0;
+
+bad:
+    return error_set(error, MITE_EINVAL, "--resolve=%s: HOST:PORT:ADDRESS is expected, such as shop.test:443:127.0.0.1",
+                     text);
+}
+
+int setup_http(const struct options *options, struct http_resolve *resolve, struct http_client_options *out,
+               struct mite_error *error)
+{
+    for (size_t i = 0; i < options->resolve.count; i++) {
+        int rc = parse_resolve(options->resolve.items[i], &resolve[i], error);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    if (options->ca_file && access(options->ca_file, R_OK) != 0) {
+        return error_errno(error, errno, "--ca-file=%s", options->ca_file);
+    }
+    *out = (struct http_client_options){
+        .connect_timeout_ns = ns_from_s(options->connect_timeout_s),
+        .timeout_ns = ns_from_s(options->timeout_s),
+        .max_body_bytes = (uint64_t)options->max_body_size,
+        .insecure = options->insecure,
+        .ca_file = options->ca_file,
+        .resolve = resolve,
+        .resolve_count = options->resolve.count,
+    };
+    return 0;
+}
+
+int setup_config(const struct options *options, const struct python_api *python, struct config *config,
+                 struct mite_error *error)
+{
+    int rc = options->config ? python->load_config(options->config, config, error)
+                             : config_from_environment(config, python ? python->eval_config : NULL, NULL, error);
+
+    for (size_t i = 0; rc == 0 && i < options->add_to_config.count; i++) {
+        rc = config_add_text(config, options->add_to_config.items[i], error);
+    }
+    return rc;
+}
+
+int setup_scenario(const struct options *options, const struct python_api *python, struct config *config,
+                   struct sink *sender, struct scenario *out, struct mite_error *error)
+{
+    const char *spec = options->positional[0];
+    int rc = spec_split(spec, NULL, NULL, error);
+
+    if (rc == 0) {
+        rc = scenario_init(out, spec);
+    }
+    return rc == 0 ? python->load_scenario(spec, config, sender, out, error) : rc;
+}
+
+int setup_journey(const struct options *options, const struct python_api *python, int64_t volume,
+                  struct scenario *out, struct mite_error *error)
+{
+    const char *spec = options->positional[0];
+    const char *pool_spec = options->positional_count > 1 ? options->positional[1] : NULL;
+    struct volume_model *model = NULL;
+    struct datapool *pool = NULL;
+    int rc = spec_split(spec, NULL, NULL, error);
+
+    if (rc == 0 && pool_spec) {
+        rc = spec_split(pool_spec, NULL, NULL, error);
+    }
+    if (rc == 0) {
+        rc = scenario_init(out, spec);
+    }
+    if (rc == 0 && pool_spec) {
+        rc = python->load_datapool(pool_spec, &pool, error);
+    }
+    if (rc == 0) {
+        rc = volume_constant_new(volume, -1, &model, error);
+    }
+    if (rc == 0) {
+        rc = scenario_add(out, spec, pool, model, error);
+    }
+    if (rc < 0) {
+        volume_model_free(model);
+        datapool_unref(pool);
+    }
+    return rc;
+}
