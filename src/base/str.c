@@ -1,0 +1,119 @@
+#include "base/str.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define NEAREST_MAX 63 /* longer words are not typed by hand */
+
+static int lower(int c)
+{
+    return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
+}
+
+bool str_equal_nocase(struct str a, struct str b)
+{
+    if (a.n != b.n) {
+        return false;
+    }
+    for (size_t i = 0; i < a.n; i++) {
+        if (lower((unsigned char)a.p[i]) != lower((unsigned char)b.p[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+char *str_copy(struct str s)
+{
+    char *copy = s.p ? malloc(s.n + 1) : NULL;
+
+    if (copy) {
+        memcpy(copy, s.p, s.n);
+        copy[s.n] = '\0';
+    }
+    return copy;
+}
+
+/* Edit distance in which two swapped neighbours count once, as in typing. */
+static size_t distance(const char *a, size_t an, const char *b, size_t bn)
+{
+    size_t rows[3][NEAREST_MAX + 1];
+
+    for (size_t j = 0; j <= bn; j++) {
+        rows[0][j] = j;
+    }
+    for (size_t i = 1; i <= an; i++) {
+        size_t *row = rows[i % 3], *before = rows[(i + 2) % 3], *two_before = rows[(i + 1) % 3];
+
+        row[0] = i;
+        for (size_t j = 1; j <= bn; j++) {
+            size_t best = before[j - 1] + (lower(a[i - 1]) != lower(b[j - 1]));
+
+            best = before[j] + 1 < best ? before[j] + 1 : best;
+            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && two_before[j - 2] + 1 < best) {
+                best = two_before[j - 2] + 1;
+            }
+            row[j] = best;
+        }
+    }
+    return rows[an % 3][bn];
+}
+
+const char *str_nearest(const char *word, const char *const *candidates, size_t count)
+{
+    size_t n = strlen(word), best = n > NEAREST_MAX ? 0 : (n > 3 ? n / 3 : 1) + 1;
+    const char *nearest = NULL;
+
+    for (size_t i = 0; i < count && n <= NEAREST_MAX; i++) {
+        size_t m = strlen(candidates[i]);
+        size_t d = m <= NEAREST_MAX ? distance(word, n, candidates[i], m) : best;
+
+        if (d < best) {
+            best = d;
+            nearest = candidates[i];
+        }
+    }
+    return nearest;
+}
+
+static bool starts_number(const char *text)
+{
+    return *text == '-' || *text == '+' || *text == '.' || (*text >= '0' && *text <= '9');
+}
+
+bool str_to_int64(const char *text, long long *out)
+{
+    char *end;
+
+    if (!starts_number(text)) {
+        return false;
+    }
+    errno = 0;
+
+    long long value = strtoll(text, &end, 10);
+
+    if (errno || end == text || *end) {
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
+bool str_to_double(const char *text, double *out)
+{
+    char *end;
+
+    if (!starts_number(text) || text[strspn(text, "0123456789+-.eE")]) { /* no hexadecimal, no "inf" */
+        return false;
+    }
+
+    double value = strtod(text, &end);
+
+    if (end == text || *end || !isfinite(value)) {
+        return false;
+    }
+    *out = value;
+    return true;
+}
