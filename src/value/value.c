@@ -1,0 +1,142 @@
+#include "value/value.h"
+
+const struct value *value_get(const struct value *map, const char *key)
+{
+    if (!map || map->type != VALUE_MAP) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < map->count; i++) {
+        const struct value *k = &map->pairs[i].key;
+
+        if (k->type == VALUE_TEXT && str_is(value_str(k), key)) {
+            return &map->pairs[i].value;
+        }
+    }
+    return NULL;
+}
+
+double value_number(const struct value *v, double fallback)
+{
+    switch (v ? v->type : VALUE_NIL) {
+    case VALUE_INT:
+        return (double)v->integer;
+    case VALUE_UINT:
+        return (double)v->large;
+    case VALUE_FLOAT:
+        return v->number;
+    default:
+        return fallback;
+    }
+}
+
+bool value_equal(const struct value *a, const struct value *b)
+{
+    if (a->type != b->type) {
+        return false;
+    }
+    switch (a->type) {
+    case VALUE_NIL:
+        return true;
+    case VALUE_BOOL:
+        return a->boolean == b->boolean;
+    case VALUE_INT:
+    case VALUE_UINT:
+        return a->large == b->large;
+    case VALUE_FLOAT:
+        return a->number == b->number;
+    case VALUE_TEXT:
+    case VALUE_BYTES:
+        return str_equal(value_str(a), value_str(b));
+    case VALUE_LIST:
+        for (uint32_t i = 0; i < a->count && a->count == b->count; i++) {
+            if (!value_equal(&a->items[i], &b->items[i])) {
+                return false;
+            }
+        }
+        return a->count == b->count;
+    case VALUE_MAP:
+        for (uint32_t i = 0; i < a->count && a->count == b->count; i++) {
+            if (!value_equal(&a->pairs[i].key, &b->pairs[i].key) ||
+                !value_equal(&a->pairs[i].value, &b->pairs[i].value)) {
+                return false;
+            }
+        }
+        return a->count == b->count;
+    }
+    return false;
+}
+
+static int out_of_room(const struct arena *arena)
+{
+    return arena->max_bytes ? MITE_ELIMIT : MITE_ENOMEM;
+}
+
+static int copy_items(struct arena *arena, const struct value *from, struct value *out)
+{
+    struct value *items = arena_alloc(arena, from->count * sizeof(*items));
+
+    if (!items) {
+        return out_of_room(arena);
+    }
+    for (uint32_t i = 0; i < from->count; i++) {
+        int rc = value_copy(arena, &from->items[i], &items[i]);
+
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    *out = value_list(items, from->count);
+    return 0;
+}
+
+static int copy_pairs(struct arena *arena, const struct value *from, struct value *out)
+{
+    struct pair *pairs = arena_alloc(arena, from->count * sizeof(*pairs));
+
+    if (!pairs) {
+        return out_of_room(arena);
+    }
+    for (uint32_t i = 0; i < from->count; i++) {
+        int rc = value_copy(arena, &from->pairs[i].key, &pairs[i].key);
+
+        if (rc == 0) {
+            rc = value_copy(arena, &from->pairs[i].value, &pairs[i].value);
+        }
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    *out = value_map(pairs, from->count);
+    return 0;
+}
+
+int value_copy(struct arena *arena, const struct value *from, struct value *out)
+{
+    struct str text;
+
+    switch (from->type) {
+    case VALUE_TEXT:
+    case VALUE_BYTES:
+        text = arena_str(arena, value_str(from));
+        if (!text.p) {
+            return out_of_room(arena);
+        }
+        *out = *from;
+        out->text = text.p;
+        return 0;
+    case VALUE_LIST:
+        return copy_items(arena, from, out);
+    case VALUE_MAP:
+        return copy_pairs(arena, from, out);
+    default:
+        *out = *from;
+        return 0;
+    }
+}
+
+const char *value_type_name(enum value_type type)
+{
+    static const char *const names[] = {"nil", "boolean", "integer", "integer", "float", "text", "bytes", "list", "map"};
+
+    return names[type];
+}
