@@ -242,7 +242,7 @@ static struct value integer(uint64_t number, size_t size, bool is_signed)
 static int read_sized(struct reader *reader, unsigned depth, unsigned tag, struct value *out)
 {
     static const unsigned char sizes[] = {1, 2, 4, 8};
-    uint64_t number;
+    uint64_t number = 0;
     int rc;
 
     switch (tag) {
