@@ -37,6 +37,9 @@ static inline bool str_is(struct str a, const char *text)
 /* ASCII only, as HTTP and our options need it. */
 bool str_equal_nocase(struct str a, struct str b) PRIVATE_API(str_equal_nocase);
 
+/* Well-formed UTF-8: no surrogates, no overlong forms. */
+bool str_is_utf8(struct str s) PRIVATE_API(str_is_utf8);
+
 /* Owned, zero-terminated copy, to be freed with free(); NULL without memory. */
 char *str_copy(struct str s) PRIVATE_API(str_copy);
 
