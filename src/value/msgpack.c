@@ -134,36 +134,12 @@ static int read_number(struct reader *reader, size_t size, uint64_t *out)
     return 0;
 }
 
-static bool is_utf8(const unsigned char *p, size_t n)
-{
-    for (size_t i = 0; i < n;) {
-        size_t more = p[i] < 0x80 ? 0 : (p[i] & 0xe0) == 0xc0 ? 1 : (p[i] & 0xf0) == 0xe0 ? 2 : (p[i] & 0xf8) == 0xf0 ? 3 : 9;
-        uint32_t code = more == 0 ? p[i] : p[i] & (0x3f >> more);
-
-        if (more == 9 || more >= n - i) {
-            return false;
-        }
-        for (size_t k = 1; k <= more; k++) {
-            if ((p[i + k] & 0xc0) != 0x80) {
-                return false;
-            }
-            code = code << 6 | (p[i + k] & 0x3f);
-        }
-        if ((more == 1 && code < 0x80) || (more == 2 && (code < 0x800 || (code >= 0xd800 && code < 0xe000))) ||
-            (more == 3 && (code < 0x10000 || code > 0x10ffff))) {
-            return false;
-        }
-        i += more + 1;
-    }
-    return true;
-}
-
 static int read_text(struct reader *reader, enum value_type type, uint64_t size, struct value *out)
 {
     if ((uint64_t)(reader->end - reader->at) < size) {
         return truncated(reader);
     }
-    if (type == VALUE_TEXT && !is_utf8(reader->at, size)) {
+    if (type == VALUE_TEXT && !str_is_utf8((struct str){(const char *)reader->at, size})) {
         return error_set(reader->error, MITE_EPROTO, "a text is not UTF-8");
     }
 
