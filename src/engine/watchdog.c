@@ -5,7 +5,7 @@
  * comes, so that no system call of a journey is interrupted for nothing. Once the loop stands still the signal comes
  * every `limit`. It is directed at the main thread: only there can the interpreter be asked to run a handler.
  *
- * The handler reads `last_beat_ns`, the hooks and nothing else; whoever changes the hooks blocks the signal meanwhile.
+ * The handler reads `last_beat_ns`, the hooks and the probe; whoever changes those blocks the signal meanwhile.
  */
 #include "engine/watchdog.h"
 
@@ -38,16 +38,24 @@ struct watchdog {
 
 static struct watchdog *current; /* owned; NULL when stopped */
 static struct watchdog_hooks hooks;
+static struct {
+    void (*blocked)(void *arg, uint64_t blocked_ns);
+    void *arg;
+} probe;
 static _Atomic uint64_t last_beat_ns;
 static atomic_bool reported; /* blocked() was called since the last beat */
 
 static void on_signal(int number)
 {
     int saved_errno = errno;
+    uint64_t blocked_ns = clock_now_ns() - atomic_load(&last_beat_ns);
 
     atomic_store(&reported, true);
+    if (probe.blocked) {
+        probe.blocked(probe.arg, blocked_ns);
+    }
     if (hooks.blocked) {
-        hooks.blocked(hooks.arg, clock_now_ns() - atomic_load(&last_beat_ns));
+        hooks.blocked(hooks.arg, blocked_ns);
     }
     errno = saved_errno;
 }
@@ -125,14 +133,31 @@ int watchdog_start(struct loop *loop, uint64_t limit_ns, const struct watchdog_h
     return 0;
 }
 
-void watchdog_set_hooks(const struct watchdog_hooks *new_hooks)
+static void block_signal(sigset_t *before)
 {
-    sigset_t ours, before;
+    sigset_t ours;
 
     sigemptyset(&ours);
     sigaddset(&ours, SIGNAL_NUMBER);
-    pthread_sigmask(SIG_BLOCK, &ours, &before);
+    pthread_sigmask(SIG_BLOCK, &ours, before);
+}
+
+void watchdog_set_hooks(const struct watchdog_hooks *new_hooks)
+{
+    sigset_t before;
+
+    block_signal(&before);
     hooks = *new_hooks;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void watchdog_set_probe(void (*blocked)(void *arg, uint64_t blocked_ns), void *arg)
+{
+    sigset_t before;
+
+    block_signal(&before);
+    probe.blocked = blocked;
+    probe.arg = arg;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
