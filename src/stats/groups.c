@@ -1,7 +1,8 @@
 /*
- * Design notes. `by_key` holds a group under its parts joined by zero bytes, each behind a byte that tells none from empty.
- * `remembered` is a direct-mapped table in front of it: its index mixes lengths and last bytes of the parts, where the names
- * of a test's transactions differ; what it points to is compared in full, so a wrong guess costs time, never a count.
+ * Design notes. `by_key` holds a group under its parts joined by zero bytes, each behind a byte that tells none from
+ * empty. `remembered` is a direct-mapped table in front of it: its index mixes lengths and last bytes of the parts,
+ * where the names of a test's transactions differ; what it points to is compared in full, so a wrong guess costs time,
+ * never a count.
  */
 #include "stats/groups.h"
 

@@ -41,6 +41,12 @@ void groups_done(struct groups *groups);
 /* The group of this key, made when there is none yet; `other` when there is no room or no memory for it. Never NULL. */
 void *groups_find(struct groups *groups, struct str first, struct str second, struct str third);
 
+/* A part as people read it: "other" for the group of that name, "" for none. */
+static inline struct str group_name(const struct group *group, size_t part)
+{
+    return group->is_other ? STR("other") : group->part[part].p ? group->part[part] : STR("");
+}
+
 /* For walking: count of items and, behind them, "other" when it was used. */
 size_t groups_count(const struct groups *groups);
 void *groups_at(const struct groups *groups, size_t index);

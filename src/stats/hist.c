@@ -1,8 +1,8 @@
 /*
- * Design notes. An octave (one doubling) is cut into 2^octave_bits equal buckets: 1024 for 3 digits, 128 for 2, so a bucket is
- * narrower than a thousandth (a hundredth) of its values, and its middle is wrong by at most half of that. The first
- * two octaves' worth of values, below 2^(octave_bits + 1) ns, have a bucket each. Index and value turn into each
- * other by shifts alone; indices of neighbouring octaves join without a gap.
+ * Design notes. An octave (one doubling) is cut into 2^octave_bits equal buckets: 1024 for 3 digits, 128 for 2, so a
+ * bucket is narrower than a thousandth (a hundredth) of its values, and its middle is wrong by at most half of that.
+ * The first two octaves' worth of values, below 2^(octave_bits + 1) ns, have a bucket each. Index and value turn into
+ * each other by shifts alone; indices of neighbouring octaves join without a gap.
  */
 #include "stats/hist.h"
 

@@ -10,7 +10,8 @@
 
 #define ROOT_TRANSACTION "__root__"
 
-/* A few milliseconds late at worst, which a two-second window does not see, and a quarter of the exact clock's price. */
+/* A few milliseconds late at worst, which a two-second window does not see, and a quarter of the exact clock's price.
+ */
 static uint64_t coarse_clock(void)
 {
     struct timespec now;
@@ -210,6 +211,11 @@ void totals_stop(struct totals *totals)
 uint64_t totals_elapsed_ns(const struct totals *totals)
 {
     return now_ns(totals) - totals->start_ns;
+}
+
+uint64_t totals_window_ns(const struct totals *totals)
+{
+    return now_ns(totals) - totals->window.start_ns;
 }
 
 void totals_next_window(struct totals *totals)

@@ -87,6 +87,8 @@ void totals_stop(struct totals *totals) PRIVATE_API(totals_stop);
 
 uint64_t totals_elapsed_ns(const struct totals *totals) PRIVATE_API(totals_elapsed_ns);
 
+uint64_t totals_window_ns(const struct totals *totals) PRIVATE_API(totals_window_ns); /* length of the window so far */
+
 /* Forgets the window and starts the next. Whoever shows windows calls it, also a last time at the end, so that nothing
  * is left out. */
 void totals_next_window(struct totals *totals) PRIVATE_API(totals_next_window);
