@@ -13,10 +13,9 @@
 #include "stats/totals.h"
 
 struct console {
-    struct totals *totals;                 /* borrowed */
-    bool journey_logging;                  /* a further line for each journey that had errors */
-    bool hide_constant_logs;               /* the lines are not printed */
-    uint64_t shown_requests, shown_errors; /* as of the last print */
+    struct totals *totals;   /* borrowed */
+    bool journey_logging;    /* a further line for each journey that had errors */
+    bool hide_constant_logs; /* the lines are not printed */
 };
 
 #define CONSOLE_INTERVAL_NS (UINT64_C(2) * 1000000000)

@@ -1,9 +1,10 @@
 /*
  * The live display: a block of a few lines at the bottom of a terminal that is redrawn in place, each time with one
- * write. Log lines go above it: while it is shown, it is the hook of base/log.h.
+ * write. Log lines go above it: while it is shown, it is the hook of base/log.h. The cursor is hidden within that one
+ * write only, so no way of ending, not even SIGKILL, leaves a terminal without one.
  *
  * Life cycle: live_new, live_draw a few times a second, live_hide and live_show around whatever else takes the terminal
- * (a debugger), live_finish (the block goes, the cursor comes back), live_free.
+ * (a debugger), live_finish (the block goes), live_free.
  */
 #pragma once
 
@@ -19,7 +20,7 @@ struct live_options {
     bool colour;
 };
 
-/* True when `fd` is a terminal that can move its cursor (TERM is set and not "dumb"). */
+/* True when `fd` is a terminal that can move its cursor. */
 bool live_possible(int fd) PRIVATE_API(live_possible);
 
 /* `totals` is borrowed; its windows are taken by the display. */
@@ -31,6 +32,3 @@ void live_draw(struct live *live, const struct progress *progress) PRIVATE_API(l
 void live_hide(struct live *live) PRIVATE_API(live_hide);
 void live_show(struct live *live) PRIVATE_API(live_show);
 void live_finish(struct live *live) PRIVATE_API(live_finish);
-
-/* Restores the cursor from a signal handler: one write, nothing else. */
-void live_restore_terminal(const struct live *live) PRIVATE_API(live_restore_terminal);

@@ -26,10 +26,17 @@ size_t text_width(struct str s) PRIVATE_API(text_width);
  * characters become "?", so that no text of the user's moves the cursor. */
 void text_fit(struct buf *out, struct str s, size_t width, bool right) PRIVATE_API(text_fit);
 
+/* Appends `s` as lines of at most `width` columns, `indent` blanks in front of each, broken at blanks; every line ends
+ * with a newline. Empty lines are dropped, control characters become "?". */
+void text_wrap(struct buf *out, struct str s, size_t indent, size_t width) PRIVATE_API(text_wrap);
+
 /* Columns of the terminal at `fd`; `fallback` when it is none. */
 int text_columns(int fd, int fallback) PRIVATE_API(text_columns);
 
-/* True when `fd` is a terminal and NO_COLOR is not set (or empty) and TERM is not "dumb". */
+/* True when `fd` is a terminal that can move its cursor: TERM is set and not "dumb". */
+bool text_terminal(int fd) PRIVATE_API(text_terminal);
+
+/* True on such a terminal unless NO_COLOR is set (and not empty). */
 bool text_colour(int fd) PRIVATE_API(text_colour);
 
 enum colour { COLOUR_NONE, COLOUR_BOLD, COLOUR_DIM, COLOUR_GOOD, COLOUR_BAD, COLOUR_WARN };

@@ -1,0 +1,160 @@
+#include "sinks/console.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "stats/mask.h"
+#include "value/json.h"
+
+#define SHOWN_PERCENTS 5
+
+void console_init(struct console *console, struct totals *totals, bool journey_logging, bool hide_constant_logs)
+{
+    *console = (struct console){
+        .totals = totals, .journey_logging = journey_logging, .hide_constant_logs = hide_constant_logs};
+}
+
+static void print_total(const struct totals *totals, const struct progress *progress)
+{
+    log_line(LOG_INFO, "Total> #Reqs:%llu #Errs:%llu running:%lld started:%lld", (unsigned long long)totals->requests,
+             (unsigned long long)totals->errors, (long long)progress->running, (long long)progress->started);
+}
+
+static void print_window(const struct totals *totals, const struct progress *progress, uint64_t length_ns)
+{
+    static const double percents[SHOWN_PERCENTS] = {25, 50, 75, 90, 99};
+    const struct totals_window *window = &totals->window;
+    uint64_t at[SHOWN_PERCENTS];
+    hist_percentiles(&window->latency, percents, SHOWN_PERCENTS, at);
+    log_line(LOG_INFO,
+             "Last 2 Secs> #Reqs:%llu #Errs:%llu Req/S:%.1f min:%.6f 25%%:%.6f 50%%:%.6f 75%%:%.6f 90%%:%.6f 99%%:%.6f "
+             "99.9%%:%.6f max:%.6f running:%lld started:%lld",
+             (unsigned long long)window->requests, (unsigned long long)window->errors,
+             length_ns ? (double)window->requests / ns_to_s(length_ns) : 0, ns_to_s(hist_min(&window->latency)),
+             ns_to_s(at[0]), ns_to_s(at[1]), ns_to_s(at[2]), ns_to_s(at[3]), ns_to_s(at[4]),
+             ns_to_s(hist_percentile(&window->latency, 99.9)), ns_to_s(window->latency.max_ns),
+             (long long)progress->running, (long long)progress->started);
+}
+
+static void print_journeys(const struct totals *totals)
+{
+    for (size_t i = 0; i < groups_count(&totals->journey_groups); i++) {
+        const struct journey_group *journey = groups_at(&totals->journey_groups, i);
+        if (journey->errors > 0) {
+            struct str name = group_name(&journey->key, 0);
+            log_line(LOG_INFO, "Journey> " STR_FMT " #Journeys:%llu #Errs:%llu", STR_ARG(name),
+                     (unsigned long long)journey->ended, (unsigned long long)journey->errors);
+        }
+    }
+}
+
+void console_print(struct console *console, const struct progress *progress)
+{
+    struct totals *totals = console->totals;
+    if (!console->hide_constant_logs) {
+        print_total(totals, progress);
+        print_window(totals, progress, totals_window_ns(totals));
+        if (console->journey_logging) {
+            print_journeys(totals);
+        }
+    }
+    totals_next_window(totals);
+}
+
+void console_finish(struct console *console, const struct progress *progress)
+{
+    const struct totals_window *window = &console->totals->window;
+    if (window->requests > 0 || window->errors > 0) {
+        console_print(console, progress);
+    }
+}
+
+/* The stack trace of any message: in its struct for an exception, else among its fields. */
+static struct str stacktrace_of(const struct message *message)
+{
+    if (message->kind == MESSAGE_EXCEPTION || message->kind == MESSAGE_ERROR) {
+        if (message->failure.stacktrace.p) {
+            return message->failure.stacktrace;
+        }
+    }
+    for (size_t i = 0; i < message->field_count; i++) {
+        if (str_is(message->fields[i].key, "stacktrace")) {
+            return value_str(&message->fields[i].value);
+        }
+    }
+    return STR_NONE;
+}
+
+static void log_trace(const struct message *message, struct str trace)
+{
+    struct buf text, kind;
+    bool known = message->kind == MESSAGE_EXCEPTION || message->kind == MESSAGE_ERROR;
+    buf_init(&text, 0);
+    buf_init(&kind, 0);
+    while (trace.n > 0 && trace.p[trace.n - 1] == '\n') {
+        trace.n--;
+    }
+    mask_secrets(&text, trace);
+    /* What groups errors in the summary tells them apart here too; another message's own text has to do. */
+    if (known) {
+        buf_printf(&kind, STR_FMT " " STR_FMT " " STR_FMT, STR_ARG(message->failure.ex_type),
+                   STR_ARG(message->failure.location), STR_ARG(message->transaction));
+    } else {
+        buf_str(&kind, trace);
+    }
+    if (!text.failed && !kind.failed) {
+        struct str label = message_transaction_label(message->transaction);
+        log_once(LOG_WARNING, kind.data, "in \"" STR_FMT "\": " STR_FMT, STR_ARG(label), STR_ARG(buf_view(&text)));
+    }
+    buf_done(&text);
+    buf_done(&kind);
+}
+
+static void log_whole(const struct message *message)
+{
+    struct arena arena;
+    struct buf json, masked;
+    struct value map;
+    arena_init(&arena, 0);
+    buf_init(&json, 0);
+    buf_init(&masked, 0);
+    if (message_to_value(&arena, message, &map) == 0) {
+        json_write(&json, &map);
+        mask_secrets(&masked, buf_view(&json));
+        log_line(LOG_DEBUG, "%s", buf_view(&masked).p);
+    }
+    buf_done(&masked);
+    buf_done(&json);
+    arena_done(&arena);
+}
+
+static void message_log_message(struct sink *sink, const struct message *message)
+{
+    struct str trace = stacktrace_of(message);
+    if (trace.n > 0 && log_enabled(LOG_WARNING)) {
+        log_trace(message, trace);
+    }
+    if (log_enabled(LOG_DEBUG)) {
+        log_whole(message);
+    }
+}
+
+struct sink *message_log(void)
+{
+    static const struct sink_ops ops = {.name = "message log", .message = message_log_message};
+    static struct sink sink = {&ops};
+    return &sink;
+}
+
+static void debug_message(struct sink *sink, const struct message *message)
+{
+    if (message->kind == MESSAGE_DEBUG_CONSOLE) {
+        log_line(LOG_INFO, STR_FMT, STR_ARG(message->text.text));
+    }
+}
+
+struct sink *debug_message_log(void)
+{
+    static const struct sink_ops ops = {.name = "debug messages", .message = debug_message};
+    static struct sink sink = {&ops};
+    return &sink;
+}
