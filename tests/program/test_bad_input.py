@@ -1,0 +1,288 @@
+"""Bad input gets one clear sentence and the documented exit status; while the load runs it is an error in the figures."""
+
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Mite = Callable[..., "subprocess.CompletedProcess[str]"]
+
+GOOD = """
+import asyncio
+
+async def journey(ctx, *args):
+    await asyncio.sleep(0.01)
+
+def plain(ctx):
+    pass
+
+datapool = None
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Callable[[str, str], None]:
+    """Writes NAME.py into the directory that mite runs in."""
+
+    def write(name: str, source: str) -> None:
+        (tmp_path / f"{name}.py").write_text(source)
+
+    return write
+
+
+def refused(result: "subprocess.CompletedProcess[str]", status: int, *parts: str) -> None:
+    """One or two lines on stderr, which hold `parts`, and nothing of ours beyond them."""
+    assert result.returncode == status, result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert 1 <= len(result.stderr.strip().splitlines()) <= 2, result.stderr
+    for part in parts:
+        assert part in result.stderr
+
+
+def last_line(result: "subprocess.CompletedProcess[str]") -> tuple[int, int, int]:
+    """Requests, errors and journeys as the summary's last line tells them."""
+    found = re.fullmatch(
+        r"(\d+) requests, (\d+) errors, (\d+) journeys in \d+\.\d s, \d+ bytes received",
+        result.stdout.strip().splitlines()[-1],
+    )
+    assert found, result.stdout + result.stderr
+    return int(found[1]), int(found[2]), int(found[3])
+
+
+def scenario(entries: str, above: str = "") -> str:
+    return GOOD + above + f"\ndef scenario():\n    return {entries}\n"
+
+
+def test_unknown_option_suggests_the_nearest(mite: Mite) -> None:
+    refused(mite("scenario", "test", "a:b", "--spwan-rate=3"), 2, "--spwan-rate", "--spawn-rate")
+
+
+def test_unknown_command_suggests_the_nearest(mite: Mite) -> None:
+    refused(mite("scenaro", "test"), 2, "scenario test")
+
+
+def test_spec_without_a_colon(mite: Mite) -> None:
+    refused(mite("scenario", "test", "shop"), 2, "shop", "module:name")
+
+
+def test_module_that_does_not_exist(mite: Mite) -> None:
+    refused(mite("scenario", "test", "no_such_module:scenario"), 2, "no_such_module")
+
+
+def test_module_that_raises_shows_the_users_traceback_only(mite: Mite, module: Callable[..., None]) -> None:
+    module("broken", "import asyncio\nx = 1 / 0\n")
+    result = mite("scenario", "test", "broken:scenario")
+    assert result.returncode == 2
+    assert "broken.py\", line 2" in result.stderr
+    assert "ZeroDivisionError" in result.stderr
+    files = re.findall(r'File "([^"]+)"', result.stderr)
+    assert files and all(f.endswith("broken.py") for f in files)
+
+
+def test_name_not_in_module_suggests(mite: Mite, module: Callable[..., None]) -> None:
+    module("shop", GOOD)
+    refused(mite("journey", "test", "shop:jorney"), 2, "jorney", 'did you mean "journey"?')
+
+
+def test_journey_that_is_not_async(mite: Mite, module: Callable[..., None]) -> None:
+    module("shop", GOOD)
+    refused(mite("journey", "test", "shop:plain"), 2, "shop:plain", "async")
+
+
+@pytest.mark.parametrize(
+    ("entries", "says"),
+    [
+        ("[['shop:journey', None]]", "1"),
+        ("[['shop:journey', None, lambda s, e: 1], 7]", "2"),
+        ("42", "scenario"),
+        ("[[7, None, lambda s, e: 1]]", "1"),
+        ("[['shop:journey', None, 5]]", "1"),
+    ],
+)
+def test_scenario_of_the_wrong_shape_names_the_item(
+    mite: Mite, module: Callable[..., None], entries: str, says: str
+) -> None:
+    module("shop", scenario(entries))
+    refused(mite("scenario", "test", "shop:scenario"), 2, says)
+
+
+def test_volume_model_that_raises_before_anything_ran(mite: Mite, module: Callable[..., None]) -> None:
+    module("shop", scenario("[['shop:journey', None, lambda s, e: 1 / 0]]"))
+    result = mite("scenario", "test", "shop:scenario")
+    assert result.returncode == 2
+    assert "ZeroDivisionError" in result.stderr and "shop:journey" in result.stderr
+
+
+def test_volume_model_that_raises_while_the_load_runs(mite: Mite, module: Callable[..., None]) -> None:
+    module("shop", scenario("[['shop:journey', None, lambda s, e: 1 if s < 1 else 1 / 0]]"))
+    result = mite("scenario", "test", "shop:scenario")
+    assert result.returncode == 1, result.stderr
+    assert last_line(result)[1] == 1
+    assert "ZeroDivisionError" in result.stdout
+
+
+def test_volume_model_that_returns_text(mite: Mite, module: Callable[..., None]) -> None:
+    module("shop", scenario("[['shop:journey', None, lambda s, e: 'ten']]"))
+    refused(mite("scenario", "test", "shop:scenario"), 2, "ten", "shop:journey")
+
+
+def test_negative_volume(mite: Mite, module: Callable[..., None]) -> None:
+    module("shop", scenario("[['shop:journey', None, lambda s, e: -1]]"))
+    refused(mite("scenario", "test", "shop:scenario"), 2, "-1", "shop:journey")
+
+
+def test_empty_scenario(mite: Mite, module: Callable[..., None]) -> None:
+    module("shop", scenario("[]"))
+    refused(mite("scenario", "test", "shop:scenario"), 2, "shop:scenario")
+
+
+def test_datapool_without_checkout(mite: Mite, module: Callable[..., None]) -> None:
+    module("shop", GOOD + "pool = object()\n")
+    refused(mite("journey", "test", "shop:journey", "shop:pool"), 2, "shop:pool", "checkout")
+
+
+def test_item_whose_data_is_no_tuple_or_list(mite: Mite, module: Callable[..., None]) -> None:
+    above = "\nclass Pool:\n    async def checkout(self, config):\n        return 1, 'text'\n    async def checkin(self, id):\n        pass\n"
+    module("shop", scenario("[['shop:journey', Pool(), lambda s, e: 1]]", above))
+    result = mite("scenario", "test", "shop:scenario")
+    assert result.returncode in (1, 2)
+    assert "tuple or list" in result.stderr + result.stdout
+
+
+def test_recorder_directory_opened_as_a_file(mite: Mite, module: Callable[..., None], tmp_path: Path) -> None:
+    (tmp_path / "recorder_data").mkdir()
+    (tmp_path / "recorder_data" / "users.msgpack").write_bytes(b"")
+    module("shop", GOOD + "with open('recorder_data', 'rb') as handle:\n    pass\n")
+    result = mite("journey", "test", "shop:journey")
+    assert result.returncode == 2
+    assert "recorder_data/users.msgpack" in result.stderr
+
+
+def test_add_to_config_without_a_colon(mite: Mite, module: Callable[..., None]) -> None:
+    module("shop", GOOD)
+    refused(mite("journey", "test", "shop:journey", "--add-to-config=url"), 2, "--add-to-config", "url", "key:value")
+
+
+def test_bad_number(mite: Mite) -> None:
+    refused(mite("scenario", "test", "a:b", "--spawn-rate=fast"), 2, "--spawn-rate=fast")
+
+
+def test_unreadable_file(mite: Mite) -> None:
+    refused(mite("scenario", "test", "a:b", "--ca-file=missing.pem"), 2, "missing.pem", "No such file")
+    refused(mite("cat", "missing.msgpack"), 3, "missing.msgpack", "No such file")
+
+
+def test_unwritable_directory_is_found_before_load(mite: Mite, module: Callable[..., None], tmp_path: Path) -> None:
+    module("shop", GOOD)
+    (tmp_path / "file").write_text("")
+    refused(mite("journey", "test", "shop:journey", "--collector-dir=file/data"), 3, "file/data")
+    refused(mite("journey", "test", "shop:journey", "--recorder-dir=file/data"), 3, "file/data")
+
+
+def test_bad_log_level_and_percentiles(mite: Mite) -> None:
+    refused(mite("scenario", "test", "a:b", "--log-level=loud"), 2, "loud", "WARNING")
+    refused(mite("scenario", "test", "a:b", "--benchmark-percentiles=half:1"), 2, "half:1")
+    refused(mite("scenario", "test", "a:b", "--resolve=shop.test"), 2, "shop.test", "HOST:PORT:ADDRESS")
+
+
+REQUEST = """
+from mite_http import mite_http
+
+@mite_http
+async def get(ctx):
+    async with ctx.transaction("get"):
+        await ctx.http.get(ctx.config["url"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "kind"),
+    [
+        ("http://no-such-host.invalid/", (), "resolve"),
+        ("http://127.0.0.1:1/", (), "refused"),
+        ("TARGET/drop", (), "curl failed with code 52"),
+        ("TARGET/bytes/100000", ("--max-body-size=1000",), "--max-body-size"),
+        ("TARGET/stall", ("--timeout=0.2",), "code 28"),
+        ("notaurl", (), "notaurl"),
+    ],
+)
+def test_a_request_that_fails_is_an_error_of_a_kind_with_an_example(
+    mite: Mite, module: Callable[..., None], target: str, path: str, options: tuple[str, ...], kind: str
+) -> None:
+    module("shop", REQUEST)
+    url = path.replace("TARGET", target)
+    result = mite("journey", "test", "shop:get", "--iterations=5", "--volume=2", *options, env={"MITE_CONF_url": url})
+    assert result.returncode == 1, result.stderr
+    requests, errors, journeys = last_line(result)
+    assert (requests, errors, journeys) == (0, 5, 5)
+    assert "AcurlError" in result.stdout
+    assert kind in result.stdout.lower() or kind in result.stdout
+
+
+JOURNEYS = """
+import asyncio
+
+async def unsendable(ctx):
+    async with ctx.transaction("t"):
+        ctx.send("thing", value=object())
+
+async def outside(ctx):
+    ctx.send("data_created", name="../x", data={"a": 1})
+
+async def failing(ctx):
+    async with ctx.transaction("t"):
+        raise ValueError("no stock")
+
+async def spin(ctx):
+    import time
+    end = time.monotonic() + 1.6
+    while time.monotonic() < end:
+        pass
+"""
+
+
+def test_value_that_msgpack_cannot_carry(mite: Mite, module: Callable[..., None]) -> None:
+    module("shop", JOURNEYS)
+    result = mite("journey", "run", "shop:unsendable")
+    assert result.returncode == 1
+    assert "TypeError" in result.stdout
+    assert "shop.py:6:unsendable" in result.stdout
+
+
+def test_data_created_with_a_name_outside(mite: Mite, module: Callable[..., None], tmp_path: Path) -> None:
+    module("shop", JOURNEYS)
+    result = mite("journey", "run", "shop:outside")
+    assert "../x" in result.stdout + result.stderr
+    assert sorted(p.name for p in tmp_path.parent.glob("x.msgpack")) == []
+
+
+def test_exceptions_are_counted_and_grouped(mite: Mite, module: Callable[..., None]) -> None:
+    module("shop", JOURNEYS)
+    result = mite("journey", "test", "shop:failing", "--iterations=20")
+    assert result.returncode == 1
+    assert last_line(result) == (0, 20, 20)
+    assert "ValueError: no stock" in result.stdout
+    assert result.stderr.count("no stock") <= 4, "an error kind is logged once, the others are counted"
+
+
+def test_the_watchdog_names_the_journey_that_blocks(mite: Mite, module: Callable[..., None]) -> None:
+    module("shop", JOURNEYS)
+    result = mite("journey", "run", "shop:spin")
+    assert re.search(r'"shop:spin" has blocked the loop for \d\.\d s at .*shop\.py:1\d', result.stderr), result.stderr
+
+
+def test_errors_within_the_threshold_pass(mite: Mite, module: Callable[..., None]) -> None:
+    module("shop", JOURNEYS)
+    assert mite("journey", "test", "shop:failing", "--iterations=3", "--max-errors-threshold=3").returncode == 0
+    assert mite("journey", "test", "shop:failing", "--iterations=4", "--max-errors-threshold=3").returncode == 1
+
+
+def test_python_of_another_version(mite: Mite, tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.7.1\n")
+    refused(mite("scenario", "test", "a:b", env={"VIRTUAL_ENV": os.fspath(venv)}), 3, "3.7", "3.11")
