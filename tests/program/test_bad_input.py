@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-Mite = Callable[..., "subprocess.CompletedProcess[str]"]
+from helpers import Mite, totals
+
 
 GOOD = """
 import asyncio
@@ -41,16 +42,6 @@ def refused(result: "subprocess.CompletedProcess[str]", status: int, *parts: str
     assert 1 <= len(result.stderr.strip().splitlines()) <= 2, result.stderr
     for part in parts:
         assert part in result.stderr
-
-
-def last_line(result: "subprocess.CompletedProcess[str]") -> tuple[int, int, int]:
-    """Requests, errors and journeys as the summary's last line tells them."""
-    found = re.fullmatch(
-        r"(\d+) requests, (\d+) errors, (\d+) journeys in \d+\.\d s, \d+ bytes received",
-        result.stdout.strip().splitlines()[-1],
-    )
-    assert found, result.stdout + result.stderr
-    return int(found[1]), int(found[2]), int(found[3])
 
 
 def scenario(entries: str, above: str = "") -> str:
@@ -121,7 +112,7 @@ def test_volume_model_that_raises_while_the_load_runs(mite: Mite, module: Callab
     module("shop", scenario("[['shop:journey', None, lambda s, e: 1 if s < 1 else 1 / 0]]"))
     result = mite("scenario", "test", "shop:scenario")
     assert result.returncode == 1, result.stderr
-    assert last_line(result)[1] == 1
+    assert totals(result.stdout).errors == 1
     assert "ZeroDivisionError" in result.stdout
 
 
@@ -217,8 +208,7 @@ def test_a_request_that_fails_is_an_error_of_a_kind_with_an_example(
     url = path.replace("TARGET", target)
     result = mite("journey", "test", "shop:get", "--iterations=5", "--volume=2", *options, env={"MITE_CONF_url": url})
     assert result.returncode == 1, result.stderr
-    requests, errors, journeys = last_line(result)
-    assert (requests, errors, journeys) == (0, 5, 5)
+    assert totals(result.stdout)[:3] == (0, 5, 5)
     assert "AcurlError" in result.stdout
     assert kind in result.stdout.lower() or kind in result.stdout
 
@@ -264,7 +254,7 @@ def test_exceptions_are_counted_and_grouped(mite: Mite, module: Callable[..., No
     module("shop", JOURNEYS)
     result = mite("journey", "test", "shop:failing", "--iterations=20")
     assert result.returncode == 1
-    assert last_line(result) == (0, 20, 20)
+    assert totals(result.stdout)[:3] == (0, 20, 20)
     assert "ValueError: no stock" in result.stdout
     assert result.stderr.count("no stock") <= 4, "an error kind is logged once, the others are counted"
 

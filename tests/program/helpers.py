@@ -1,0 +1,38 @@
+"""Small things that several tests of the program need."""
+
+import re
+import subprocess
+from collections.abc import Callable
+from typing import NamedTuple
+
+Mite = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+class Totals(NamedTuple):
+    """What the summary's last line says."""
+
+    requests: int
+    errors: int
+    journeys: int
+    seconds: float
+    bytes_received: int
+
+
+def totals(stdout: str) -> Totals:
+    line = stdout.strip().splitlines()[-1]
+    found = re.fullmatch(
+        r"(\d+) requests, (\d+) errors, (\d+) journeys in (\d+\.\d) s, (\d+) bytes received", line
+    )
+    assert found, stdout
+    requests, errors, journeys, seconds, received = found.groups()
+    return Totals(int(requests), int(errors), int(journeys), float(seconds), int(received))
+
+
+def wait_for_line(stream: "object", text: str) -> list[str]:
+    """Reads lines up to the one that holds `text`; all of them."""
+    lines = []
+    for line in stream:  # type: ignore[attr-defined]
+        lines.append(line)
+        if text in line:
+            return lines
+    raise AssertionError(f"{text!r} never came in: {''.join(lines)}")
