@@ -1,4 +1,5 @@
 #include "base/arena.h"
+#include "base/error.h"
 
 #include <stdalign.h>
 #include <stdlib.h>
@@ -28,12 +29,14 @@ void arena_done(struct arena *arena)
     arena_init(arena, arena->max_bytes);
 }
 
-/* The newest block is the largest of a series, so that is the one to keep. */
+/* The newest block is most often the largest, so that is the one to keep, unless a single huge value asked for it. */
 void arena_reset(struct arena *arena)
 {
     struct arena_block *kept = arena->blocks;
 
-    if (kept) {
+    if (kept && kept->size > LARGEST_BLOCK) {
+        arena_done(arena);
+    } else if (kept) {
         arena->blocks = kept->older;
         kept->older = NULL;
         arena_done(arena);
@@ -63,11 +66,26 @@ static bool add_block(struct arena *arena, size_t size)
     return true;
 }
 
+/* Whole units of the strictest alignment, one at least; 0 when that does not fit a size_t. */
+static size_t round_up(size_t size)
+{
+    size_t unit = alignof(max_align_t);
+
+    return size == 0 ? unit : (size + unit - 1) & ~(unit - 1);
+}
+
+static bool is_allowed(const struct arena *arena, size_t size)
+{
+    size_t rounded = round_up(size);
+
+    return rounded != 0 && (!arena->max_bytes || rounded <= arena->max_bytes - arena->used_bytes);
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
-    size_t align = alignof(max_align_t), rounded = (size + align - 1) & ~(align - 1);
+    size_t rounded = round_up(size);
 
-    if (rounded < size || (arena->max_bytes && rounded > arena->max_bytes - arena->used_bytes)) {
+    if (!is_allowed(arena, size)) {
         return NULL;
     }
     if (rounded > (size_t)(arena->end - arena->next) && !add_block(arena, rounded)) {
@@ -79,6 +97,11 @@ void *arena_alloc(struct arena *arena, size_t size)
     arena->next += rounded;
     arena->used_bytes += rounded;
     return memory;
+}
+
+int arena_failure(const struct arena *arena, size_t size)
+{
+    return is_allowed(arena, size) ? MITE_ENOMEM : MITE_ELIMIT;
 }
 
 struct str arena_str(struct arena *arena, struct str s)

@@ -19,6 +19,9 @@ void arena_init(struct arena *arena, size_t max_bytes) PRIVATE_API(arena_init);
 void arena_done(struct arena *arena) PRIVATE_API(arena_done);
 void arena_reset(struct arena *arena) PRIVATE_API(arena_reset); /* keeps one block */
 
-/* Aligned for any type, not zeroed. NULL without memory or past max_bytes. */
+/* Aligned for any type, not zeroed; a size of 0 gives a pointer too. NULL without memory or past max_bytes. */
 void *arena_alloc(struct arena *arena, size_t size) PRIVATE_API(arena_alloc);
+
+/* Why arena_alloc() of this size gave NULL: MITE_ELIMIT or MITE_ENOMEM. */
+int arena_failure(const struct arena *arena, size_t size) PRIVATE_API(arena_failure);
 struct str arena_str(struct arena *arena, struct str s) PRIVATE_API(arena_str); /* copy; p NULL without memory */

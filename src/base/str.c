@@ -24,14 +24,17 @@ bool str_equal_nocase(struct str a, struct str b)
     return true;
 }
 
-/* Length of the well-formed character that starts at p, 0 when there is none in the n bytes. */
-static size_t utf8_length(const unsigned char *p, size_t n)
+size_t str_utf8_length(struct str s)
 {
-    if (p[0] < 0x80) {
-        return 1;
+    const unsigned char *p = (const unsigned char *)s.p;
+
+    if (s.n == 0 || p[0] < 0x80) {
+        return s.n > 0;
     }
+
     size_t length = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || length > n) {
+
+    if (p[0] < 0xc2 || p[0] > 0xf4 || length > s.n) {
         return 0;
     }
     for (size_t i = 1; i < length; i++) {
@@ -39,20 +42,24 @@ static size_t utf8_length(const unsigned char *p, size_t n)
             return 0;
         }
     }
+
     bool overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
     bool surrogate = p[0] == 0xed && p[1] > 0x9f;
     bool too_large = p[0] == 0xf4 && p[1] > 0x8f;
+
     return overlong || surrogate || too_large ? 0 : length;
 }
 
 bool str_is_utf8(struct str s)
 {
-    for (size_t i = 0; i < s.n;) {
-        size_t length = utf8_length((const unsigned char *)s.p + i, s.n - i);
+    while (s.n > 0) {
+        size_t length = str_utf8_length(s);
+
         if (length == 0) {
             return false;
         }
-        i += length;
+        s.p += length;
+        s.n -= length;
     }
     return true;
 }

@@ -37,6 +37,9 @@ static inline bool str_is(struct str a, const char *text)
 /* ASCII only, as HTTP and our options need it. */
 bool str_equal_nocase(struct str a, struct str b) PRIVATE_API(str_equal_nocase);
 
+/* Bytes of the character that the text starts with, 0 when that is not well-formed UTF-8 or the text is empty. */
+size_t str_utf8_length(struct str s) PRIVATE_API(str_utf8_length);
+
 /* Well-formed UTF-8: no surrogates, no overlong forms. */
 bool str_is_utf8(struct str s) PRIVATE_API(str_is_utf8);
 

@@ -8,7 +8,7 @@
 #include "value/value.h"
 
 /* What a peer may send. */
-#define MSGPACK_MAX_DEPTH 64
+#define MSGPACK_MAX_DEPTH VALUE_MAX_DEPTH
 #define MSGPACK_MAX_BYTES (64u << 20)
 
 /* Writers. Errors show in buf->failed. */

@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#define VALUE_MAX_DEPTH 64 /* lists and maps inside one another: readers refuse more, writers may count on it */
+
 enum value_type {
     VALUE_NIL,
     VALUE_BOOL,
