@@ -359,9 +359,10 @@ static void answer(void *arg, struct server_request *request)
         }
         return;
     }
-    send_error(request, 404,
-               "no such path; there are / /delay/MS /status/N /bytes/N /echo /headers /cookies /cookies/set?k=v /redirect/N "
-               "/gzip /users/create /login /drop /stall");
+    send_error(
+        request, 404,
+        "no such path; there are / /delay/MS /status/N /bytes/N /echo /headers /cookies /cookies/set?k=v /redirect/N "
+        "/gzip /users/create /login /drop /stall");
 }
 
 /* ---- life ---- */
