@@ -243,7 +243,7 @@ static int store(struct arena *arena, const struct field_spec *spec, void *base,
         *(struct value *)at = *v;
         break;
     case FIELD_COUNTS:
-        if (!(counts = arena_alloc(arena, (v->count + !v->count) * sizeof *counts))) {
+        if (!(counts = arena_alloc(arena, v->count * sizeof *counts))) {
             return MITE_ENOMEM;
         }
         store_counts(counts, v);
@@ -562,7 +562,7 @@ static void add_pair(void *arg, struct str key, const struct value *value, const
     struct value made = *value;
 
     if (counts) {
-        struct pair *pairs = arena_alloc(tree->arena, (value->count + !value->count) * sizeof *pairs);
+        struct pair *pairs = arena_alloc(tree->arena, value->count * sizeof *pairs);
         for (uint32_t i = 0; pairs && i < value->count; i++) {
             pairs[i] = (struct pair){value_int(counts[i].scenario_id), value_int(counts[i].count)};
         }

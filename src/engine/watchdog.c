@@ -147,7 +147,7 @@ void watchdog_set_hooks(const struct watchdog_hooks *new_hooks)
     sigset_t before;
 
     block_signal(&before);
-    hooks = *new_hooks;
+    hooks = new_hooks ? *new_hooks : (struct watchdog_hooks){0};
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 

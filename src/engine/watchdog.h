@@ -24,7 +24,8 @@ struct watchdog_hooks {
 
 int watchdog_start(struct loop *loop, uint64_t limit_ns, const struct watchdog_hooks *hooks, struct mite_error *error)
     PRIVATE_API(watchdog_start);
-void watchdog_set_hooks(const struct watchdog_hooks *hooks) PRIVATE_API(watchdog_set_hooks); /* copied */
+/* Copied; NULL: none, here as in watchdog_start. */
+void watchdog_set_hooks(const struct watchdog_hooks *hooks) PRIVATE_API(watchdog_set_hooks);
 /* One probe, kept over start and stop; NULL takes it back. `arg` is borrowed. */
 void watchdog_set_probe(void (*probe)(void *arg, uint64_t blocked_ns), void *arg) PRIVATE_API(watchdog_set_probe);
 void watchdog_pause(void) PRIVATE_API(watchdog_pause);

@@ -310,6 +310,28 @@ static void our_fields_win_over_further_ones_of_the_same_name(void **state)
     assert_values_equal(written(f), value_map(expected, 11));
 }
 
+/* Every allocation fails once: each limit lets one more through. */
+static void survives_without_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct value golden = wire_value(&f->arena, "event_controller_report"), tree;
+    size_t limit = 1;
+    int rc = MITE_ENOMEM;
+
+    for (; rc != 0 && limit < 4096; limit++) {
+        struct arena small;
+        arena_init(&small, limit);
+        rc = message_from_value(&small, &f->message, &f->origin, f->fields, &golden, NULL);
+        if (rc == 0) {
+            rc = message_to_value(&small, &f->message, &tree);
+        }
+        assert_true(rc == 0 || rc == MITE_ENOMEM);
+        arena_done(&small);
+    }
+    assert_int_equal(rc, 0);
+    assert_true(limit > 2);
+}
+
 static void labels_leave_the_root_out(void **state)
 {
     assert_str(message_transaction_label(STR("__root__ :: a :: b")), "a :: b");
@@ -375,6 +397,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failure_counts_whatever_it_leaves_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(journeys_send_no_controller_report, set_up, tear_down),
         cmocka_unit_test_setup_teardown(our_fields_win_over_further_ones_of_the_same_name, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(survives_without_memory, set_up, tear_down),
         cmocka_unit_test(labels_leave_the_root_out),
         cmocka_unit_test(kinds_have_names),
         cmocka_unit_test(a_fanout_hands_on_in_order),

@@ -364,13 +364,11 @@ static void on_signal(void *arg, int signal_number, int count)
 
 static void watch_open(void)
 {
-    struct watchdog_hooks none = {0};
-
     blocked.calls = 0;
     define("blocked", &blocked_def);
     assert_int_equal(signals_start(nested->loop, on_signal, NULL, NULL), 0);
     assert_int_equal(python_watch_start(nested->loop, on_blocked, "arg"), 0);
-    assert_int_equal(watchdog_start(nested->loop, LIMIT_NS, &none, NULL), 0);
+    assert_int_equal(watchdog_start(nested->loop, LIMIT_NS, NULL, NULL), 0);
 }
 
 static void watch_close(void)
