@@ -1,6 +1,7 @@
 """Small things that several tests of the program need."""
 
 import re
+import socket
 import subprocess
 from collections.abc import Callable
 from typing import NamedTuple
@@ -36,3 +37,10 @@ def wait_for_line(stream: "object", text: str) -> list[str]:
         if text in line:
             return lines
     raise AssertionError(f"{text!r} never came in: {''.join(lines)}")
+
+
+def free_port() -> int:
+    """A port that nothing listens on now, for what cannot be told to choose one itself."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
