@@ -295,6 +295,25 @@ static void end_tasks(struct python_loop *host)
     Py_XDECREF(tasks);
 }
 
+/* A closed loop watches nothing any more. */
+static bool is_closed(struct python_loop *host)
+{
+    PyObject *closed = PyObject_CallMethod(host->asyncio_loop, "is_closed", NULL); /* new */
+    bool result = closed == Py_True;
+
+    say_failed(host, closed);
+    return result;
+}
+
+static void take_out(struct python_loop *host)
+{
+    if (!is_closed(host)) {
+        remove_reader(host);
+    }
+    loop_set_host(host->loop, NULL, NULL);
+    host->loop = NULL;
+}
+
 void python_loop_close(struct python_loop *host)
 {
     if (!host) {
@@ -303,13 +322,20 @@ void python_loop_close(struct python_loop *host)
     end_tasks(host);
     run_until(host, PyObject_CallMethod(host->asyncio_loop, "shutdown_asyncgens", NULL));
     run_until(host, PyObject_CallMethod(host->asyncio_loop, "shutdown_default_executor", NULL));
-    remove_reader(host);
-    loop_set_host(host->loop, NULL, NULL);
-    host->loop = NULL;
+    take_out(host);
     say_failed(host, PyObject_CallMethod(host->asyncio_loop, "close", NULL));
     if (set_event_loop(Py_None) < 0) {
         PyErr_WriteUnraisable(host->asyncio_loop);
     }
+    host_drop(host);
+}
+
+void python_loop_leave(struct python_loop *host)
+{
+    if (!host) {
+        return;
+    }
+    take_out(host);
     host_drop(host);
 }
 

@@ -3,7 +3,8 @@
  * our side; what Python code changes on our loop asks for a turn by call_soon (engine/loop.h says how). And the Python
  * half of the watchdog, which finds out which task blocks both.
  *
- * Life cycle: python_loop_create, python_loop_open, loop_run() until loop_stop(), python_loop_close. The watch may be
+ * Life cycle: python_loop_create, python_loop_open, loop_run() until loop_stop(), python_loop_close (or, as a guest in
+ * a loop that somebody else runs: python_loop_open, python_loop_leave). The watch may be
  * started and stopped at any time while a loop is open. Main thread, GIL held. One of each a process.
  */
 #pragma once
@@ -32,6 +33,9 @@ PyObject *python_loop_object(struct python_loop *host);
  * written where Python writes what it cannot raise. NULL is a no-op.
  */
 void python_loop_close(struct python_loop *host);
+
+/* Takes our loop out of an asyncio loop that is somebody else's: it goes on, or has been closed. NULL is a no-op. */
+void python_loop_leave(struct python_loop *host);
 
 /*
  * Called when the loop has been blocked for the watchdog's limit, and again every limit, in the frame that blocks it:
