@@ -118,7 +118,7 @@ int signals_start(struct loop *loop, void (*on_signal)(void *arg, int number, in
         return error_set(error, MITE_EINVAL, "signals are watched already");
     }
     int rc = watch_open(loop, &watch, error);
-    if (rc < 0) {
+    if (!watch) {
         return rc;
     }
     watch->on_signal = on_signal;
