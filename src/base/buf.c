@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DEFAULT_MAX   ((size_t)1 << 30)
-#define FIRST_SIZE    256
+#define DEFAULT_MAX ((size_t)1 << 30)
+#define FIRST_SIZE  256
 
 void buf_init(struct buf *buf, size_t max_size)
 {
@@ -84,27 +84,27 @@ int buf_char(struct buf *buf, char c)
 
 int buf_vprintf(struct buf *buf, const char *format, va_list args)
 {
+    size_t room = buf->capacity - buf->size;
     va_list again;
-    int rc;
+    int rc = 0, n;
 
     va_copy(again, args);
-    rc = buf_reserve(buf, 64);
-    if (rc == 0) {
-        size_t room = buf->capacity - buf->size;
-        int n = vsnprintf(buf->data + buf->size, room, format, args);
-
-        if (n >= 0 && (size_t)n >= room) {
-            buf->data[buf->size] = '\0';
-            rc = buf_reserve(buf, (size_t)n);
-            if (rc == 0) {
-                vsnprintf(buf->data + buf->size, (size_t)n + 1, format, again);
-            }
-        }
-        if (rc == 0 && n > 0) {
-            buf->size += (size_t)n;
+    n = vsnprintf(room ? buf->data + buf->size : NULL, room, format, args);
+    if (n < 0) { /* longer than an int can say */
+        buf->failed = true;
+        rc = MITE_ELIMIT;
+    } else if ((size_t)n >= room) {
+        rc = buf_reserve(buf, (size_t)n);
+        if (rc == 0) {
+            vsnprintf(buf->data + buf->size, (size_t)n + 1, format, again);
         }
     }
     va_end(again);
+    if (rc == 0) {
+        buf->size += (size_t)n;
+    } else if (room) {
+        buf->data[buf->size] = '\0';
+    }
     return rc;
 }
 

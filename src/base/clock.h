@@ -8,14 +8,15 @@
 
 #include <stdint.h>
 
-#define NS_PER_S UINT64_C(1000000000)
+#define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_US UINT64_C(1000)
 
-uint64_t clock_now_ns(void) PRIVATE_API(clock_now_ns);   /* CLOCK_MONOTONIC */
-double clock_wall_s(void) PRIVATE_API(clock_wall_s);     /* CLOCK_REALTIME, with fraction */
-double clock_wall_at(uint64_t mono_ns) PRIVATE_API(clock_wall_at); /* the wall time at a moment of this process's life */
-uint64_t clock_cpu_ns(void) PRIVATE_API(clock_cpu_ns);   /* CPU time of this process, all threads */
+uint64_t clock_now_ns(void) PRIVATE_API(clock_now_ns); /* CLOCK_MONOTONIC */
+double clock_wall_s(void) PRIVATE_API(clock_wall_s);   /* CLOCK_REALTIME, with fraction */
+double clock_wall_at(uint64_t mono_ns)
+    PRIVATE_API(clock_wall_at);                        /* the wall time at a moment of this process's life */
+uint64_t clock_cpu_ns(void) PRIVATE_API(clock_cpu_ns); /* CPU time of this process, all threads */
 
 static inline double ns_to_s(uint64_t ns)
 {

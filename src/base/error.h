@@ -33,17 +33,17 @@ struct mite_error {
 };
 
 /* Writes the sentence and returns `code`, so that a caller can `return error_set(...)`. Cut at 511 bytes. */
-int error_set(struct mite_error *error, int code, const char *format, ...)
-    PRIVATE_API(error_set) __attribute__((format(printf, 3, 4)));
+int error_set(struct mite_error *error, int code, const char *format, ...) PRIVATE_API(error_set)
+    __attribute__((format(printf, 3, 4)));
 
 /* The same with strerror(errno_value) appended: `cannot open FILE: No such file or directory`; ENOENT gives
  * MITE_ENOTFOUND, ENOMEM MITE_ENOMEM, everything else MITE_EIO. */
-int error_errno(struct mite_error *error, int errno_value, const char *format, ...)
-    PRIVATE_API(error_errno) __attribute__((format(printf, 3, 4)));
+int error_errno(struct mite_error *error, int errno_value, const char *format, ...) PRIVATE_API(error_errno)
+    __attribute__((format(printf, 3, 4)));
 
 /* Adds text in front of the sentence: "FORMAT: OLD TEXT". Returns error->code. */
-int error_prefix(struct mite_error *error, const char *format, ...)
-    PRIVATE_API(error_prefix) __attribute__((format(printf, 2, 3)));
+int error_prefix(struct mite_error *error, const char *format, ...) PRIVATE_API(error_prefix)
+    __attribute__((format(printf, 2, 3)));
 
 /* Takes a copy of `lines` (may be NULL) as the detail. */
 void error_detail(struct mite_error *error, const char *lines, size_t length) PRIVATE_API(error_detail);

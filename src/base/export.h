@@ -5,5 +5,5 @@
  */
 #pragma once
 
-#define MITE_API __attribute__((visibility("default")))
+#define MITE_API          __attribute__((visibility("default")))
 #define PRIVATE_API(name) __asm__("mite__" #name) __attribute__((visibility("default")))

@@ -1,7 +1,9 @@
 #include "base/log.h"
-#include "base/buf.h"
 #include "base/map.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KINDS_MAX 1000
-#define LINE_MAX_BYTES (64u << 10)
+#define KINDS_MAX    1000
+#define USUAL_SIZE   2048
+#define LONGEST_SIZE ((size_t)64 << 10)
+#define FULL_MS      100 /* how long to wait for a stderr that takes nothing */
 
 static const char *const names[] = {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"};
 
@@ -66,50 +70,76 @@ void log_set_hook(void (*new_hook)(void *arg, bool before), void *arg)
     hook_arg = arg;
 }
 
-static void write_all(const char *bytes, size_t size)
+/* One write for a line, so that lines of several processes on one stderr do not mix; more only where the system takes
+ * less. A stderr that stays full loses the line rather than the load. */
+static void write_line(const char *bytes, size_t size)
 {
     while (size > 0) {
         ssize_t n = write(STDERR_FILENO, bytes, size);
 
-        if (n <= 0) {
+        if (n >= 0) {
+            bytes += n;
+            size -= (size_t)n;
+        } else if (errno == EAGAIN && poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, FULL_MS) > 0) {
+            continue;
+        } else if (errno != EINTR) {
             return; /* nobody to tell */
         }
-        bytes += n;
-        size -= (size_t)n;
     }
 }
 
-static void add_time(struct buf *line)
+static size_t write_time(char *out, size_t room)
 {
     struct timespec now;
     struct tm tm;
-    char text[32];
+    size_t n;
 
     clock_gettime(CLOCK_REALTIME, &now);
     localtime_r(&now.tv_sec, &tm);
-    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
-    buf_printf(line, "%s.%03ld ", text, now.tv_nsec / 1000000);
+    n = strftime(out, room, "%Y-%m-%d %H:%M:%S", &tm);
+    return n + (size_t)snprintf(out + n, room - n, ".%03ld ", now.tv_nsec / 1000000);
 }
 
-static void print(enum log_level level, const char *format, va_list args)
+/* The line without its end, cut to the room; returns the length that it would have. */
+__attribute__((format(printf, 4, 0))) static size_t compose(char *out, size_t room, enum log_level level,
+                                                            const char *format, va_list args)
 {
-    struct buf line;
+    size_t n = isatty(STDERR_FILENO) ? 0 : write_time(out, room);
+    int text;
 
-    buf_init(&line, LINE_MAX_BYTES);
-    if (!isatty(STDERR_FILENO)) {
-        add_time(&line);
+    n += (size_t)snprintf(out + n, room - n, "%s ", names[level]);
+    text = vsnprintf(out + n, room - n, format, args);
+    return text < 0 ? n : n + (size_t)text;
+}
+
+/* Works without memory too: what is longer than usual is then cut where the longest is cut otherwise. */
+__attribute__((format(printf, 2, 0))) static void print(enum log_level level, const char *format, va_list args)
+{
+    char usual[USUAL_SIZE], *line = usual, *longer = NULL;
+    size_t room = sizeof(usual), n;
+    va_list again;
+
+    va_copy(again, args);
+    n = compose(line, room, level, format, args);
+    if (n + 2 > room && (longer = malloc(LONGEST_SIZE))) {
+        line = longer;
+        room = LONGEST_SIZE;
+        n = compose(line, room, level, format, again);
     }
-    buf_printf(&line, "%s ", names[level]);
-    buf_vprintf(&line, format, args);
-    buf_char(&line, '\n');
+    va_end(again);
+    if (n + 2 > room) {
+        n = room - 2;
+        memcpy(line + n - 3, "...", 3);
+    }
+    line[n] = '\n';
     if (hook) {
         hook(hook_arg, true);
     }
-    write_all(line.data, line.size);
+    write_line(line, n + 1);
     if (hook) {
         hook(hook_arg, false);
     }
-    buf_done(&line);
+    free(longer);
 }
 
 void log_line(enum log_level level, const char *format, ...)

@@ -1,47 +1,11 @@
 #include "base/map.h"
 #include "base/error.h"
+#include "base/hash.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 #define FIRST_SLOTS 16
 #define REMOVED     UINT32_MAX
-
-static uint64_t seed;
-
-static uint64_t mix(uint64_t x)
-{
-    x ^= x >> 32;
-    x *= UINT64_C(0xd6e8feb86659fd93);
-    x ^= x >> 32;
-    x *= UINT64_C(0xd6e8feb86659fd93);
-    return x ^ (x >> 32);
-}
-
-static uint64_t hash_of(struct str key)
-{
-    uint64_t hash = seed ^ key.n, word;
-    size_t i = 0;
-
-    for (; i + 8 <= key.n; i += 8) {
-        memcpy(&word, key.p + i, 8);
-        hash = mix(hash ^ word) + seed;
-    }
-    word = 0;
-    if (i < key.n) {
-        memcpy(&word, key.p + i, key.n - i);
-    }
-    return mix(hash ^ word);
-}
-
-__attribute__((constructor)) static void make_seed(void)
-{
-    while (seed == 0) {
-        if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) {
-            seed = (uint64_t)(uintptr_t)&seed;
-        }
-    }
-}
 
 void map_init(struct map *map)
 {
@@ -66,12 +30,12 @@ static uint32_t *find_slot(const struct map *map, struct str key, uint64_t hash)
 {
     uint32_t mask = map->slot_count - 1;
 
-    for (uint32_t i = map->slot_count ? (uint32_t)hash & mask : 0; map->slot_count; i = (i + 1) & mask) {
+    if (map->live_count == 0) {
+        return NULL;
+    }
+    for (uint32_t i = (uint32_t)hash & mask; map->slots[i] != 0; i = (i + 1) & mask) {
         uint32_t slot = map->slots[i];
 
-        if (slot == 0) {
-            return NULL;
-        }
         if (slot != REMOVED && map->entries[slot - 1].hash == hash && str_equal(map->entries[slot - 1].key, key)) {
             return &map->slots[i];
         }
@@ -81,7 +45,7 @@ static uint32_t *find_slot(const struct map *map, struct str key, uint64_t hash)
 
 void *map_get(const struct map *map, struct str key)
 {
-    uint32_t *slot = find_slot(map, key, hash_of(key));
+    uint32_t *slot = find_slot(map, key, hash_bytes(key));
 
     return slot ? map->entries[*slot - 1].value : NULL;
 }
@@ -96,12 +60,13 @@ static void place(struct map *map, uint32_t entry)
     map->slots[i] = entry + 1;
 }
 
-/* New tables without the removed entries; the old ones stay when there is no memory. */
+/* New tables without the removed entries, a third of them free at least, so that a map whose keys come and go is not
+ * rebuilt at every turn. The old ones stay when there is no memory. */
 static int rebuild(struct map *map)
 {
     uint32_t slot_count = FIRST_SLOTS;
 
-    while (slot_count / 2 <= map->live_count) {
+    while (slot_count / 2 <= map->live_count + map->live_count / 2) {
         slot_count *= 2;
     }
 
@@ -123,8 +88,12 @@ static int rebuild(struct map *map)
     }
     free(map->entries);
     free(map->slots);
-    *map = (struct map){.entries = entries, .slots = slots, .entry_count = count, .entry_capacity = slot_count / 2,
-                        .slot_count = slot_count, .live_count = count};
+    *map = (struct map){.entries = entries,
+                        .slots = slots,
+                        .entry_count = count,
+                        .entry_capacity = slot_count / 2,
+                        .slot_count = slot_count,
+                        .live_count = count};
     for (uint32_t i = 0; i < count; i++) {
         place(map, i);
     }
@@ -133,7 +102,7 @@ static int rebuild(struct map *map)
 
 int map_set(struct map *map, struct str key, void *value, void **old)
 {
-    uint64_t hash = hash_of(key);
+    uint64_t hash = hash_bytes(key);
     uint32_t *slot = find_slot(map, key, hash);
 
     if (slot) {
@@ -165,7 +134,7 @@ int map_set(struct map *map, struct str key, void *value, void **old)
 
 void *map_remove(struct map *map, struct str key)
 {
-    uint32_t *slot = find_slot(map, key, hash_of(key));
+    uint32_t *slot = find_slot(map, key, hash_bytes(key));
 
     if (!slot) {
         return NULL;

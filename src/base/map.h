@@ -21,9 +21,9 @@ struct map {
     uint32_t entry_count, entry_capacity, slot_count, live_count;
 };
 
-void map_init(struct map *map) PRIVATE_API(map_init); /* no allocation */
+void map_init(struct map *map) PRIVATE_API(map_init);                             /* no allocation */
 void map_done(struct map *map, void (*free_value)(void *)) PRIVATE_API(map_done); /* free_value may be NULL */
-void *map_get(const struct map *map, struct str key) PRIVATE_API(map_get); /* NULL: not there */
+void *map_get(const struct map *map, struct str key) PRIVATE_API(map_get);        /* NULL: not there */
 /* Replaces; the old value, if any, goes to *old when old is not NULL. 0 or MITE_ENOMEM. */
 int map_set(struct map *map, struct str key, void *value, void **old) PRIVATE_API(map_set);
 void *map_remove(struct map *map, struct str key) PRIVATE_API(map_remove);

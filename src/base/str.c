@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #define NEAREST_MAX 63 /* longer words are not typed by hand */
@@ -50,16 +51,28 @@ size_t str_utf8_length(struct str s)
     return overlong || surrogate || too_large ? 0 : length;
 }
 
+/* Bytes at the start that are ASCII, counted in eights: most texts are nothing else. */
+static size_t ascii_length(struct str s)
+{
+    size_t i = 0;
+    uint64_t eight;
+
+    for (; i + sizeof(eight) <= s.n; i += sizeof(eight)) {
+        memcpy(&eight, s.p + i, sizeof(eight));
+        if (eight & UINT64_C(0x8080808080808080)) {
+            break;
+        }
+    }
+    return i;
+}
+
 bool str_is_utf8(struct str s)
 {
-    while (s.n > 0) {
-        size_t length = str_utf8_length(s);
-
+    for (size_t i = ascii_length(s), length; i < s.n; i += length) {
+        length = str_utf8_length((struct str){s.p + i, s.n - i});
         if (length == 0) {
             return false;
         }
-        s.p += length;
-        s.n -= length;
     }
     return true;
 }

@@ -34,8 +34,8 @@ static enum form form_of(struct str key)
 
 static void write_escaped(struct buf *out, unsigned char c)
 {
-    static const char shorts[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
-                                  ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\'};
+    static const char shorts[] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'};
 
     if (c < sizeof(shorts) && shorts[c]) {
         buf_append(out, (char[]){'\\', shorts[c]}, 2);
@@ -359,9 +359,6 @@ static int read_value(struct reader *reader, const json_t *json, unsigned depth,
 {
     int rc;
 
-    if (depth > VALUE_MAX_DEPTH) {
-        return error_set(reader->error, MITE_ELIMIT, "nested deeper than %d levels", VALUE_MAX_DEPTH);
-    }
     switch (json_typeof(json)) {
     case JSON_NULL:
         *out = value_nil();
@@ -379,9 +376,14 @@ static int read_value(struct reader *reader, const json_t *json, unsigned depth,
     case JSON_STRING:
         return read_text(reader, json_string_value(json), json_string_length(json), out);
     case JSON_ARRAY:
-        return read_list(reader, json, depth, out);
     case JSON_OBJECT:
         break;
+    }
+    if (depth == VALUE_MAX_DEPTH) {
+        return error_set(reader->error, MITE_ELIMIT, "values nest deeper than %d", VALUE_MAX_DEPTH);
+    }
+    if (json_is_array(json)) {
+        return read_list(reader, json, depth, out);
     }
     rc = read_form(reader, json, depth, out);
     return rc == NOT_A_FORM ? read_object(reader, json, depth, out) : rc;
@@ -396,7 +398,7 @@ static int not_parsed(struct mite_error *error, const json_error_t *why)
         return error_set(error, MITE_ENOMEM, "out of memory");
     }
     return error_set(error, code == json_error_stack_overflow ? MITE_ELIMIT : MITE_EPROTO,
-                     "no JSON: line %d, column %d: %s", why->line, why->column, why->text);
+                     "not JSON: line %d, column %d: %s", why->line, why->column, why->text);
 }
 
 int json_read(struct arena *arena, struct str text, struct value *out, struct mite_error *error)

@@ -15,11 +15,12 @@
 
 /* One line, no newline at its end. Errors show in out->failed. */
 void json_write(struct buf *out, const struct value *v) PRIVATE_API(json_write);
-void json_write_text(struct buf *out, struct str s) PRIVATE_API(json_write_text); /* quoted and escaped; always valid JSON */
+void json_write_text(struct buf *out, struct str s)
+    PRIVATE_API(json_write_text); /* quoted and escaped; always valid JSON */
 void json_write_float(struct buf *out, double f) PRIVATE_API(json_write_float);
 
 /*
- * The whole text must be one value. MITE_EPROTO (the sentence names line and column), MITE_ELIMIT, MITE_ENOMEM. Of equal
- * keys in one object the last wins.
+ * The whole text must be one value. MITE_EPROTO (the sentence names line and column), MITE_ELIMIT, MITE_ENOMEM. Of
+ * equal keys in one object the last wins.
  */
 int json_read(struct arena *arena, struct str text, struct value *out, struct mite_error *error) PRIVATE_API(json_read);

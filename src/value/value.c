@@ -66,17 +66,13 @@ bool value_equal(const struct value *a, const struct value *b)
     return false;
 }
 
-static int out_of_room(const struct arena *arena)
-{
-    return arena->max_bytes ? MITE_ELIMIT : MITE_ENOMEM;
-}
-
 static int copy_items(struct arena *arena, const struct value *from, struct value *out)
 {
-    struct value *items = arena_alloc(arena, from->count * sizeof(*items));
+    size_t size = from->count * sizeof(struct value);
+    struct value *items = arena_alloc(arena, size);
 
     if (!items) {
-        return out_of_room(arena);
+        return arena_failure(arena, size);
     }
     for (uint32_t i = 0; i < from->count; i++) {
         int rc = value_copy(arena, &from->items[i], &items[i]);
@@ -91,10 +87,11 @@ static int copy_items(struct arena *arena, const struct value *from, struct valu
 
 static int copy_pairs(struct arena *arena, const struct value *from, struct value *out)
 {
-    struct pair *pairs = arena_alloc(arena, from->count * sizeof(*pairs));
+    size_t size = from->count * sizeof(struct pair);
+    struct pair *pairs = arena_alloc(arena, size);
 
     if (!pairs) {
-        return out_of_room(arena);
+        return arena_failure(arena, size);
     }
     for (uint32_t i = 0; i < from->count; i++) {
         int rc = value_copy(arena, &from->pairs[i].key, &pairs[i].key);
@@ -110,20 +107,24 @@ static int copy_pairs(struct arena *arena, const struct value *from, struct valu
     return 0;
 }
 
+static int copy_text(struct arena *arena, const struct value *from, struct value *out)
+{
+    struct str copy = arena_str(arena, from->count ? value_str(from) : STR(""));
+
+    if (!copy.p) {
+        return arena_failure(arena, from->count + (size_t)1);
+    }
+    *out = *from;
+    out->text = copy.p;
+    return 0;
+}
+
 int value_copy(struct arena *arena, const struct value *from, struct value *out)
 {
-    struct str text;
-
     switch (from->type) {
     case VALUE_TEXT:
     case VALUE_BYTES:
-        text = arena_str(arena, value_str(from));
-        if (!text.p) {
-            return out_of_room(arena);
-        }
-        *out = *from;
-        out->text = text.p;
-        return 0;
+        return copy_text(arena, from, out);
     case VALUE_LIST:
         return copy_items(arena, from, out);
     case VALUE_MAP:
@@ -136,7 +137,8 @@ int value_copy(struct arena *arena, const struct value *from, struct value *out)
 
 const char *value_type_name(enum value_type type)
 {
-    static const char *const names[] = {"nil", "boolean", "integer", "integer", "float", "text", "bytes", "list", "map"};
+    static const char *const names[] = {"nil",  "boolean", "integer", "integer", "float",
+                                        "text", "bytes",   "list",    "map"};
 
     return names[type];
 }
