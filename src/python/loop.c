@@ -11,6 +11,7 @@
  */
 #include "python/loop.h"
 
+#include "base/log.h"
 #include "engine/signals.h"
 #include "engine/watchdog.h"
 #include "python/errors.h"
@@ -18,8 +19,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-/* How long tasks that were cancelled at the end may take. */
-#define CANCEL_TIMEOUT_S 5
+/* How long tasks that were cancelled at the end may take. Journeys have been given their time before. */
+#define CANCEL_TIMEOUT_S 1
 
 struct python_loop {
     struct loop_host ops;
@@ -283,6 +284,30 @@ static PyObject *cancel_all(PyObject *tasks)
     return all;
 }
 
+/* Tasks that swallow their cancellation: one line for all, where asyncio would write some for each when it drops them.
+ */
+static void disown_stubborn(PyObject *tasks)
+{
+    PyObject *each = PyObject_GetIter(tasks), *task; /* new */
+    int stubborn = 0;
+
+    while (each && (task = PyIter_Next(each))) {
+        PyObject *done = PyObject_CallMethod(task, "done", NULL); /* new */
+        if (done == Py_False) {
+            stubborn++;
+            PyObject_SetAttrString(task, "_log_destroy_pending", Py_False);
+        }
+        Py_XDECREF(done);
+        Py_DECREF(task);
+        PyErr_Clear(); /* a task of a kind of its own may lack either */
+    }
+    Py_XDECREF(each);
+    PyErr_Clear();
+    if (stubborn) {
+        log_line(LOG_WARNING, "tasks that ignored their cancellation and were dropped: %d", stubborn);
+    }
+}
+
 static void end_tasks(struct python_loop *host)
 {
     PyObject *all_tasks = asyncio_get("all_tasks");                                          /* new */
@@ -291,6 +316,9 @@ static void end_tasks(struct python_loop *host)
     Py_XDECREF(all_tasks);
     if (!tasks || PyObject_Size(tasks) > 0) {
         run_until(host, tasks ? cancel_all(tasks) : NULL);
+    }
+    if (tasks) {
+        disown_stubborn(tasks);
     }
     Py_XDECREF(tasks);
 }

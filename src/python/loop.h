@@ -28,7 +28,7 @@ int python_loop_open(struct loop *loop, PyObject *asyncio_loop, struct python_lo
 PyObject *python_loop_object(struct python_loop *host);
 
 /*
- * The end, once loop_run() has returned: cancels the tasks that are left and gives them five seconds, shuts down
+ * The end, once loop_run() has returned: cancels the tasks that are left and gives them a second, shuts down
  * asynchronous generators and the default executor, takes our loop out and closes the other. What goes wrong is
  * written where Python writes what it cannot raise. NULL is a no-op.
  */

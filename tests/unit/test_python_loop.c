@@ -317,7 +317,12 @@ static void closing_ends_what_is_left(void **unused)
                "    await generator.__anext__()\n"
                "    await loop.run_in_executor(None, time.sleep, 0)\n"
                "    stop()\n"
+               "async def stubborn():\n"
+               "    while True:\n"
+               "        try: await asyncio.sleep(1000)\n"
+               "        except asyncio.CancelledError: pass\n"
                "start(endless())\n"
+               "start(stubborn())\n"
                "start(begin())\n");
     run();
     close_nested(unused);
@@ -325,7 +330,8 @@ static void closing_ends_what_is_left(void **unused)
     nested->names = names;
     run_python("assert ended == ['task', 'generator'], ended\n"
                "assert loop.is_closed()\n"
-               "assert tasks[0].cancelled()\n");
+               "assert tasks[0].cancelled()\n"
+               "assert not tasks[1].done()\n");
     Py_DECREF(names);
     free(nested);
     nested = NULL;
