@@ -4,7 +4,7 @@
 #   make check      every test, also under ASan and UBSan; last line: N passed, N failed, N skipped
 #   make bench      CPU and memory against wrk and nginx (bench/README.md)
 #   make install    PREFIX (/usr/local) and DESTDIR as usual
-#   make format, make lint, make fuzz, make clean
+#   make format, make lint, make clean
 
 PREFIX ?= /usr/local
 BUILD ?= build
@@ -30,7 +30,12 @@ bench bench-quick:
 	@$(MAKE) --no-print-directory all
 	@bench/run $(if $(findstring quick,$@),--quick)
 
+# A PREFIX named now counts, also when the build was configured with another one.
 install: all
+ifneq ($(origin PREFIX),file)
+	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@ninja -C $(BUILD)
+endif
 	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir=$(DESTDIR))
 
 format:
