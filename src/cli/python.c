@@ -56,7 +56,7 @@ int cli_python(const struct python_api **out, struct mite_error *error)
         const struct python_api *(*entry)(void) =
             (const struct python_api *(*)(void))dlsym(plugin, PYTHON_API_SYMBOL);
 
-        if (!entry || entry()->version != PYTHON_API_VERSION) {
+        if (!entry || entry()->version != MITE_PYTHON_API_VERSION) {
             return error_set(error, MITE_ENOTFOUND, "the Python plugin %s belongs to another version of mite: install "
                                                     "both from one build", path);
         }

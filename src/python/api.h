@@ -12,7 +12,7 @@
 #include "runner/journey.h"
 #include "scenario/scenario.h"
 
-#define PYTHON_API_VERSION 1
+#define MITE_PYTHON_API_VERSION 1
 
 struct python_options {
     bool exclude_working_directory; /* the current directory is importable otherwise, as sys.path[0] */

@@ -1,0 +1,150 @@
+"""What the engine asks of Python code that is easier said in Python: what a user's object is, and how it wants to be called.
+
+Everything here runs before the load, never for each journey.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+
+class Refused(Exception):
+    """What the user gave cannot be used; the text is the rest of a sentence."""
+
+
+async def result_of(value: Any) -> Any:
+    """The value of what may be awaitable."""
+    return await value if inspect.isawaitable(value) else value
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
+    """None when they cannot be told."""
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return None
+
+
+def _positional(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
+    return [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
+
+
+# ---- journeys ----
+
+
+def _is_plain(function: Any) -> bool:
+    """A function that certainly gives no awaitable. What is not written in Python is taken at its word."""
+    while isinstance(function, partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    if not inspect.isroutine(function):
+        function = type(function).__call__
+    return inspect.isroutine(function) and hasattr(function, "__code__") and not inspect.iscoroutinefunction(function)
+
+
+def journey(function: Any) -> Callable[..., Awaitable[Any]]:
+    """What is called for each journey."""
+    name = getattr(function, "__name__", "journey")
+    if not callable(function):
+        raise Refused(f"it is a {type(function).__name__}, not an async function")
+    if inspect.isasyncgenfunction(function):
+        raise Refused("it is an async generator: a journey may not yield")
+    if _is_plain(function):
+        raise Refused(f'it is not async: write "async def {name}(ctx, ...)"')
+    if getattr(function, "_fixture", None):
+        return _with_fixture(function)
+    return function
+
+
+_fixtures: dict[Any, Any] = {}
+
+
+def _with_fixture(function: Any) -> Callable[..., Awaitable[Any]]:
+    """The fixture's function runs once for all journeys with its label; its result is set on each context."""
+    label, make, variable = function._fixture_label, function._fixture_func, function._fixture_variable
+    parameters = _parameters(make)
+    takes_context = bool(parameters and _positional(parameters))
+
+    async def run(ctx: Any, *args: Any) -> Any:
+        import asyncio
+
+        if label not in _fixtures:
+            _fixtures[label] = asyncio.ensure_future(result_of(make(ctx) if takes_context else make()))
+        # One journey that is cancelled does not take the fixture away from the others.
+        setattr(ctx, variable, await asyncio.shield(_fixtures[label]))
+        return await function(ctx, *args)
+
+    return run
+
+
+# ---- datapools ----
+
+
+def checkout(pool: Any, config: Any) -> Callable[[], Any]:
+    """Its checkout, to be called without arguments."""
+    for name in ("checkout", "checkin"):
+        if not callable(getattr(pool, name, None)):
+            raise Refused(f"a {type(pool).__name__} has no {name}(): a datapool needs checkout(config) and checkin(id)")
+    parameters = _parameters(pool.checkout)
+    if parameters is None:
+        return pool.checkout
+    by_name = [p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY]
+    if "config" in by_name:
+        return partial(pool.checkout, config=config)
+    return partial(pool.checkout, config) if _positional(parameters) else pool.checkout
+
+
+# ---- scenarios ----
+
+
+def scenario(function: Any, config: Any, sender: Any) -> list[Any]:
+    """The triplets that it gives."""
+    if not callable(function):
+        raise Refused(f"it is a {type(function).__name__}, not a function that returns triplets")
+    triplets = function(**_injected(function, config, sender))
+    if inspect.isawaitable(triplets):
+        import asyncio
+
+        triplets = asyncio.run(result_of(triplets))
+    if isinstance(triplets, (str, bytes, dict)) or not hasattr(triplets, "__iter__"):
+        raise Refused(
+            f"it gave a {type(triplets).__name__}, not a list of triplets (journey spec, datapool or None, volume model)"
+        )
+    triplets = list(triplets)
+    if not triplets:
+        raise Refused("it gave no triplets: there is nothing to run")
+    return triplets
+
+
+def _injected(function: Any, config: Any, sender: Any) -> dict[str, Any]:
+    known = {"config": config, "sender": sender}
+    parameters = _parameters(function) or []
+    wanted = [p for p in parameters if p.name in known]
+    needed = [p for p in parameters if p.name not in known and p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    if len(parameters) == 1 and needed:
+        return {needed[0].name: config}
+    if needed:
+        raise Refused(
+            f'its parameter "{needed[0].name}" is not known: a scenario may take "config" and "sender", '
+            "or one parameter of any name, which gets the configuration"
+        )
+    return {p.name: known[p.name] for p in wanted}
+
+
+# ---- message processors ----
+
+
+def processor(factory: Any, options: dict[str, Any]) -> tuple[Any, Callable[[Any], Any], bool]:
+    """The object, what is called with each message, and whether that wants bytes."""
+    made = factory
+    if callable(factory):
+        parameters = _parameters(factory)
+        made = factory(options) if parameters is None or _positional(parameters) else factory()
+    for name, raw in (("process_raw_message", True), ("process_message", False)):
+        process = getattr(made, name, None)
+        if callable(process):
+            return made, process, raw
+    raise Refused(f"a {type(made).__name__} has neither process_message(dict) nor process_raw_message(bytes)")

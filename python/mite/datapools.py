@@ -1,0 +1,119 @@
+"""Datapools: what gives each journey its arguments.
+
+A datapool is any object with `checkout(config)`, which gives an item with `.id` and `.data` (or None: nothing free now), and
+`checkin(id)`, both plain or async. `data` is a tuple or list, the journey's arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from _mite import DataPoolItem, IterableDataPool, RecyclableIterableDataPool
+
+from .exceptions import DataPoolEmptied, DataPoolExhausted
+
+__all__ = [
+    "DataPoolEmptied",
+    "DataPoolExhausted",
+    "DataPoolItem",
+    "IterableDataPool",
+    "RecyclableIterableDataPool",
+    "SingleRunDataPool",
+    "SingleRunDataPoolWrapper",
+    "iterable_datapool",
+    "recorded",
+    "recyclable_iterable_datapool",
+]
+
+
+class SingleRunDataPool(IterableDataPool):
+    """One item, with id 1 and data `(data,)`, given once."""
+
+    def __init__(self, data: Any) -> None:
+        super().__init__([(data,)])
+
+
+class SingleRunDataPoolWrapper:
+    """Gives one item of another datapool, once."""
+
+    def __init__(self, datapool: Any) -> None:
+        self._datapool = datapool
+        self._used = False
+
+    async def checkout(self, config: Any = None) -> Any:
+        from ._host import checkout, result_of
+
+        if self._used:
+            raise DataPoolExhausted("the one item of this run has been used")
+        item = await result_of(checkout(self._datapool, config)())
+        self._used = item is not None
+        return item
+
+    async def checkin(self, id: Any) -> None:
+        from ._host import result_of
+
+        await result_of(self._datapool.checkin(id))
+
+
+class _Recorded(RecyclableIterableDataPool):
+    """Reads its file when the first item is asked for."""
+
+    def __init__(self, path: Path, fields: tuple[str, ...]) -> None:
+        super().__init__(())
+        self._source: tuple[Path, tuple[str, ...]] | None = (path, fields)
+
+    def checkout(self, config: Any = None) -> Any:
+        if self._source is not None:
+            super().__init__(_read_records(*self._source))
+            self._source = None
+        return super().checkout(config)
+
+
+def _read_records(path: Path, fields: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    import msgpack
+
+    rows: list[tuple[Any, ...]] = []
+    with open(path, "rb") as file:
+        for number, record in enumerate(msgpack.Unpacker(file, raw=False, use_list=False), 1):
+            missing = [field for field in fields if field not in record]
+            if missing:
+                raise KeyError(f"record {number} of {path} has no {missing[0]!r}, only {', '.join(map(repr, record))}")
+            rows.append(tuple(record[field] for field in fields))
+    return rows
+
+
+def recorded(name: str, *fields: str, directory: str | None = None) -> RecyclableIterableDataPool:
+    """What journeys recorded by `ctx.send("data_created", name=name, data={...})`, as a recyclable datapool.
+
+    Each item holds the named fields of one record, in that order. The file is `NAME.msgpack` in `directory`, by default the one
+    that the recorder writes to (recorder_data, or recorder-data where that exists). It is read at the first checkout, so that the
+    journeys that create and the ones that use the data can stand in one file.
+    """
+    if not fields:
+        raise ValueError("recorded() needs the names of the fields that become the journey's arguments")
+    if directory is None:
+        directory = "recorder-data" if Path("recorder-data").is_dir() else "recorder_data"
+    return _Recorded(Path(directory) / f"{name}.msgpack", fields)
+
+
+def iterable_datapool(function: Callable[..., Iterable[Any]]) -> Callable[..., IterableDataPool]:
+    """Decorator: the function's items, each given once."""
+
+    @wraps(function)
+    def make(*args: Any, **kwargs: Any) -> IterableDataPool:
+        return IterableDataPool(function(*args, **kwargs))
+
+    return make
+
+
+def recyclable_iterable_datapool(function: Callable[..., Iterable[Any]]) -> Callable[..., RecyclableIterableDataPool]:
+    """Decorator: the function's items, given again and again."""
+
+    @wraps(function)
+    def make(*args: Any, **kwargs: Any) -> RecyclableIterableDataPool:
+        return RecyclableIterableDataPool(function(*args, **kwargs))
+
+    return make

@@ -1,0 +1,358 @@
+#include "python/datapools.h"
+
+#include "base/log.h"
+#include "base/map.h"
+#include "python/args.h"
+#include "python/convert.h"
+#include "python/errors.h"
+#include "python/pool_types.h"
+#include "python/ready.h"
+#include "python/spec.h"
+#include "python/task.h"
+#include "value/msgpack.h"
+
+#include <stdlib.h>
+
+struct adapter {
+    struct datapool base;
+    PyObject *pool;
+    PyObject *checkout; /* called without arguments; NULL for mite's own types */
+    PyObject *label;    /* a str */
+    struct map ids_out; /* msgpack of the id → struct id_out: ids that are no plain number */
+    int64_t given;      /* items so far: to say which one is wrong */
+};
+
+/* An id that the core only borrows: kept as long as its item is out. */
+struct id_out {
+    PyObject *object;
+    struct arena arena;
+    struct value value;
+};
+
+/* A checkout whose coroutine runs. */
+struct pending {
+    struct adapter *adapter; /* counted reference */
+    datapool_checkout_done *done;
+    void *arg;
+};
+
+static const char *label_of(const struct adapter *self)
+{
+    return PyUnicode_AsUTF8(self->label); /* borrowed; made from UTF-8 */
+}
+
+/* ---- ids ---- */
+
+static void id_out_free(void *id)
+{
+    struct id_out *out = id;
+    if (out) {
+        Py_XDECREF(out->object);
+        arena_done(&out->arena);
+        free(out);
+    }
+}
+
+/* Keeps `object` until take_id(). 0, or -1 with an exception. */
+static int keep_id(struct adapter *self, PyObject *object, struct value *id)
+{
+    struct id_out *out = calloc(1, sizeof(*out));
+    void *old = NULL;
+    struct buf key;
+    buf_init(&key, 0);
+    if (!out) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    arena_init(&out->arena, 0);
+    out->object = Py_NewRef(object);
+    int failed = convert_to_value(object, "id", &out->arena, &out->value);
+    if (!failed) {
+        msgpack_write(&key, &out->value);
+        *id = out->value;
+        failed = key.failed || map_set(&self->ids_out, buf_view(&key), out, &old) != 0 ? -1 : 0;
+    }
+    if (failed) {
+        id_out_free(out);
+        if (!PyErr_Occurred()) {
+            PyErr_NoMemory();
+        }
+    }
+    id_out_free(old);
+    buf_done(&key);
+    return failed;
+}
+
+/* The object of an id that comes back: new reference, NULL with an exception. */
+static PyObject *take_id(struct adapter *self, const struct value *id)
+{
+    if (id->type != VALUE_TEXT && id->type != VALUE_BYTES && id->type != VALUE_LIST && id->type != VALUE_MAP) {
+        return convert_to_python(id, CONVERT_TUPLES);
+    }
+    struct buf key;
+    buf_init(&key, 0);
+    msgpack_write(&key, id);
+    struct id_out *out = map_remove(&self->ids_out, buf_view(&key));
+    buf_done(&key);
+    PyObject *object = out ? Py_NewRef(out->object) : convert_to_python(id, CONVERT_TUPLES);
+    id_out_free(out);
+    return object;
+}
+
+static int id_to_value(struct adapter *self, PyObject *object, struct value *id)
+{
+    struct arena none;
+    arena_init(&none, 0);
+    bool plain = object == Py_None || PyLong_Check(object) || PyFloat_Check(object);
+    return plain ? convert_to_value(object, "id", &none, id) : keep_id(self, object, id);
+}
+
+/* ---- checkout ---- */
+
+static void answer(datapool_checkout_done *done, void *arg, int code, const struct mite_error *error)
+{
+    done(arg, code, NULL, error);
+}
+
+/* What an exception of a checkout means. */
+static void fail(struct adapter *self, datapool_checkout_done *done, void *arg)
+{
+    struct mite_error error = {0};
+    PyObject *exhausted = module_import(IMPORT_DATAPOOL_EXHAUSTED), *emptied = module_import(IMPORT_DATAPOOL_EMPTIED),
+             *cancelled = module_import(IMPORT_CANCELLED_ERROR); /* borrowed */
+    int code = MITE_EUSER;
+    if (exhausted && PyErr_ExceptionMatches(exhausted)) {
+        code = MITE_EEND;
+    } else if ((emptied && PyErr_ExceptionMatches(emptied)) || (cancelled && PyErr_ExceptionMatches(cancelled))) {
+        code = MITE_EAGAIN;
+    } else {
+        errors_to_c(&error, "checkout of datapool %s failed", label_of(self));
+    }
+    PyErr_Clear();
+    answer(done, arg, code, code == MITE_EUSER ? &error : NULL);
+    error_done(&error);
+}
+
+/* Hands an item on; both objects are borrowed. */
+static void give(struct adapter *self, const struct value *id, PyObject *data, datapool_checkout_done *done, void *arg)
+{
+    struct mite_error error = {0};
+    self->given++;
+    if (!PyTuple_Check(data) && !PyList_Check(data)) {
+        error_set(&error, MITE_EINVAL,
+                  "datapool %s gave an item (the %lldth) whose data is a %s: it must be a tuple or a list, the journey's "
+                  "arguments",
+                  label_of(self), (long long)self->given, Py_TYPE(data)->tp_name);
+        answer(done, arg, MITE_EINVAL, &error);
+        error_done(&error);
+        return;
+    }
+    struct datapool_item item = {.id = *id, .args = args_from_python(data)};
+    if (!item.args) {
+        error_set(&error, MITE_ENOMEM, "no memory for an item of datapool %s", label_of(self));
+        answer(done, arg, MITE_ENOMEM, &error);
+        return;
+    }
+    done(arg, 0, &item, NULL);
+}
+
+static void checkout_ours(struct adapter *self, datapool_checkout_done *done, void *arg)
+{
+    int64_t number;
+    PyObject *data;
+    switch (pool_take(self->pool, &number, &data)) {
+    case POOL_NONE:
+        answer(done, arg, MITE_EAGAIN, NULL);
+        return;
+    case POOL_END:
+        answer(done, arg, MITE_EEND, NULL);
+        return;
+    case POOL_ERROR:
+        fail(self, done, arg);
+        return;
+    case POOL_ITEM: {
+        struct value id = value_int(number);
+        give(self, &id, data, done, arg);
+        Py_DECREF(data);
+        return;
+    }
+    }
+}
+
+/* An item's two halves: `.id` and `.data`, or a plain pair. New references; false with an exception. */
+static bool halves(struct adapter *self, PyObject *item, PyObject **id, PyObject **data)
+{
+    if ((PyTuple_CheckExact(item) || PyList_CheckExact(item)) && PySequence_Fast_GET_SIZE(item) == 2) {
+        *id = Py_NewRef(PySequence_Fast_GET_ITEM(item, 0));
+        *data = Py_NewRef(PySequence_Fast_GET_ITEM(item, 1));
+        return true;
+    }
+    *id = PyObject_GetAttr(item, state->str_id);
+    *data = *id ? PyObject_GetAttr(item, state->str_data) : NULL;
+    if (!*data) {
+        Py_CLEAR(*id);
+        PyErr_Format(PyExc_TypeError, "it gave %R, not an item with .id and .data, a pair or None", item);
+    }
+    return *data != NULL;
+}
+
+/* What checkout gave in the end (borrowed). */
+static void deliver(struct adapter *self, PyObject *item, datapool_checkout_done *done, void *arg)
+{
+    PyObject *id, *data;
+    struct value value;
+    if (item == Py_None) {
+        answer(done, arg, MITE_EAGAIN, NULL);
+        return;
+    }
+    if (!halves(self, item, &id, &data)) {
+        fail(self, done, arg);
+        return;
+    }
+    if (id_to_value(self, id, &value) == 0) {
+        give(self, &value, data, done, arg);
+    } else {
+        fail(self, done, arg);
+    }
+    Py_DECREF(id);
+    Py_DECREF(data);
+}
+
+static void checkout_finished(void *arg, PyObject *result, PyObject *exception)
+{
+    struct pending *pending = arg;
+    if (result) {
+        deliver(pending->adapter, result, pending->done, pending->arg);
+    } else {
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+        fail(pending->adapter, pending->done, pending->arg);
+    }
+    datapool_unref(&pending->adapter->base);
+    free(pending);
+}
+
+static bool is_awaitable(PyObject *object)
+{
+    PyAsyncMethods *async = Py_TYPE(object)->tp_as_async;
+    return async && async->am_await;
+}
+
+/* Runs a coroutine of checkout. False with an exception. */
+static bool await_checkout(struct adapter *self, PyObject *awaitable, datapool_checkout_done *done, void *arg)
+{
+    struct pending *pending = malloc(sizeof(*pending));
+    if (!pending) {
+        PyErr_NoMemory();
+        return false;
+    }
+    *pending = (struct pending){(struct adapter *)datapool_ref(&self->base), done, arg};
+    PyObject *task = task_start(awaitable, self->label, checkout_finished, pending); /* new; asyncio keeps it */
+    if (!task) {
+        datapool_unref(&self->base);
+        free(pending);
+        return false;
+    }
+    Py_DECREF(task);
+    return true;
+}
+
+static void checkout(struct datapool *pool, datapool_checkout_done *done, void *arg)
+{
+    struct adapter *self = (struct adapter *)pool;
+    if (!self->checkout) {
+        checkout_ours(self, done, arg);
+        return;
+    }
+    PyObject *result = PyObject_CallNoArgs(self->checkout); /* new */
+    PyObject *value = result ? ready_value(result) : NULL;  /* borrowed */
+    if (value) {
+        deliver(self, value, done, arg);
+    } else if (result && !is_awaitable(result)) {
+        deliver(self, result, done, arg);
+    } else if (!result || !await_checkout(self, result, done, arg)) {
+        fail(self, done, arg);
+    }
+    Py_XDECREF(result);
+}
+
+/* ---- checkin ---- */
+
+static void log_checkin(struct adapter *self)
+{
+    errors_log_once("checkin", "checkin of datapool %s failed", label_of(self));
+}
+
+static void checkin_finished(void *arg, PyObject *result, PyObject *exception)
+{
+    struct adapter *self = arg;
+    if (exception && !errors_is_cancelled(exception)) {
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+        log_checkin(self);
+    }
+    datapool_unref(&self->base);
+}
+
+static void checkin_theirs(struct adapter *self, const struct value *id)
+{
+    PyObject *object = take_id(self, id);                                                                  /* new */
+    PyObject *result = object ? PyObject_CallMethodOneArg(self->pool, state->str_checkin, object) : NULL; /* new */
+    if (result && is_awaitable(result) && !ready_value(result)) {
+        PyObject *task = task_start(result, self->label, checkin_finished, datapool_ref(&self->base)); /* new */
+        if (!task) {
+            datapool_unref(&self->base);
+        }
+        Py_XDECREF(task);
+    }
+    if (PyErr_Occurred()) {
+        log_checkin(self);
+    }
+    Py_XDECREF(object);
+    Py_XDECREF(result);
+}
+
+static void checkin(struct datapool *pool, const struct value *id)
+{
+    struct adapter *self = (struct adapter *)pool;
+    if (self->checkout) {
+        checkin_theirs(self, id);
+    } else if (pool_return(self->pool, id->integer) != 0) {
+        log_checkin(self);
+    }
+}
+
+/* ---- life ---- */
+
+static void adapter_free(struct datapool *pool)
+{
+    struct adapter *self = (struct adapter *)pool;
+    map_done(&self->ids_out, id_out_free);
+    Py_XDECREF(self->pool);
+    Py_XDECREF(self->checkout);
+    Py_XDECREF(self->label);
+    free(self);
+}
+
+static const struct datapool_ops ops = {.checkout = checkout, .checkin = checkin, .free = adapter_free};
+
+int datapools_adapt(PyObject *object, const char *label, PyObject *config, struct datapool **out,
+                    struct mite_error *error)
+{
+    struct adapter *self = calloc(1, sizeof(*self));
+    if (!self) {
+        return error_set(error, MITE_ENOMEM, "no memory for datapool %s", label);
+    }
+    self->base = (struct datapool){.ops = &ops, .refs = 1};
+    map_init(&self->ids_out);
+    self->pool = Py_NewRef(object);
+    self->label = PyUnicode_DecodeUTF8(label, (Py_ssize_t)strlen(label), "replace"); /* new */
+    if (self->label && !pool_is_ours(object)) {
+        PyObject *shape = module_import(IMPORT_CHECKOUT);
+        self->checkout = shape ? PyObject_CallFunctionObjArgs(shape, object, config, NULL) : NULL; /* new */
+    }
+    if (PyErr_Occurred()) {
+        datapool_unref(&self->base);
+        return spec_error("datapool", label, error);
+    }
+    *out = &self->base;
+    return 0;
+}

@@ -1,0 +1,16 @@
+/*
+ * The interpreter: started late, at the first Python spec, with the home of the Python that we were built with, whatever stands
+ * first on PATH. A virtual environment of the same minor version gives its sys.prefix and its packages, never its home.
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdbool.h>
+
+/* Starts it, or takes the one that runs us; afterwards `_mite` is imported. MITE_EINVAL: a virtual environment of another
+ * Python, a home that does not work. */
+int embed_start(bool exclude_working_directory, struct mite_error *error);
+
+/* Ends the interpreter, unless it was Python that started us. */
+void embed_stop(void);

@@ -1,0 +1,176 @@
+#include "python/journeys.h"
+
+#include "python/args.h"
+#include "python/debugger.h"
+#include "python/errors.h"
+#include "python/spec.h"
+#include "python/task.h"
+#include "python/transaction.h"
+
+#include <stdlib.h>
+
+#define ARGS_ON_STACK 16
+
+struct journey {
+    PyObject *function; /* called with the context and the arguments; gives an awaitable */
+    PyObject *name;     /* the spec, a str: the task's name */
+};
+
+/* ---- load ---- */
+
+static void journey_free(struct journey *journey)
+{
+    if (journey) {
+        Py_XDECREF(journey->function);
+        Py_XDECREF(journey->name);
+        free(journey);
+    }
+}
+
+static int load(struct journey_host *host, const char *spec, struct journey **out, struct mite_error *error)
+{
+    PyObject *object;
+    int code = spec_load("journey", spec, &object, error);
+    if (code != 0) {
+        return code;
+    }
+    struct journey *journey = calloc(1, sizeof(*journey));
+    if (!journey) {
+        Py_DECREF(object);
+        return error_set(error, MITE_ENOMEM, "no memory for journey \"%s\"", spec);
+    }
+    PyObject *check = module_import(IMPORT_JOURNEY);
+    journey->function = check ? PyObject_CallOneArg(check, object) : NULL;              /* new */
+    journey->name = journey->function ? PyUnicode_DecodeFSDefault(spec) : NULL;     /* new */
+    Py_DECREF(object);
+    if (!journey->name) {
+        journey_free(journey);
+        return spec_error("journey", spec, error);
+    }
+    *out = journey;
+    return 0;
+}
+
+static void unload(struct journey_host *host, struct journey *journey)
+{
+    journey_free(journey);
+}
+
+/* ---- end ---- */
+
+static void end(struct py_context *self, enum journey_outcome outcome)
+{
+    void (*ended)(void *, struct context *, enum journey_outcome) = self->ended;
+    struct context *context = self->context;
+
+    self->ended = NULL;
+    context->host = NULL;
+    Py_CLEAR(self->task);
+    ended(self->ended_arg, context, outcome);
+    Py_DECREF(self); /* what start() kept in context->host */
+}
+
+/* The last step of the journey's task. */
+static void journey_done(void *arg, PyObject *result, PyObject *exception)
+{
+    struct py_context *self = arg;
+    if (!exception) {
+        end(self, JOURNEY_OK);
+    } else if (errors_is_cancelled(exception)) {
+        end(self, JOURNEY_CANCELLED);
+    } else {
+        context_report(self, self->context->root, exception);
+        debugger_journey_failed(exception);
+        end(self, JOURNEY_FAILED);
+    }
+}
+
+/* A journey that could not begin ends like one that failed, and not from inside start(). */
+static void end_unstarted(void *arg)
+{
+    end(arg, JOURNEY_FAILED);
+}
+
+static void fail_to_start(struct py_context *self)
+{
+    PyObject *exception = errors_take(); /* new */
+    context_report(self, self->context->root, exception);
+    debugger_journey_failed(exception);
+    Py_DECREF(exception);
+    if (loop_defer(state->engine_loop, end_unstarted, self) != 0) {
+        end_unstarted(self); /* no memory to wait with */
+    }
+}
+
+/* ---- start ---- */
+
+/* Calls the function with the context and the items of `args` (a tuple or list, or NULL). New reference. */
+static PyObject *call(PyObject *function, PyObject *context, PyObject *args)
+{
+    PyObject *on_stack[ARGS_ON_STACK], **argv = on_stack;
+    Py_ssize_t count = args ? PySequence_Fast_GET_SIZE(args) : 0;
+    if (count + 1 > ARGS_ON_STACK && !(argv = PyMem_Malloc((size_t)(count + 1) * sizeof(*argv)))) {
+        return PyErr_NoMemory();
+    }
+    argv[0] = context;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        argv[i + 1] = PySequence_Fast_GET_ITEM(args, i); /* borrowed */
+    }
+    PyObject *result = PyObject_Vectorcall(function, argv, (size_t)count + 1, NULL);
+    if (argv != on_stack) {
+        PyMem_Free(argv);
+    }
+    return result;
+}
+
+/* The journey's coroutine as a task. False with an exception. */
+static bool begin(struct journey *journey, struct py_context *self, struct args *args)
+{
+    PyObject *items = args ? args_to_python(args) : NULL; /* new */
+    if (args && !items) {
+        return false;
+    }
+    PyObject *coroutine = call(journey->function, (PyObject *)self, items); /* new */
+    Py_XDECREF(items);
+    self->task = coroutine ? task_start(coroutine, journey->name, journey_done, self) : NULL;
+    Py_XDECREF(coroutine);
+    return self->task != NULL;
+}
+
+static void start(struct journey_host *host, struct journey *journey, struct context *context, struct args *args,
+                  void (*ended)(void *arg, struct context *context, enum journey_outcome outcome), void *arg)
+{
+    struct py_context *self = context_wrap(context); /* new: kept in context->host */
+    if (!self) {
+        errors_log_once("context", "cannot start journey %s", context->journey_name);
+        ended(arg, context, JOURNEY_FAILED); /* no memory to wait with */
+        return;
+    }
+    self->ended = ended;
+    self->ended_arg = arg;
+    context->host = self;
+    if (!begin(journey, self, args)) {
+        fail_to_start(self);
+    }
+}
+
+static void cancel(struct journey_host *host, struct context *context)
+{
+    struct py_context *self = context->host;
+    if (self && self->task) {
+        task_cancel(self->task);
+    }
+}
+
+const char *journeys_running(void)
+{
+    struct py_context *context = transaction_current_context();
+    return context && context->context->journey_name ? context->context->journey_name : "?";
+}
+
+struct journey_host *journeys_host(void)
+{
+    static struct journey_host host = {
+        .name = "Python", .load = load, .unload = unload, .start = start, .cancel = cancel};
+    return &host;
+}

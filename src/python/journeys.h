@@ -1,0 +1,12 @@
+/*
+ * Journeys in Python as the runner sees them: a struct journey_host whose journeys are coroutine functions. Each run is one
+ * asyncio task with a context of its own; the context object carries the run.
+ */
+#pragma once
+
+#include "python/context.h"
+
+struct journey_host *journeys_host(void); /* static */
+
+/* The spec of the journey that is running right now, for the watchdog; "?" when none is. Borrowed. */
+const char *journeys_running(void);

@@ -1,0 +1,194 @@
+/*
+ * The table of api.h, filled with the parts of this folder. The program finds it in the plugin; the extension gives it to the
+ * program when Python is what runs.
+ */
+#include "python/api.h"
+
+#include "engine/signals.h"
+#include "python/config.h"
+#include "python/context.h"
+#include "python/datapools.h"
+#include "python/debugger.h"
+#include "python/embed.h"
+#include "python/errors.h"
+#include "python/journeys.h"
+#include "python/loop.h"
+#include "python/processors.h"
+#include "python/scenario.h"
+#include "python/spec.h"
+
+static struct {
+    struct python_options options;
+    struct python_loop *loop;      /* NULL while detached */
+    struct http_counts http;       /* of clients that are gone */
+    PyObject *memory;              /* mite._memory's trace, or NULL */
+} plugin;
+
+/* ---- start and stop ---- */
+
+static int start_tracing(void)
+{
+    PyObject *module = plugin.options.memory_tracing ? PyImport_ImportModule("mite._memory") : NULL; /* new */
+    plugin.memory = module ? PyObject_CallMethod(module, "Trace", NULL) : NULL;                       /* new */
+    Py_XDECREF(module);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int start(const struct python_options *options, struct mite_error *error)
+{
+    int code = embed_start(options->exclude_working_directory, error);
+    if (code != 0) {
+        return code;
+    }
+    plugin.options = *options;
+    plugin.http = (struct http_counts){0};
+    state->http_options = options->http;
+    config_set_source(options->config);
+    if (debugger_start(&plugin.options) != 0 || start_tracing() != 0) {
+        return errors_to_c(error, "cannot start Python");
+    }
+    return 0;
+}
+
+static void stop(void)
+{
+    Py_CLEAR(plugin.memory);
+    debugger_stop();
+    config_set_source(NULL);
+    if (state) {
+        state->http_options = NULL;
+    }
+    embed_stop();
+}
+
+/* ---- specs ---- */
+
+/* A ConfigManager around the run's configuration, for datapools that stand alone. */
+static int load_datapool(const char *spec, struct datapool **out, struct mite_error *error)
+{
+    PyObject *object;
+    int code = spec_load("datapool", spec, &object, error);
+    if (code != 0) {
+        return code;
+    }
+    PyObject *manager = config_manager((struct config *)plugin.options.config); /* new */
+    code = manager ? datapools_adapt(object, spec, manager, out, error) : spec_error("datapool", spec, error);
+    Py_XDECREF(manager);
+    Py_DECREF(object);
+    return code;
+}
+
+static int load_config(const char *spec, struct config *config, struct mite_error *error)
+{
+    PyObject *function;
+    int code = spec_load("configuration", spec, &function, error);
+    if (code != 0) {
+        return code;
+    }
+    PyObject *dict = PyObject_CallNoArgs(function); /* new */
+    Py_DECREF(function);
+    if (dict && !PyDict_Check(dict)) {
+        code = error_set(error, MITE_EINVAL, "configuration \"%s\" gave a %s: it must return a dict", spec,
+                         Py_TYPE(dict)->tp_name);
+    } else if (!dict || config_take_dict(config, dict) != 0) {
+        code = errors_to_c(error, "configuration \"%s\" failed", spec);
+    }
+    Py_XDECREF(dict);
+    return code;
+}
+
+static int eval_config(void *arg, struct config *config, struct str key, const char *expression,
+                       struct mite_error *error)
+{
+    PyObject *names = PyDict_New();                                                                     /* new */
+    PyObject *value = names ? PyRun_String(expression, Py_eval_input, names, names) : NULL;        /* new */
+    PyObject *name = value ? PyUnicode_DecodeUTF8(key.p, (Py_ssize_t)key.n, "replace") : NULL;     /* new */
+    PyObject *dict = name ? PyDict_New() : NULL;                                                        /* new */
+    int code = 0;
+    if (!dict || PyDict_SetItem(dict, name, value) != 0 || config_take_dict(config, dict) != 0) {
+        code = errors_to_c(error, "cannot evaluate MITE_EVAL_CONF_" STR_FMT "=%s", STR_ARG(key), expression);
+    }
+    Py_XDECREF(names);
+    Py_XDECREF(value);
+    Py_XDECREF(name);
+    Py_XDECREF(dict);
+    return code;
+}
+
+/* ---- loop ---- */
+
+static void on_blocked(void *arg, PyObject *task, const char *location, uint64_t blocked_ns)
+{
+    if (plugin.options.blocked) {
+        plugin.options.blocked(plugin.options.arg, journeys_running(), location, blocked_ns);
+    }
+}
+
+static int loop_attach(struct loop *loop, struct mite_error *error)
+{
+    PyObject *asyncio_loop = python_loop_create(); /* new */
+    if (!asyncio_loop || python_loop_open(loop, asyncio_loop, &plugin.loop) != 0) {
+        Py_XDECREF(asyncio_loop);
+        return errors_to_c(error, "cannot start Python's event loop");
+    }
+    state->loop = asyncio_loop; /* takes the reference */
+    state->engine_loop = loop;
+    if (python_watch_start(loop, on_blocked, NULL) != 0) {
+        return errors_to_c(error, "cannot watch Python's event loop");
+    }
+    return 0;
+}
+
+static void count_http(struct http_counts *out)
+{
+    const struct context_http *http = context_http();
+    if (http) {
+        http->counts(out);
+    }
+}
+
+static void loop_detach(struct loop *loop)
+{
+    if (!plugin.loop) {
+        return;
+    }
+    const struct context_http *http = context_http();
+    python_watch_stop();
+    count_http(&plugin.http);
+    if (http) {
+        http->detach();
+    }
+    python_loop_close(plugin.loop);
+    plugin.loop = NULL;
+    state->engine_loop = NULL;
+    Py_CLEAR(state->loop);
+}
+
+static void http_counts(struct http_counts *out)
+{
+    *out = plugin.http;
+    if (plugin.loop) {
+        count_http(out);
+    }
+}
+
+static const struct python_api api = {
+    .version = MITE_PYTHON_API_VERSION,
+    .start = start,
+    .load_scenario = scenario_load,
+    .load_datapool = load_datapool,
+    .load_config = load_config,
+    .eval_config = eval_config,
+    .load_processor = processors_load,
+    .load_filter = processors_filter,
+    .loop_attach = loop_attach,
+    .loop_detach = loop_detach,
+    .journey_host = journeys_host,
+    .http_counts = http_counts,
+    .stop = stop,
+};
+
+const struct python_api *python_api(void)
+{
+    return &api;
+}

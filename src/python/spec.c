@@ -1,0 +1,104 @@
+#include "python/spec.h"
+
+#include "python/errors.h"
+
+#include <stdlib.h>
+
+/* True when it was `module` or a package around it that could not be found, not one that it imports. */
+static bool is_missing(PyObject *exception, struct str module)
+{
+    if (!PyErr_GivenExceptionMatches(exception, PyExc_ModuleNotFoundError)) {
+        return false;
+    }
+    PyObject *name = PyObject_GetAttr(exception, state->str_name);                           /* new */
+    const char *missing = name && PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : NULL; /* borrowed from name */
+    size_t length = missing ? strlen(missing) : 0;
+    bool same = missing && length <= module.n && memcmp(missing, module.p, length) == 0 &&
+                (length == module.n || module.p[length] == '.');
+    PyErr_Clear();
+    Py_XDECREF(name);
+    return same;
+}
+
+static int import_error(const char *what, const char *spec, struct str module, struct mite_error *error)
+{
+    PyObject *exception = errors_take(); /* new */
+    if (is_missing(exception, module)) {
+        PyObject *name = PyObject_GetAttr(exception, state->str_name); /* new: a str */
+        int code = error_set(error, MITE_ENOTFOUND, "cannot load %s \"%s\": there is no module \"%s\" in this directory or on "
+                                                    "Python's path (PYTHONPATH adds to it)",
+                             what, spec, PyUnicode_AsUTF8(name));
+        Py_DECREF(name);
+        Py_DECREF(exception);
+        return code;
+    }
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception, PyException_GetTraceback(exception)); /* steals */
+    return errors_to_c(error, "cannot load %s \"%s\": importing " STR_FMT " failed", what, spec, STR_ARG(module));
+}
+
+/* The module's name that is nearest, as a question; "" when none is near. */
+static int name_error(const char *what, const char *spec, PyObject *module, struct str module_name, const char *name,
+                      struct mite_error *error)
+{
+    PyObject *names = PyObject_Dir(module); /* new: a list */
+    Py_ssize_t count = names ? PyList_GET_SIZE(names) : 0;
+    const char **texts = calloc((size_t)count + 1, sizeof(*texts));
+    size_t known = 0;
+    for (Py_ssize_t i = 0; texts && i < count; i++) {
+        texts[known] = PyUnicode_AsUTF8(PyList_GET_ITEM(names, i)); /* borrowed from the list's item */
+        known += texts[known] != NULL;
+    }
+    PyErr_Clear();
+    const char *nearest = texts ? str_nearest(name, texts, known) : NULL;
+    int code = error_set(error, MITE_ENOTFOUND, "cannot load %s \"%s\": module " STR_FMT " has no \"%s\"%s%s%s", what, spec,
+                         STR_ARG(module_name), name, nearest ? " (did you mean \"" : "", nearest ? nearest : "",
+                         nearest ? "\"?)" : "");
+    free(texts);
+    Py_XDECREF(names);
+    return code;
+}
+
+int spec_load(const char *what, const char *spec, PyObject **out, struct mite_error *error)
+{
+    struct str module_name, name;
+    int code = spec_split(spec, &module_name, &name, error);
+    if (code != 0) {
+        return code;
+    }
+    PyObject *path = PyUnicode_FromStringAndSize(module_name.p, (Py_ssize_t)module_name.n); /* new */
+    PyObject *module = path ? PyImport_Import(path) : NULL;                                     /* new */
+    Py_XDECREF(path);
+    if (!module) {
+        return import_error(what, spec, module_name, error);
+    }
+    PyObject *object = PyObject_GetAttrString(module, name.p); /* new; the name ends where the spec does */
+    if (!object && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        code = name_error(what, spec, module, module_name, name.p, error);
+    } else if (!object) {
+        code = errors_to_c(error, "cannot load %s \"%s\"", what, spec);
+    }
+    Py_DECREF(module);
+    if (object) {
+        *out = object;
+    }
+    return code;
+}
+
+int spec_error(const char *what, const char *spec, struct mite_error *error)
+{
+    PyObject *exception = errors_take(); /* new */
+    PyObject *refused = module_import(IMPORT_REFUSED);
+    if (refused && PyErr_GivenExceptionMatches(exception, refused)) {
+        PyObject *text = PyObject_Str(exception); /* new */
+        const char *utf8 = text ? PyUnicode_AsUTF8(text) : NULL;
+        int code = error_set(error, MITE_EINVAL, "cannot use %s \"%s\": %s", what, spec, utf8 ? utf8 : "?");
+        PyErr_Clear();
+        Py_XDECREF(text);
+        Py_DECREF(exception);
+        return code;
+    }
+    PyErr_Clear();
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception, PyException_GetTraceback(exception)); /* steals */
+    return errors_to_c(error, "cannot use %s \"%s\"", what, spec);
+}

@@ -1,0 +1,256 @@
+/*
+ * Design notes. The wrapper is a coroutine by shape (await, send, throw, close), which is all that asyncio.Task asks for.
+ * It owns the asyncio.Task and the task owns it: the loop of references is cut at the end, or by the collector.
+ * Once `inner` is NULL the coroutine is over and `done` has been called or will never be.
+ */
+#include "python/task.h"
+
+#include "python/errors.h"
+
+struct task {
+    PyObject_HEAD
+    PyObject *inner; /* the user's coroutine or iterator */
+    PyObject *task;  /* asyncio.Task */
+    task_done *done;
+    void *arg;
+};
+
+/* What can be sent to: a coroutine itself, or the iterator behind __await__. New reference. */
+static PyObject *iterator_of(PyObject *awaitable)
+{
+    if (PyCoro_CheckExact(awaitable)) {
+        return Py_NewRef(awaitable);
+    }
+    PyAsyncMethods *async = Py_TYPE(awaitable)->tp_as_async;
+    if (!async || !async->am_await) {
+        return PyErr_Format(PyExc_TypeError, "%.200s is no awaitable", Py_TYPE(awaitable)->tp_name);
+    }
+    return async->am_await(awaitable);
+}
+
+PyObject *task_start(PyObject *awaitable, PyObject *name, task_done *done, void *arg)
+{
+    PyObject *asyncio_task = module_import(IMPORT_TASK);
+    if (!asyncio_task) {
+        return NULL;
+    }
+    if (!state->loop) {
+        PyErr_SetString(PyExc_RuntimeError, "no event loop runs");
+        return NULL;
+    }
+    struct task *self = PyObject_GC_New(struct task, state->task_type);
+    if (!self) {
+        return NULL;
+    }
+    self->task = NULL;
+    self->done = done;
+    self->arg = arg;
+    self->inner = iterator_of(awaitable);
+    PyObject_GC_Track(self);
+    if (self->inner) {
+        PyObject *args[] = {(PyObject *)self, state->loop, name};
+        self->task = PyObject_Vectorcall(asyncio_task, args, 1, state->task_kwnames); /* new */
+    }
+    if (!self->task) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+void task_cancel(PyObject *task)
+{
+    PyObject *inside = ((struct task *)task)->task;
+    if (!inside) {
+        return;
+    }
+    PyObject *result = PyObject_CallMethodNoArgs(inside, state->str_cancel); /* new */
+    if (!result) {
+        PyErr_WriteUnraisable(inside);
+    }
+    Py_XDECREF(result);
+}
+
+/* The coroutine is over: `result` is owned, or NULL with the exception set. What asyncio then sees is None, or the
+ * cancellation, which it has to know of. */
+static PySendResult finish(struct task *self, PyObject *owned, PyObject **result)
+{
+    PyObject *exception = owned ? NULL : errors_take(); /* new */
+    task_done *done = self->done;
+    void *arg = self->arg;
+
+    Py_INCREF(self);
+    Py_CLEAR(self->inner);
+    Py_CLEAR(self->task);
+    done(arg, owned, exception);
+    Py_XDECREF(owned);
+    Py_DECREF(self);
+
+    PySendResult how = PYGEN_RETURN;
+    if (exception && errors_is_cancelled(exception)) {
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+        *result = NULL;
+        how = PYGEN_ERROR;
+    } else {
+        *result = Py_NewRef(Py_None);
+    }
+    Py_XDECREF(exception);
+    return how;
+}
+
+static PySendResult am_send(PyObject *object, PyObject *value, PyObject **result)
+{
+    struct task *self = (struct task *)object;
+    if (!self->inner) {
+        PyErr_SetString(PyExc_RuntimeError, "this coroutine is over");
+        *result = NULL;
+        return PYGEN_ERROR;
+    }
+    PySendResult how = PyIter_Send(self->inner, value, result);
+    return how == PYGEN_NEXT ? how : finish(self, *result, result);
+}
+
+/* The end of a step for callers that want an iterator's protocol. */
+static PyObject *as_iteration(PySendResult how, PyObject *result)
+{
+    if (how == PYGEN_RETURN) {
+        Py_CLEAR(result);
+        PyErr_SetNone(PyExc_StopIteration);
+    }
+    return result;
+}
+
+static PyObject *task_send(PyObject *self, PyObject *value)
+{
+    PyObject *result;
+    PySendResult how = am_send(self, value, &result);
+    return as_iteration(how, result);
+}
+
+static PyObject *task_next(PyObject *self)
+{
+    return task_send(self, Py_None);
+}
+
+/* How asyncio delivers a cancellation. */
+static PyObject *task_throw(PyObject *object, PyObject *args)
+{
+    struct task *self = (struct task *)object;
+    if (!self->inner) {
+        return PyErr_Format(PyExc_RuntimeError, "this coroutine is over");
+    }
+    PyObject *throw = PyObject_GetAttr(self->inner, state->str_throw); /* new */
+    PyObject *yielded = throw ? PyObject_Call(throw, args, NULL) : NULL;
+    Py_XDECREF(throw);
+    if (yielded) {
+        return yielded;
+    }
+    PyObject *returned = NULL, *result;
+    if (PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        PyObject *stop = errors_take(); /* new */
+        returned = Py_NewRef(((PyStopIterationObject *)stop)->value);
+        Py_DECREF(stop);
+    }
+    PySendResult how = finish(self, returned, &result);
+    return as_iteration(how, result);
+}
+
+static PyObject *task_close(PyObject *object, PyObject *unused)
+{
+    struct task *self = (struct task *)object;
+    PyObject *inner = self->inner;
+    if (!inner) {
+        Py_RETURN_NONE;
+    }
+    self->inner = NULL;
+    PyObject *result = PyObject_CallMethodNoArgs(inner, state->str_close); /* new */
+    Py_DECREF(inner);
+    return result;
+}
+
+/* What asyncio and debuggers read of a coroutine is the inner one's. */
+static PyObject *get_inner(PyObject *object, void *name)
+{
+    struct task *self = (struct task *)object;
+    PyObject *key = *(PyObject **)((char *)state + (size_t)name); /* borrowed */
+    PyObject *value = self->inner ? PyObject_GetAttr(self->inner, key) : NULL;
+    if (!value && (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_AttributeError))) {
+        PyErr_Clear();
+        Py_RETURN_NONE;
+    }
+    return value;
+}
+
+static PyObject *task_self(PyObject *self)
+{
+    return Py_NewRef(self);
+}
+
+static PyObject *task_repr(PyObject *object)
+{
+    struct task *self = (struct task *)object;
+    return self->inner ? PyObject_Repr(self->inner) : PyUnicode_FromString("<coroutine that is over>");
+}
+
+static int task_traverse(struct task *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->inner);
+    Py_VISIT(self->task);
+    return 0;
+}
+
+static int task_clear(struct task *self)
+{
+    Py_CLEAR(self->inner);
+    Py_CLEAR(self->task);
+    return 0;
+}
+
+static void task_dealloc(struct task *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    task_clear(self);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef task_methods[] = {
+    {"send", task_send, METH_O, NULL},
+    {"throw", task_throw, METH_VARARGS, NULL},
+    {"close", task_close, METH_NOARGS, NULL},
+    {NULL},
+};
+
+#define INNER(name) {#name, get_inner, NULL, NULL, (void *)offsetof(struct module_state, str_##name)}
+static PyGetSetDef task_getset[] = {INNER(cr_await), INNER(cr_code), INNER(cr_frame), INNER(cr_running), {NULL}};
+
+static PyType_Slot task_slots[] = {
+    {Py_tp_doc, "A coroutine of the user's on its way through asyncio."},
+    {Py_tp_dealloc, task_dealloc},
+    {Py_tp_traverse, task_traverse},
+    {Py_tp_clear, task_clear},
+    {Py_tp_repr, task_repr},
+    {Py_am_await, task_self},
+    {Py_am_send, am_send},
+    {Py_tp_iter, task_self},
+    {Py_tp_iternext, task_next},
+    {Py_tp_methods, task_methods},
+    {Py_tp_getset, task_getset},
+    {0},
+};
+
+static PyType_Spec task_spec = {
+    .name = "_mite.Task",
+    .basicsize = sizeof(struct task),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = task_slots,
+};
+
+int task_exec(PyObject *module)
+{
+    state->task_type = module_add_type(module, &task_spec);
+    state->task_kwnames = Py_BuildValue("(OO)", state->str_loop, state->str_name);
+    return state->task_type && state->task_kwnames ? 0 : -1;
+}

@@ -1,0 +1,20 @@
+/*
+ * One asyncio task for C: runs a coroutine of the user's and says how it ended. The coroutine is handed to asyncio inside a
+ * wrapper that sees its last step, so that nothing is scheduled to learn of the end, and nothing that it raises (SystemExit
+ * and KeyboardInterrupt included) reaches the loop.
+ */
+#pragma once
+
+#include "python/module.h"
+
+/* Both borrowed, exactly one is not NULL; the exception has its traceback. Called from the task's last step, exactly once. */
+typedef void task_done(void *arg, PyObject *result, PyObject *exception);
+
+int task_exec(PyObject *module);
+
+/* `awaitable` is a coroutine or anything with __await__; `name` (a str) becomes the task's. Both borrowed. New reference to
+ * the running task (not an asyncio.Task: that one is inside), to be kept until `done`; NULL with an exception, no callback. */
+PyObject *task_start(PyObject *awaitable, PyObject *name, task_done *done, void *arg);
+
+/* Asks it to end by CancelledError at its next step. */
+void task_cancel(PyObject *task);
