@@ -1,6 +1,7 @@
 #include "python/module.h"
 
 #include "cli/cli.h"
+#include "python/acurl_module.h"
 #include "python/config.h"
 #include "python/context.h"
 #include "python/pool_types.h"
@@ -33,6 +34,7 @@ static const struct {
 /* Each adds its types; the first ones are used by those that follow. */
 static int (*const parts[])(PyObject *module) = {
     ready_exec, task_exec, transaction_exec, context_exec, config_exec, pool_types_exec, volume_exec, scenario_exec,
+    acurl_module_exec,
 };
 
 PyObject *module_import(enum module_import what)
@@ -129,6 +131,7 @@ static int module_clear(PyObject *module)
 static void module_free(void *module)
 {
     struct module_state *self = PyModule_GetState(module);
+    acurl_module_clear();
     module_clear(module);
 #define X(name) Py_CLEAR(self->str_##name);
     MODULE_NAMES(X)
