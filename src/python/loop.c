@@ -63,6 +63,25 @@ static PyObject *on_asked(PyObject *capsule, PyObject *unused)
 static PyMethodDef readable_def = {"mite_ready", on_readable, METH_NOARGS, NULL};
 static PyMethodDef asked_def = {"mite_turn", on_asked, METH_NOARGS, NULL};
 
+/* Takes the result of a call that nobody can be told of: an exception is written out. */
+static void say_failed(struct python_loop *host, PyObject *result)
+{
+    if (!result) {
+        PyErr_WriteUnraisable(host->asyncio_loop);
+    }
+    Py_XDECREF(result);
+}
+
+/* A closed loop watches nothing any more. */
+static bool is_closed(struct python_loop *host)
+{
+    PyObject *closed = PyObject_CallMethod(host->asyncio_loop, "is_closed", NULL); /* new */
+    bool result = closed == Py_True;
+
+    say_failed(host, closed);
+    return result;
+}
+
 /* ---- the host ---- */
 
 static void schedule_turn(void *arg)
@@ -71,10 +90,19 @@ static void schedule_turn(void *arg)
     PyObject *args[] = {host->turn, host->context};
     PyObject *handle = PyObject_Vectorcall(host->call_soon, args, 1, host->context_kwarg); /* new */
 
-    if (!handle) {
-        PyErr_WriteUnraisable(host->call_soon);
+    if (handle) {
+        Py_DECREF(handle);
+        return;
     }
-    Py_XDECREF(handle);
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback); /* new */
+    bool closed = is_closed(host);
+    PyErr_Restore(type, value, traceback);
+    if (closed) {
+        PyErr_Clear(); /* whoever closed it wants no turn any more */
+    } else {
+        say_failed(host, NULL);
+    }
 }
 
 static int run_forever(void *arg, struct mite_error *error)
@@ -92,12 +120,8 @@ static int run_forever(void *arg, struct mite_error *error)
 static void stop(void *arg)
 {
     struct python_loop *host = arg;
-    PyObject *result = PyObject_CallMethod(host->asyncio_loop, "stop", NULL); /* new */
 
-    if (!result) {
-        PyErr_WriteUnraisable(host->asyncio_loop);
-    }
-    Py_XDECREF(result);
+    say_failed(host, PyObject_CallMethod(host->asyncio_loop, "stop", NULL));
 }
 
 /* ---- life ---- */
@@ -137,6 +161,9 @@ PyObject *python_loop_create(void)
     }
     PyObject *asyncio_loop = PyObject_CallMethod(module, "new_event_loop", NULL); /* new */
     Py_DECREF(module);
+    if (asyncio_loop && set_event_loop(asyncio_loop) < 0) {
+        Py_CLEAR(asyncio_loop);
+    }
     return asyncio_loop;
 }
 
@@ -194,15 +221,6 @@ static int add_reader(struct python_loop *host)
     return result ? 0 : -1;
 }
 
-/* Writes out the exception of a step that failed at the end; the steps after it are taken all the same. */
-static void say_failed(struct python_loop *host, PyObject *result)
-{
-    if (!result) {
-        PyErr_WriteUnraisable(host->asyncio_loop);
-    }
-    Py_XDECREF(result);
-}
-
 static void remove_reader(struct python_loop *host)
 {
     say_failed(host, PyObject_CallMethod(host->asyncio_loop, "remove_reader", "i", loop_fd(host->loop)));
@@ -220,7 +238,7 @@ int python_loop_open(struct loop *loop, PyObject *asyncio_loop, struct python_lo
         goto failed;
     }
     host->loop = loop;
-    if (set_event_loop(asyncio_loop) < 0 || add_reader(host) < 0) {
+    if (add_reader(host) < 0) {
         goto failed;
     }
     if (loop_set_host(loop, &host->ops, &error) < 0) {
@@ -321,16 +339,6 @@ static void end_tasks(struct python_loop *host)
         disown_stubborn(tasks);
     }
     Py_XDECREF(tasks);
-}
-
-/* A closed loop watches nothing any more. */
-static bool is_closed(struct python_loop *host)
-{
-    PyObject *closed = PyObject_CallMethod(host->asyncio_loop, "is_closed", NULL); /* new */
-    bool result = closed == Py_True;
-
-    say_failed(host, closed);
-    return result;
 }
 
 static void take_out(struct python_loop *host)

@@ -3,9 +3,9 @@
  * our side; what Python code changes on our loop asks for a turn by call_soon (engine/loop.h says how). And the Python
  * half of the watchdog, which finds out which task blocks both.
  *
- * Life cycle: python_loop_create, python_loop_open, loop_run() until loop_stop(), python_loop_close (or, as a guest in
- * a loop that somebody else runs: python_loop_open, python_loop_leave). The watch may be
- * started and stopped at any time while a loop is open. Main thread, GIL held. One of each a process.
+ * Life cycle: python_loop_create, python_loop_open, loop_run() until loop_stop(), python_loop_close; as a guest in a
+ * loop that somebody else runs, python_loop_open and python_loop_leave. The watch may be started and stopped at any
+ * time while a loop is open. Main thread, GIL held. One of each a process.
  */
 #pragma once
 
@@ -16,12 +16,12 @@
 
 struct python_loop;
 
-/* A new asyncio loop: uvloop's where that can be imported, else asyncio's own. New reference; NULL with an exception.
- */
+/* A new asyncio loop, uvloop's where that can be imported, else asyncio's own; it becomes the current event loop. New
+ * reference; NULL with an exception. */
 PyObject *python_loop_create(void);
 
-/* Nests `loop` (borrowed until close) in `asyncio_loop` (borrowed; a reference is kept), which becomes the current
- * event loop. 0, or -1 with an exception. */
+/* Nests `loop` (borrowed until close or leave) in `asyncio_loop` (borrowed; a reference is kept). 0, or -1 with an
+ * exception. */
 int python_loop_open(struct loop *loop, PyObject *asyncio_loop, struct python_loop **out);
 
 /* The asyncio loop. Borrowed. */

@@ -283,6 +283,11 @@ static void a_turn_does_not_inherit_the_context_of_who_asked(void **unused)
 
 /* ---- the end ---- */
 
+static void count_call(void *arg)
+{
+    ++*(int *)arg;
+}
+
 static void what_leaves_run_forever_is_an_error(void **unused)
 {
     struct mite_error error = {0};
@@ -333,6 +338,31 @@ static void closing_ends_what_is_left(void **unused)
                "assert tasks[0].cancelled()\n"
                "assert not tasks[1].done()\n");
     Py_DECREF(names);
+    free(nested);
+    nested = NULL;
+}
+
+/* A guest in a loop that its owner closes first: what happens on our side afterwards finds nobody, and nothing is said.
+ */
+static void a_guest_outlives_its_host(void **unused)
+{
+    struct mite_error error = {0};
+    int calls = 0;
+
+    run_python("loop.call_soon(stop)\n");
+    run();
+    run_python("import sys\n"
+               "unraisable = []\n"
+               "sys.unraisablehook = unraisable.append\n"
+               "loop.close()\n");
+    assert_int_equal(loop_defer(nested->loop, count_call, &calls), 0);
+    python_loop_leave(nested->host);
+    python_loop_leave(NULL);
+    assert_int_equal(loop_free(nested->loop, &error), 0);
+    assert_int_equal(calls, 1);
+    run_python("assert unraisable == [], unraisable\n"
+               "sys.unraisablehook = sys.__unraisablehook__\n");
+    Py_DECREF(nested->names);
     free(nested);
     nested = NULL;
 }
@@ -465,6 +495,7 @@ int main(void)
         BOTH(a_turn_does_not_inherit_the_context_of_who_asked),
         BOTH(what_leaves_run_forever_is_an_error),
         BOTH_CLOSING(closing_ends_what_is_left),
+        BOTH_CLOSING(a_guest_outlives_its_host),
         BOTH(who_blocks_is_found),
         BOTH(a_sleep_is_interrupted_to_say_so_and_goes_on),
         BOTH(two_signals_end_an_endless_loop),
