@@ -1,6 +1,6 @@
 /*
- * Configuration: key → value, shared by controller and runners. Each change has a number, so that a runner can be sent what
- * is new to it.
+ * Configuration: key → value, shared by controller and runners. Each change has a number, so that a runner can be sent
+ * what is new to it.
  */
 #pragma once
 
@@ -23,8 +23,8 @@ void config_done(struct config *config) PRIVATE_API(config_done);
 int config_set(struct config *config, struct str key, const struct value *value) PRIVATE_API(config_set); /* copied */
 const struct value *config_get(const struct config *config, struct str key) PRIVATE_API(config_get);      /* or NULL */
 
-/* MITE_CONF_key=text from the environment. MITE_EVAL_CONF_key is found too: each goes to `eval` (NULL: an error that says
- * that this needs Python), which sets the entry itself. */
+/* MITE_CONF_key=text from the environment. MITE_EVAL_CONF_key is found too: each goes to `eval` (NULL: an error that
+ * says that this needs Python), which sets the entry itself. */
 int config_from_environment(struct config *config,
                             int (*eval)(void *arg, struct config *config, struct str key, const char *expression,
                                         struct mite_error *error),

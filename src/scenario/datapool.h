@@ -1,7 +1,7 @@
 /*
- * Datapool: gives each journey an item and takes it back. A table of functions, filled here for the three kinds of mite and
- * by the Python plugin for the user's own classes, whose checkout and checkin may be coroutines: so both answer through a
- * callback, which may come before the call returns.
+ * Datapool: gives each journey an item and takes it back. A table of functions, filled here for the three kinds of mite
+ * and by the Python plugin for the user's own classes, whose checkout and checkin may be coroutines: so both answer
+ * through a callback, which may come before the call returns.
  */
 #pragma once
 
@@ -10,16 +10,18 @@
 struct datapool;
 
 struct datapool_item {
-    struct value id;   /* an integer in mite's own pools, anything msgpack carries in the user's; owned by `arena`-less
-                        * rule: scalar, or text that lives as long as the item is out */
+    struct value id;   /* an integer in mite's own pools, any scalar or text in the user's; text lives as long as the
+                        * item is out */
     struct args *args; /* counted reference, handed over */
 };
 
 /*
+ * Comes exactly once for each checkout, also when the host ends before it has an answer (MITE_ECANCELLED).
  * code 0: *item is taken by the callee. MITE_EAGAIN: none free now, skip. MITE_EEND: used up, its journey ends.
  * MITE_EUSER, MITE_EINVAL: it failed; the sentence says how (an item whose data is no tuple or list, too).
  */
-typedef void datapool_checkout_done(void *arg, int code, const struct datapool_item *item, const struct mite_error *error);
+typedef void datapool_checkout_done(void *arg, int code, const struct datapool_item *item,
+                                    const struct mite_error *error);
 
 struct datapool_ops {
     void (*checkout)(struct datapool *pool, datapool_checkout_done *done, void *arg);
@@ -33,7 +35,8 @@ struct datapool {
     unsigned refs; /* one pool may serve several journeys of a scenario */
 };
 
-/* Ids from 0, first in, first out; MITE_EAGAIN when all are out. `items`: a list of lists; copied. */
+/* `items`: a list of lists; copied. MITE_EINVAL names the item that is none. */
+/* Ids from 0, first in, first out; MITE_EAGAIN when all are out, MITE_EEND when there never was one. */
 int datapool_recyclable_new(const struct value *items, struct datapool **out, struct mite_error *error)
     PRIVATE_API(datapool_recyclable_new);
 /* Ids from 1, each item once. */
