@@ -1,6 +1,6 @@
 /*
- * All that the runner knows of a journey: a table of functions. The Python plugin fills one, the loader of journeys in C
- * another; the runner asks each in turn whether a spec is its own.
+ * All that the runner knows of a journey: a table of functions. The Python plugin fills one, the loader of journeys in
+ * C another; the runner asks each in turn whether a spec is its own.
  */
 #pragma once
 
@@ -19,12 +19,13 @@ struct journey_host {
     int (*load)(struct journey_host *host, const char *spec, struct journey **out, struct mite_error *error);
     void (*unload)(struct journey_host *host, struct journey *journey);
     /*
-     * Begins the journey with a counted reference to its context; `ended` comes exactly once, from the loop, never from
-     * inside this call. The host reports what the journey raises (error, exception) through the context before it
-     * calls ended; the runner has opened the root transaction and closes it afterwards.
+     * Begins the journey. Context and args (NULL: none) are borrowed until `ended`, which comes exactly once, from the
+     * loop, never from inside this call; inside `ended` another journey may be started. The host reports what the
+     * journey raises (error, exception) through the context before it calls ended; the runner has opened the root
+     * transaction and closes it afterwards.
      */
     void (*start)(struct journey_host *host, struct journey *journey, struct context *context, struct args *args,
                   void (*ended)(void *arg, struct context *context, enum journey_outcome outcome), void *arg);
-    /* Ask it to end now; `ended` follows with JOURNEY_CANCELLED unless it was over anyway. */
+    /* Ask it to end now; `ended` follows, from the loop, with JOURNEY_CANCELLED unless it was over anyway. */
     void (*cancel)(struct journey_host *host, struct context *context);
 };

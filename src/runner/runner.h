@@ -1,11 +1,16 @@
 /*
- * Runner: starts journeys, counts them, ends them. It is told what to start (work/link.h) and answers when each has ended.
+ * Runner: starts journeys, counts them, ends them. It is told what to start (work/link.h) and answers when each has
+ * ended.
  *
- * A journey whose spec cannot be loaded while the load runs is an error in the figures: one `exception` message, and it
- * counts as ended.
+ * A journey whose spec cannot be loaded while the load runs is an error in the figures: one `exception` message a
+ * start, and it counts as failed.
+ *
+ * Life cycle: runner_new, runner_add_host and runner_set_id before the first start, then what its controller says;
+ * runner_free when nothing runs any more.
  */
 #pragma once
 
+#include "engine/loop.h"
 #include "runner/journey.h"
 #include "work/link.h"
 
@@ -17,9 +22,11 @@ struct runner_options {
 };
 
 struct runner_counts {
-    int64_t running, started, completed, failed, cancelled;
+    int64_t running, started, completed; /* started = running + completed */
+    int64_t failed, cancelled;           /* of those completed */
 };
 
+/* Loop, sink and controller are borrowed. */
 int runner_new(struct loop *loop, const struct runner_options *options, struct sink *sink,
                const struct work_controller_ops *controller_ops, void *controller, struct runner **out,
                struct mite_error *error) PRIVATE_API(runner_new);
@@ -36,5 +43,5 @@ void runner_ask_stop(struct runner *runner) PRIVATE_API(runner_ask_stop);
 void runner_cancel_all(struct runner *runner) PRIVATE_API(runner_cancel_all);
 void runner_count(const struct runner *runner, struct runner_counts *out) PRIVATE_API(runner_count);
 
-/* Every journey must have ended. */
+/* Journeys that still run are let go: nobody hears of their end. NULL is a no-op. */
 void runner_free(struct runner *runner) PRIVATE_API(runner_free);

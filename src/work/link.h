@@ -17,14 +17,18 @@ struct work_item {
 
 /* What a runner is to its controller. */
 struct work_runner_ops {
-    /* Start this now. A journey that cannot start ends as a failed one: completed() comes in any case, later. */
-    void (*start)(void *runner, const struct work_item *item);
-    /* Start nothing new any more; when the last journey has ended, say so with idle(). */
+    /* Start this now. 0: completed() comes in any case, later; a journey that cannot start ends as a failed one.
+     * MITE_EAGAIN: the runner is full; MITE_ENOMEM, MITE_ELIMIT: it has no room. Then nothing follows. */
+    int (*start)(void *runner, const struct work_item *item);
+    /* Start nothing new any more; when the last journey has ended, say so with idle(), perhaps from inside this call.
+     */
     void (*stop)(void *runner);
 };
 
 /* What a controller is to its runners. */
 struct work_controller_ops {
-    void (*completed)(void *controller, int64_t runner_id, int64_t scenario_id, const struct value *data_id);
+    /* A journey has ended. `failed_at_once`: failed, within a millisecond of its start. May call start() in turn. */
+    void (*completed)(void *controller, int64_t runner_id, int64_t scenario_id, const struct value *data_id,
+                      bool failed_at_once);
     void (*idle)(void *controller, int64_t runner_id);
 };
