@@ -1,0 +1,560 @@
+/*
+ * Design notes
+ *
+ * - One timer. What is due (a window, a report, tokens, the end of the run) follows from the clock whenever it fires,
+ * and it is set to whatever comes first. Hooks are called from it alone, so that their owner may do anything in them
+ * but free the controller.
+ * - A start is a checkout: it asks the pool, and the pool's answer, at once or later, starts the journey. Checkouts are
+ *   recycled; one that is out when the controller is freed is orphaned and checks its item in when it comes.
+ * - dispatch() starts whatever the tracker allows. It does not nest: what a pool answers while it runs is seen by its
+ * own loop, so a thousand failing checkouts are no recursion.
+ */
+#include "controller/controller.h"
+
+#include "base/clock.h"
+#include "controller/tracker.h"
+#include "engine/timer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#define REPORT_NS NS_PER_S
+
+struct attached_runner {
+    const struct work_runner_ops *ops;
+    void *runner; /* borrowed */
+    bool idle;
+};
+
+struct checkout {
+    struct controller *controller; /* NULL once it is gone */
+    size_t entry;
+    struct datapool *pool; /* counted */
+    LIST_ENTRY(checkout) link;
+};
+
+LIST_HEAD(checkout_list, checkout);
+
+enum phase {
+    PHASE_NEW, /* no runner yet, or in the delay */
+    PHASE_RUNNING,
+    PHASE_DRAINING, /* nothing starts any more */
+    PHASE_FINISHED,
+};
+
+struct controller {
+    struct timer timer;
+    const struct scenario *scenario;
+    struct controller_options options;
+    struct controller_hooks hooks;
+    struct sink *reports;
+    struct tracker tracker;
+    struct attached_runner *runners; /* owned; same order as the tracker's */
+    size_t runner_count;
+    struct checkout_list checkouts, spares;
+    struct message_count *required, *actual; /* owned; room for every entry */
+    enum phase phase;
+    bool dispatching, clock_started;
+    uint64_t wake_ns;          /* what the timer is set to; UINT64_MAX: nothing */
+    uint64_t start_ns, end_ns; /* of the scenario's clock; end 0: it has not finished */
+    int64_t window_s;          /* length of one */
+    int64_t next_window_s;     /* where the next one starts */
+    uint64_t next_report_ns;
+};
+
+static const struct scenario_entry *entry_at(const struct controller *controller, size_t entry)
+{
+    return &controller->scenario->entries[entry];
+}
+
+/* ---- when to look again ---- */
+
+static void wake_at(struct controller *controller, uint64_t at_ns)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    controller->wake_ns = at_ns;
+    timer_start(&controller->timer, at_ns > now_ns ? at_ns - now_ns : 0, 0);
+}
+
+static bool all_over(const struct controller *controller)
+{
+    for (size_t i = 0; i < controller->runner_count; i++) {
+        if (!controller->runners[i].idle) {
+            return false;
+        }
+    }
+    return controller->tracker.running == 0 && controller->tracker.pending == 0;
+}
+
+/* After anything that happened between two looks: what it made due must not wait for the next one. */
+static void look_soon(struct controller *controller)
+{
+    bool running = controller->phase == PHASE_RUNNING;
+    uint64_t wait_ns = running ? tracker_wait_ns(&controller->tracker) : UINT64_MAX;
+
+    if ((running && tracker_over(&controller->tracker)) ||
+        (controller->phase == PHASE_DRAINING && all_over(controller))) {
+        wait_ns = 0;
+    }
+    if (wait_ns == UINT64_MAX || controller->dispatching) {
+        return;
+    }
+    uint64_t at_ns = clock_now_ns() + wait_ns;
+    if (at_ns < controller->wake_ns) {
+        wake_at(controller, at_ns);
+    }
+}
+
+static uint64_t at_second(const struct controller *controller, double second)
+{
+    return controller->start_ns + ns_from_s(second);
+}
+
+/* The first of what comes by the clock. */
+static void set_timer(struct controller *controller)
+{
+    uint64_t at_ns = controller->next_report_ns;
+
+    if (controller->phase == PHASE_RUNNING) {
+        uint64_t wait_ns = tracker_wait_ns(&controller->tracker);
+        uint64_t others[] = {
+            at_second(controller, (double)controller->next_window_s),
+            controller->options.duration_s > 0 ? at_second(controller, controller->options.duration_s) : UINT64_MAX,
+            wait_ns == UINT64_MAX ? UINT64_MAX : controller->tracker.now_ns + wait_ns,
+        };
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+            at_ns = others[i] < at_ns ? others[i] : at_ns;
+        }
+    }
+    wake_at(controller, at_ns);
+}
+
+/* ---- starting ---- */
+
+/* `error` keeps its detail. */
+static void entry_failed(struct controller *controller, size_t entry, const char *whose, const struct mite_error *error)
+{
+    const struct scenario_entry *failed = entry_at(controller, entry);
+    struct mite_error told = *error;
+
+    tracker_end(&controller->tracker, entry);
+    if (controller->hooks.entry_failed) {
+        error_prefix(&told, "%s of journey \"%s\"", whose, failed->journey_spec);
+        controller->hooks.entry_failed(controller->hooks.arg, failed, &told, controller->tracker.started == 0);
+    }
+}
+
+/* Starts a journey of a pending entry, or takes the start back. */
+static bool start(struct controller *controller, size_t entry, const struct datapool_item *item)
+{
+    struct tracker *tracker = &controller->tracker;
+    struct work_item work = {
+        .scenario_id = entry_at(controller, entry)->id,
+        .data_id = item->id,
+        .journey_spec = entry_at(controller, entry)->journey_spec,
+        .args = item->args,
+    };
+    int index = tracker->entries[entry].ended ? -1 : tracker_pick_runner(tracker, entry);
+
+    if (index >= 0 && controller->runners[index].ops->start(controller->runners[index].runner, &work) == 0) {
+        tracker_started(tracker, entry, (size_t)index);
+        return true;
+    }
+    tracker_block(tracker, entry);
+    tracker_not_started(tracker, entry);
+    return false;
+}
+
+static void not_checked_out(struct controller *controller, size_t entry, int code, const struct mite_error *error)
+{
+    if (code == MITE_EAGAIN || code == MITE_ECANCELLED) {
+        tracker_block(&controller->tracker, entry);
+    } else if (code == MITE_EEND) {
+        tracker_end(&controller->tracker, entry);
+    } else {
+        entry_failed(controller, entry, "datapool", error);
+    }
+    tracker_not_started(&controller->tracker, entry);
+}
+
+static void dispatch(struct controller *controller);
+
+/* A pool's answer. */
+static void on_item(void *arg, int code, const struct datapool_item *item, const struct mite_error *error)
+{
+    struct checkout *checkout = arg;
+    struct controller *controller = checkout->controller;
+    struct datapool *pool = checkout->pool;
+
+    if (controller) {
+        LIST_REMOVE(checkout, link);
+        LIST_INSERT_HEAD(&controller->spares, checkout, link);
+        if (code < 0) {
+            not_checked_out(controller, checkout->entry, code, error);
+        }
+    } else {
+        free(checkout);
+    }
+    if (code == 0) {
+        if (!controller || !start(controller, checkout->entry, item)) {
+            pool->ops->checkin(pool, &item->id);
+        }
+        args_unref(item->args);
+    }
+    if (controller) {
+        dispatch(controller);
+        look_soon(controller);
+    }
+    datapool_unref(pool);
+}
+
+static struct checkout *checkout_alloc(struct controller *controller)
+{
+    struct checkout *checkout = LIST_FIRST(&controller->spares);
+
+    if (!checkout) {
+        return malloc(sizeof *checkout);
+    }
+    LIST_REMOVE(checkout, link);
+    return checkout;
+}
+
+static void check_out(struct controller *controller, size_t entry)
+{
+    struct datapool *pool = entry_at(controller, entry)->pool;
+    struct checkout *checkout = pool ? checkout_alloc(controller) : NULL;
+
+    if (!pool) {
+        start(controller, entry, &(struct datapool_item){.id = value_nil()});
+    } else if (!checkout) {
+        tracker_block(&controller->tracker, entry);
+        tracker_not_started(&controller->tracker, entry);
+    } else {
+        *checkout = (struct checkout){.controller = controller, .entry = entry, .pool = datapool_ref(pool)};
+        LIST_INSERT_HEAD(&controller->checkouts, checkout, link);
+        pool->ops->checkout(pool, on_item, checkout);
+    }
+}
+
+static void dispatch(struct controller *controller)
+{
+    int entry;
+
+    if (controller->dispatching || controller->phase != PHASE_RUNNING) {
+        return;
+    }
+    controller->dispatching = true;
+    while ((entry = tracker_next(&controller->tracker)) >= 0) {
+        check_out(controller, (size_t)entry);
+    }
+    controller->dispatching = false;
+}
+
+/* ---- what runners say ---- */
+
+/* Whoever waits for an item of this pool may ask again. */
+static void unblock(struct controller *controller, const struct datapool *pool)
+{
+    for (size_t i = 0; i < controller->scenario->count; i++) {
+        if (entry_at(controller, i)->pool == pool) {
+            tracker_unblock(&controller->tracker, i);
+        }
+    }
+}
+
+static void completed(void *arg, int64_t runner_id, int64_t scenario_id, const struct value *data_id,
+                      bool failed_at_once)
+{
+    struct controller *controller = arg;
+    size_t entry = (size_t)scenario_id - 1;
+    struct datapool *pool = entry_at(controller, entry)->pool;
+
+    if (failed_at_once) {
+        tracker_advance(&controller->tracker, clock_now_ns());
+    }
+    tracker_completed(&controller->tracker, entry, (size_t)runner_id - 1, failed_at_once);
+    if (pool) {
+        pool->ops->checkin(pool, data_id);
+        unblock(controller, pool);
+    }
+    dispatch(controller);
+    look_soon(controller);
+}
+
+static void idle(void *arg, int64_t runner_id)
+{
+    struct controller *controller = arg;
+
+    controller->runners[runner_id - 1].idle = true;
+    look_soon(controller);
+}
+
+const struct work_controller_ops controller_work_ops = {.completed = completed, .idle = idle};
+
+/* ---- what the clock says ---- */
+
+static void ask_model(struct controller *controller, size_t entry, int64_t start_s, int64_t end_s)
+{
+    struct volume_model *model = entry_at(controller, entry)->model;
+    struct mite_error error = {0};
+    int64_t wanted = 0;
+    int rc = model->ops->at(model, start_s, end_s, &wanted, &error);
+
+    if (rc == 0 && wanted < 0) {
+        rc = error_set(&error, MITE_EINVAL, "it wants %lld journeys at once from second %lld on", (long long)wanted,
+                       (long long)start_s);
+    }
+    if (rc == 0) {
+        tracker_want(&controller->tracker, entry, wanted);
+    } else if (rc == MITE_EEND) {
+        tracker_end(&controller->tracker, entry);
+    } else {
+        entry_failed(controller, entry, "volume model", &error);
+    }
+    error_done(&error);
+}
+
+/* Asks for every window that has begun: models see all of them, one after the other. */
+static void open_windows(struct controller *controller, uint64_t now_ns)
+{
+    while (now_ns >= at_second(controller, (double)controller->next_window_s)) {
+        int64_t start_s = controller->next_window_s;
+        controller->next_window_s += controller->window_s;
+        for (size_t i = 0; i < controller->scenario->count; i++) {
+            if (!controller->tracker.entries[i].ended) {
+                ask_model(controller, i, start_s, controller->next_window_s);
+            }
+        }
+    }
+}
+
+static void report(struct controller *controller)
+{
+    const struct tracker *tracker = &controller->tracker;
+    size_t required = 0;
+
+    for (size_t i = 0; i < tracker->entry_count; i++) {
+        int64_t id = entry_at(controller, i)->id;
+        controller->actual[i] = (struct message_count){id, tracker->entries[i].running};
+        if (!tracker->entries[i].ended) {
+            controller->required[required++] = (struct message_count){id, tracker->entries[i].wanted};
+        }
+    }
+    struct message message = {
+        .kind = MESSAGE_CONTROLLER_REPORT,
+        .type = message_type_of(MESSAGE_CONTROLLER_REPORT),
+        .time = clock_wall_s(),
+        .test = str_of(controller->scenario->name),
+        .report = {.required = controller->required,
+                   .actual = controller->actual,
+                   .required_count = required,
+                   .actual_count = tracker->entry_count,
+                   .num_runners = (int64_t)controller->runner_count},
+    };
+    sink_message(controller->reports, &message);
+}
+
+static void report_when_due(struct controller *controller, uint64_t now_ns)
+{
+    if (now_ns < controller->next_report_ns) {
+        return;
+    }
+    while (controller->next_report_ns <= now_ns) {
+        controller->next_report_ns += REPORT_NS;
+    }
+    report(controller);
+}
+
+static void begin(struct controller *controller, uint64_t now_ns)
+{
+    controller->phase = PHASE_RUNNING;
+    controller->clock_started = true;
+    controller->start_ns = now_ns;
+    controller->next_report_ns = now_ns + REPORT_NS;
+    tracker_start(&controller->tracker, now_ns);
+}
+
+static void run(struct controller *controller, uint64_t now_ns)
+{
+    double duration_s = controller->options.duration_s;
+
+    tracker_advance(&controller->tracker, now_ns);
+    if (duration_s > 0 && now_ns >= at_second(controller, duration_s)) {
+        tracker_end_all(&controller->tracker);
+    }
+    open_windows(controller, now_ns);
+    dispatch(controller);
+}
+
+/* Nothing starts any more. */
+static void drain(struct controller *controller)
+{
+    controller->phase = PHASE_DRAINING;
+    for (size_t i = 0; i < controller->runner_count; i++) {
+        controller->runners[i].ops->stop(controller->runners[i].runner);
+    }
+    if (!all_over(controller) && controller->hooks.draining) {
+        controller->hooks.draining(controller->hooks.arg);
+    }
+}
+
+static void finish(struct controller *controller, uint64_t now_ns)
+{
+    controller->phase = PHASE_FINISHED;
+    controller->end_ns = now_ns;
+    if (controller->clock_started) {
+        report(controller);
+    }
+    if (controller->hooks.finished) {
+        controller->hooks.finished(controller->hooks.arg);
+    }
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct controller *controller = (struct controller *)timer; /* its first member */
+    uint64_t now_ns = clock_now_ns();
+
+    controller->wake_ns = UINT64_MAX;
+    if (controller->phase == PHASE_NEW && !tracker_over(&controller->tracker)) {
+        begin(controller, now_ns);
+    }
+    if (controller->phase == PHASE_RUNNING) {
+        run(controller, now_ns);
+    }
+    if (controller->clock_started) {
+        report_when_due(controller, now_ns);
+    }
+    if (controller->phase < PHASE_DRAINING && tracker_over(&controller->tracker)) {
+        drain(controller);
+    }
+    if (controller->phase == PHASE_DRAINING && all_over(controller)) {
+        finish(controller, now_ns);
+        return;
+    }
+    if (controller->clock_started) {
+        set_timer(controller);
+    }
+}
+
+/* ---- life ---- */
+
+static void release(struct controller *controller)
+{
+    struct checkout *checkout;
+
+    while ((checkout = LIST_FIRST(&controller->checkouts))) {
+        LIST_REMOVE(checkout, link);
+        checkout->controller = NULL;
+    }
+    while ((checkout = LIST_FIRST(&controller->spares))) {
+        LIST_REMOVE(checkout, link);
+        free(checkout);
+    }
+    tracker_done(&controller->tracker);
+    free(controller->runners);
+    free(controller->required);
+    free(controller->actual);
+}
+
+int controller_new(struct loop *loop, const struct scenario *scenario, const struct controller_options *options,
+                   struct sink *reports, const struct controller_hooks *hooks, struct controller **out,
+                   struct mite_error *error)
+{
+    if (scenario->count == 0) {
+        return error_set(error, MITE_EINVAL, "scenario \"%s\" has no journeys", scenario->name);
+    }
+    struct controller *controller = calloc(1, sizeof *controller);
+    if (!controller) {
+        return error_set(error, MITE_ENOMEM, "no memory for the controller");
+    }
+    controller->scenario = scenario;
+    controller->options = *options;
+    controller->hooks = *hooks;
+    controller->reports = reports;
+    controller->wake_ns = UINT64_MAX;
+    controller->window_s = options->max_loop_delay_s > 1 ? lround(options->max_loop_delay_s) : 1;
+    controller->required = calloc(scenario->count, sizeof *controller->required);
+    controller->actual = calloc(scenario->count, sizeof *controller->actual);
+    int rc = tracker_init(&controller->tracker, scenario->count, options->spawn_rate, options->iterations,
+                          options->failure_backoff);
+    if (rc == 0 && (!controller->required || !controller->actual)) {
+        rc = MITE_ENOMEM;
+    }
+    if (rc == 0) {
+        rc = timer_init(&controller->timer, loop, on_timer);
+    }
+    if (rc < 0) {
+        release(controller);
+        free(controller);
+        return error_set(error, rc, "no memory for the controller");
+    }
+    for (size_t i = 0; i < scenario->count; i++) {
+        controller->tracker.entries[i].max_starts = scenario->entries[i].model->max_starts;
+        controller->tracker.entries[i].ends_all = scenario->entries[i].model->stops_scenario;
+    }
+    *out = controller;
+    return 0;
+}
+
+static void on_closed(struct timer *timer)
+{
+    free(timer);
+}
+
+void controller_free(struct controller *controller)
+{
+    if (controller) {
+        release(controller);
+        timer_close(&controller->timer, on_closed);
+    }
+}
+
+int64_t controller_add_runner(struct controller *controller, const struct work_runner_ops *ops, void *runner,
+                              int64_t max_journeys, struct mite_error *error)
+{
+    size_t index = controller->runner_count;
+
+    if (controller->phase >= PHASE_DRAINING) {
+        return error_set(error, MITE_ECANCELLED, "the run is coming to its end: it takes no further runner");
+    }
+    struct attached_runner *runners = realloc(controller->runners, (index + 1) * sizeof *runners);
+    if (runners) {
+        controller->runners = runners;
+    }
+    if (!runners || tracker_add_runner(&controller->tracker, max_journeys) < 0) {
+        return error_set(error, MITE_ENOMEM, "no memory for a further runner");
+    }
+    runners[index] = (struct attached_runner){.ops = ops, .runner = runner};
+    controller->runner_count++;
+    if (index == 0) {
+        wake_at(controller, clock_now_ns() + ns_from_s(controller->options.delay_start_s));
+    }
+    return (int64_t)index + 1;
+}
+
+void controller_stop(struct controller *controller)
+{
+    if (controller->phase < PHASE_DRAINING && !tracker_over(&controller->tracker)) {
+        tracker_end_all(&controller->tracker);
+        wake_at(controller, 0);
+    }
+}
+
+void controller_count(const struct controller *controller, struct controller_counts *out)
+{
+    const struct tracker *tracker = &controller->tracker;
+    uint64_t now_ns = controller->end_ns ? controller->end_ns : clock_now_ns();
+
+    *out = (struct controller_counts){
+        .wanted = tracker_wanted(tracker),
+        .running = tracker->running,
+        .started = tracker->started,
+        .completed = tracker->completed,
+        .backed_off = tracker->backed_off,
+        .elapsed_ns = controller->clock_started ? now_ns - controller->start_ns : 0,
+        .clock_started = controller->clock_started,
+    };
+}
