@@ -186,7 +186,7 @@ static PyObject *split(struct str text, const char *separator)
 {
     PyObject *list = PyList_New(0); /* new */
     size_t separator_size = strlen(separator);
-    while (list && text.n) {
+    while (list && text.p && text.n) {
         const char *end = memmem(text.p, text.n, separator, separator_size);
         size_t size = end ? (size_t)(end - text.p) : text.n;
         size_t used = end ? size + separator_size : size;

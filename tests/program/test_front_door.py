@@ -42,18 +42,6 @@ def test_install_deps_on_another_system(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1 and "libuv1-dev" in done.stderr
 
 
-def test_exported_symbols_are_ours() -> None:
-    names = run("nm", "-D", "--defined-only", "--format=posix", str(BUILD / "libmite.so.1")).stdout.splitlines()
-    symbols = {line.split()[0].split("@")[0] for line in names} - {"MITE_1", "MITE_PRIVATE"}
-    assert "mite_main" in symbols
-    assert [name for name in symbols if not name.startswith("mite_")] == []
-
-
-def test_plugin_exports_its_entry_only() -> None:
-    names = run("nm", "-D", "--defined-only", "--format=posix", str(BUILD / "src/python/libmite-python.so")).stdout
-    assert {line.split()[0].split("@")[0] for line in names.splitlines()} <= {"mite__python_api", "PyInit__mite"}
-
-
 def use(mite: str, folder: Path) -> None:
     """The program works from where it was put, without any help from the environment."""
     version = run(mite, "--version", cwd=folder)

@@ -67,10 +67,13 @@ static inline void fake_stop(void *arg)
 
 /* Rounds until the condition holds; a test that waits ten seconds has failed. */
 #define fake_run_until(host, condition)                                                                                \
-    for (uint64_t give_up_ns = clock_now_ns() + 10 * NS_PER_S; !(condition);) {                                        \
-        fake_round(host, 100);                                                                                         \
-        assert_true(clock_now_ns() < give_up_ns);                                                                      \
-    }
+    do {                                                                                                               \
+        uint64_t give_up_ns = clock_now_ns() + 10 * NS_PER_S;                                                          \
+        while (!(condition)) {                                                                                         \
+            fake_round(host, 100);                                                                                     \
+            assert_true(clock_now_ns() < give_up_ns);                                                                  \
+        }                                                                                                              \
+    } while (0)
 
 /* A loop inside a fake host, its first turn done. */
 static inline void fake_host_open(struct fake_host *host)
