@@ -66,6 +66,7 @@ static uint64_t *page_touch(struct hist *hist, unsigned page)
 
 void hist_record(struct hist *hist, uint64_t value_ns)
 {
+    value_ns = value_ns < HIST_MAX_NS ? value_ns : HIST_MAX_NS;
     hist->count++;
     hist->sum_ns += value_ns;
     hist->sum_of_squares += (double)value_ns * (double)value_ns;
@@ -75,7 +76,7 @@ void hist_record(struct hist *hist, uint64_t value_ns)
     if (value_ns > hist->max_ns) {
         hist->max_ns = value_ns;
     }
-    unsigned bucket = bucket_of(hist, value_ns < HIST_MAX_NS ? value_ns : HIST_MAX_NS);
+    unsigned bucket = bucket_of(hist, value_ns);
     uint64_t *page = hist->pages[bucket >> HIST_PAGE_BITS];
     if (__builtin_expect(!page, 0)) {
         page = page_touch(hist, bucket >> HIST_PAGE_BITS);
@@ -153,16 +154,18 @@ void hist_percentiles(const struct hist *hist, const double *percents, size_t co
     uint64_t placed = hist->count - hist->unplaced, seen = 0;
     struct walk walk = {.hist = hist};
     for (size_t i = 0; i < count; i++) {
-        if (percents[i] <= 0 || hist->count == 0) {
-            out_ns[i] = hist_min(hist);
-            continue;
-        }
         /* A hair less, so that 99.9 % of 1,000 is the 999th although 0.999 has no exact double. */
         double rank = ceil(percents[i] / 100 * (double)placed * (1 - 1e-12));
-        while (percents[i] < 100 && (double)seen < rank && walk_next(&walk)) {
-            seen += walk.count;
+        if (rank < 1) {
+            out_ns[i] = hist_min(hist);
+        } else if (rank >= (double)placed) {
+            out_ns[i] = hist->max_ns;
+        } else {
+            while ((double)seen < rank && walk_next(&walk)) {
+                seen += walk.count;
+            }
+            out_ns[i] = clamp(hist, walk.value);
         }
-        out_ns[i] = percents[i] < 100 && placed > 0 ? clamp(hist, walk.value) : hist->max_ns;
     }
 }
 

@@ -1,6 +1,6 @@
 /*
  * Log-linear histogram of latencies: values in nanoseconds, each kept to 3 (or 2) significant digits, from 1 ns to 4.8
- * hours; what is longer falls into the last bucket. Counters live in pages that are allocated when first touched, so a
+ * hours; what is longer counts as that. Counters live in pages that are allocated when first touched, so a
  * histogram of values that lie close together costs a few kilobytes. Minimum, maximum, count and sum are exact.
  *
  * Embedded in its owner: hist_init (allocates nothing), hist_record..., hist_done. A record costs a few nanoseconds and

@@ -95,8 +95,8 @@ static size_t check_percentiles(struct buf *lines, const struct thresholds *thre
         const struct percentile_limit *limit = &thresholds->percentiles[i];
         double value_ms = (double)hist_percentile(&totals->latency, limit->percent) / (double)NS_PER_MS;
         if (percentile_limit_crossed(limit, value_ms)) {
-            buf_printf(lines, "response time, percentile %g: %.2f ms, not below the threshold of %g ms\n",
-                       limit->percent, value_ms, limit->limit_ms);
+            buf_printf(lines, "response time, p%g: %.2f ms, not below the threshold of %g ms\n", limit->percent,
+                       value_ms, limit->limit_ms);
             crossed++;
         }
     }

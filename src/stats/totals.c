@@ -102,9 +102,8 @@ static char *make_example(struct str text)
     return example;
 }
 
-static void count_failure(struct totals *totals, const struct message *message)
+static void count_failure(struct totals *totals, const struct message *message, const struct message_failure *failure)
 {
-    const struct message_failure *failure = &message->failure;
     totals->errors++;
     totals->window.errors++;
     struct failure_group *group =
@@ -114,6 +113,15 @@ static void count_failure(struct totals *totals, const struct message *message)
     }
     struct journey_group *journey = groups_find(&totals->journey_groups, journey_of(message), STR_NONE, STR_NONE);
     journey->errors++;
+}
+
+/* A message of the user's that calls itself an error is one, whatever its fields look like. */
+static void count_other(struct totals *totals, const struct message *message)
+{
+    static const struct message_failure unknown = {0};
+    if (str_is(message->type, "error") || str_is(message->type, "exception")) {
+        count_failure(totals, message, &unknown);
+    }
 }
 
 static void totals_message(struct sink *sink, const struct message *message)
@@ -128,7 +136,10 @@ static void totals_message(struct sink *sink, const struct message *message)
         break;
     case MESSAGE_EXCEPTION:
     case MESSAGE_ERROR:
-        count_failure(totals, message);
+        count_failure(totals, message, &message->failure);
+        break;
+    case MESSAGE_OTHER:
+        count_other(totals, message);
         break;
     default:
         break;
