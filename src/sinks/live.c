@@ -86,7 +86,7 @@ static void end_line(struct live *live)
 
 static void title_line(struct live *live, const struct progress *progress, size_t columns)
 {
-    char when[80];
+    char when[128];
     struct text elapsed = text_clock(progress->elapsed_ns);
     if (progress->duration_s > 0) {
         snprintf(when, sizeof when, "  %s of %s", elapsed.s, text_clock((uint64_t)progress->duration_s * NS_PER_S).s);
@@ -133,7 +133,7 @@ static void user_line(struct live *live, const struct progress *progress, size_t
     begin_line(live, columns, "users");
     putf(live, COLOUR_NONE, "%s of %s wanted", text_count((uint64_t)progress->running).s,
          text_count((uint64_t)progress->wanted).s);
-    putf(live, COLOUR_NONE, "   %s journeys ended", text_count(totals->journeys).s);
+    putf(live, COLOUR_NONE, "   %s ended", text_counted(totals->journeys, "journey").s);
     if (totals->failed_journeys > 0) {
         putf(live, COLOUR_BAD, "   %s failed", text_count(totals->failed_journeys).s);
     }
@@ -146,7 +146,7 @@ static void request_line(struct live *live, size_t columns)
     begin_line(live, columns, "requests");
     putf(live, COLOUR_BOLD, "%s", text_rate(live->recent_rate).s);
     putf(live, COLOUR_NONE, "   %s in all", text_count(totals->requests).s);
-    putf(live, totals->errors ? COLOUR_BAD : COLOUR_GOOD, "   %s errors", text_count(totals->errors).s);
+    putf(live, totals->errors ? COLOUR_BAD : COLOUR_GOOD, "   %s", text_counted(totals->errors, "error").s);
     putf(live, totals->bad_status ? COLOUR_WARN : COLOUR_NONE, "   %s 4xx/5xx", text_count(totals->bad_status).s);
     end_line(live);
 }

@@ -33,9 +33,9 @@ static void percentile_row(struct buf *out, bool colour, const struct percentile
     snprintf(name, sizeof name, "percentile %g", limit->percent);
     row(out, name, hist->count ? text_duration(ns).s : "-");
     if (limit->limit_ms > 0) {
-        row(out, "", text_duration(ns_from_s(limit->limit_ms / 1e3)).s);
-        buf_printf(out, "   %s%s%s", colour_code(colour, crossed ? COLOUR_BAD : COLOUR_GOOD),
-                   crossed ? "FAILED" : "passed", colour_code(colour, COLOUR_NONE));
+        buf_printf(out, "   threshold %s: %s%s%s", text_duration(ns_from_s(limit->limit_ms / 1e3)).s,
+                   colour_code(colour, crossed ? COLOUR_BAD : COLOUR_GOOD), crossed ? "FAILED" : "passed",
+                   colour_code(colour, COLOUR_NONE));
     }
     buf_char(out, '\n');
 }

@@ -1,5 +1,5 @@
 /*
- * --report: two tables behind the summary. Latency: average, minimum, maximum, standard deviation, the share of
+ * --report: two tables beside the summary's. Latency: average, minimum, maximum, standard deviation, the share of
  * requests within it, and the chosen percentiles against their thresholds. Requests per second: average and deviation.
  * They are right for a run of any length, also for one without a request.
  */

@@ -121,11 +121,12 @@ static void write_failure(const struct table *table, const struct failure_group 
     if (location.n > 0 && !group->key.is_other) {
         buf_printf(&line, " at " STR_FMT, STR_ARG(location));
     }
-    buf_text(out, colour_code(table->colour, COLOUR_BAD));
-    text_wrap(out, buf_view(&line), 2, table->width);
+    buf_printf(out, "  %s", colour_code(table->colour, COLOUR_BAD));
+    text_wrap(out, buf_view(&line), 2, EXAMPLE_INDENT, table->width);
     buf_text(out, colour_code(table->colour, COLOUR_NONE));
     if (group->example) {
-        text_wrap(out, str_of(group->example), EXAMPLE_INDENT, table->width);
+        buf_printf(out, "%*s", EXAMPLE_INDENT, "");
+        text_wrap(out, str_of(group->example), EXAMPLE_INDENT, EXAMPLE_INDENT, table->width);
     }
     buf_done(&line);
 }
@@ -153,17 +154,30 @@ static void write_failures(const struct table *table, const struct totals *total
         }
     }
     if (count > FAILURES_SHOWN) {
-        buf_printf(table->out, "  and %s errors of %s further kinds\n", text_count(hidden).s,
-                   text_count(count - FAILURES_SHOWN).s);
+        buf_printf(table->out, "  and %s of %s\n", text_counted(hidden, "error").s,
+                   text_counted(count - FAILURES_SHOWN, "further kind").s);
     }
     buf_char(table->out, '\n');
     free(groups);
 }
 
-static void label(const struct table *table, const char *text)
+static void remark(const struct table *table, const char *label, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* A line, or more, that begins with a word about what it tells of. */
+static void remark(const struct table *table, const char *label, const char *format, ...)
 {
-    buf_printf(table->out, "%s%-*s%s", colour_code(table->colour, COLOUR_DIM), LABEL_WIDTH, text,
+    struct buf text;
+    va_list args;
+    bool bad = strcmp(label, "FAILED") == 0;
+    buf_init(&text, 0);
+    va_start(args, format);
+    buf_vprintf(&text, format, args);
+    va_end(args);
+    buf_printf(table->out, "%s%-*s%s", colour_code(table->colour, bad ? COLOUR_BAD : COLOUR_DIM), LABEL_WIDTH, label,
                colour_code(table->colour, COLOUR_NONE));
+    text_wrap(table->out, buf_view(&text), LABEL_WIDTH, LABEL_WIDTH, table->width);
+    buf_done(&text);
 }
 
 static void write_collector(const struct table *table, const struct collector *collector)
@@ -171,28 +185,23 @@ static void write_collector(const struct table *table, const struct collector *c
     struct collector_counts counts;
     const char *stopped = collector_stopped(collector);
     collector_count(collector, &counts);
-    if (counts.left_out == 0 && !stopped) {
-        return;
+    if (counts.left_out > 0 || stopped) {
+        remark(table, "collector", "%s left out of %s%s%s", text_counted(counts.left_out, "message").s,
+               collector_dir(collector), stopped ? ": " : "", stopped ? stopped : "");
     }
-    label(table, "collector");
-    buf_printf(table->out, "%s messages left out of %s", text_count(counts.left_out).s, collector_dir(collector));
-    buf_printf(table->out, "%s%s\n", stopped ? ": " : "", stopped ? stopped : "");
 }
 
 static void write_recorder(const struct table *table, const struct recorder *recorder)
 {
     struct recorder_counts counts;
+    const char *refused = recorder_first_refused(recorder), *failure = recorder_first_failure(recorder);
     recorder_count(recorder, &counts);
     if (counts.refused > 0) {
-        label(table, "recorder");
-        buf_printf(table->out, "%s messages refused, with a name that leaves the directory: \"%s\"\n",
-                   text_count(counts.refused).s,
-                   recorder_first_refused(recorder) ? recorder_first_refused(recorder) : "");
+        remark(table, "recorder", "%s refused, with a name that leaves the directory: \"%s\"",
+               text_counted(counts.refused, "message").s, refused ? refused : "");
     }
     if (counts.failed > 0) {
-        label(table, "recorder");
-        buf_printf(table->out, "%s records lost: %s\n", text_count(counts.failed).s,
-                   recorder_first_failure(recorder) ? recorder_first_failure(recorder) : "");
+        remark(table, "recorder", "%s lost: %s", text_counted(counts.failed, "record").s, failure ? failure : "");
     }
 }
 
@@ -201,14 +210,13 @@ static void write_remarks(const struct table *table, const struct summary *summa
 {
     const struct totals *totals = summary->totals;
     if (totals->wait.max_ns > 0) {
-        label(table, "wait");
-        buf_printf(table->out, "p50 %s, p99 %s, max %s from a response's end until its journey went on\n",
-                   text_duration(hist_percentile(&totals->wait, 50)).s,
-                   text_duration(hist_percentile(&totals->wait, 99)).s, text_duration(totals->wait.max_ns).s);
+        remark(table, "wait", "p50 %s, p99 %s, max %s until the journey went on",
+               text_duration(hist_percentile(&totals->wait, 50)).s, text_duration(hist_percentile(&totals->wait, 99)).s,
+               text_duration(totals->wait.max_ns).s);
     }
     if (summary->aborted > 0) {
-        label(table, "aborted");
-        buf_printf(table->out, "%s requests cut off at the end, in no other figure\n", text_count(summary->aborted).s);
+        remark(table, "aborted", "%s cut off at the end, in no other figure",
+               text_counted(summary->aborted, "request").s);
     }
     if (summary->collector) {
         write_collector(table, summary->collector);
@@ -217,8 +225,7 @@ static void write_remarks(const struct table *table, const struct summary *summa
         write_recorder(table, summary->recorder);
     }
     for (size_t i = 0; i < summary->note_count; i++) {
-        label(table, "note");
-        buf_printf(table->out, "%s\n", summary->notes[i]);
+        remark(table, "note", "%s", summary->notes[i]);
     }
 }
 
@@ -230,9 +237,7 @@ static size_t write_crossed(const struct table *table, const struct summary *sum
     for (struct str rest = buf_view(&lines); rest.n > 0;) {
         const char *end = memchr(rest.p, '\n', rest.n);
         size_t length = end ? (size_t)(end - rest.p) : rest.n;
-        label(table, "FAILED");
-        buf_printf(table->out, "%s%.*s%s\n", colour_code(table->colour, COLOUR_BAD), (int)length, rest.p,
-                   colour_code(table->colour, COLOUR_NONE));
+        remark(table, "FAILED", "%.*s", (int)length, rest.p);
         rest.p += length + !!end;
         rest.n -= length + !!end;
     }

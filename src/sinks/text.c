@@ -7,6 +7,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#define WRAP_MIN 20 /* columns that a wrapped line has at least */
+
 static struct text format(const char *pattern, ...) __attribute__((format(printf, 1, 2)));
 
 static struct text format(const char *pattern, ...)
@@ -63,6 +65,11 @@ struct text text_count(uint64_t n)
     return text;
 }
 
+struct text text_counted(uint64_t n, const char *what)
+{
+    return format("%s %s%s", text_count(n).s, what, n == 1 ? "" : "s");
+}
+
 struct text text_rate(double per_second)
 {
     if (per_second < 99.95) {
@@ -95,20 +102,12 @@ struct text text_clock(uint64_t ns)
     return format("%llu:%02d:%02d", (unsigned long long)(s / 3600), (int)(s / 60 % 60), (int)(s % 60));
 }
 
-/* Bytes of the code point at `p`; 0 when they are no UTF-8 that may be shown: broken, or a control character. */
+/* Bytes of the character at `p`; 0 when it may not be shown: broken, or a control character. */
 static size_t printable(const char *p, const char *end)
 {
     const unsigned char *u = (const unsigned char *)p;
-    size_t n = u[0] < 0x80 ? 1 : u[0] >= 0xf0 ? 4 : u[0] >= 0xe0 ? 3 : 2;
-    if (u[0] < 0x20 || u[0] == 0x7f || (u[0] >= 0x80 && u[0] < 0xc2) || u[0] > 0xf4 || (size_t)(end - p) < n) {
-        return 0;
-    }
-    for (size_t i = 1; i < n; i++) {
-        if ((u[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    return u[0] == 0xc2 && u[1] < 0xa0 ? 0 : n;
+    bool control = u[0] < 0x20 || u[0] == 0x7f || (u[0] == 0xc2 && end - p > 1 && u[1] < 0xa0);
+    return control ? 0 : str_utf8_length((struct str){p, (size_t)(end - p)});
 }
 
 static const char *next_character(const char *p, const char *end)
@@ -182,20 +181,23 @@ static const char *line_end(const char *p, const char *end, size_t width)
     return p;
 }
 
-void text_wrap(struct buf *out, struct str s, size_t indent, size_t width)
+void text_wrap(struct buf *out, struct str s, size_t column, size_t indent, size_t width)
 {
     const char *p = s.p, *end = s.p + s.n;
-    size_t room = width > indent + 20 ? width - indent : 20;
     while (p < end) {
+        size_t room = width > column + WRAP_MIN ? width - column : WRAP_MIN;
         const char *stop = line_end(p, end, room);
-        struct str line = {p, (size_t)(stop - p)};
-        if (line.n > 0) {
-            pad(out, indent);
-            append_characters(out, line, 0, line.n);
-            buf_char(out, '\n');
+        if (stop > p) {
+            append_characters(out, (struct str){p, (size_t)(stop - p)}, 0, SIZE_MAX);
         }
         p = stop < end && (*stop == '\n' || *stop == ' ') ? stop + 1 : stop;
+        if (stop > s.p && p < end && *p != '\n') {
+            buf_char(out, '\n');
+            pad(out, indent);
+            column = indent;
+        }
     }
+    buf_char(out, '\n');
 }
 
 int text_columns(int fd, int fallback)

@@ -9,12 +9,14 @@
 #include <stdint.h>
 
 struct text {
-    char s[32];
+    char s[48];
 };
 
 /* Three digits and a unit: "950 ns", "1.23 µs", "12.3 ms", "123 ms", "1.23 s", "2m 05s", "3h 20m". */
 struct text text_duration(uint64_t ns) PRIVATE_API(text_duration);
-struct text text_count(uint64_t n) PRIVATE_API(text_count);      /* "1,234,567" */
+struct text text_count(uint64_t n) PRIVATE_API(text_count); /* "1,234,567" */
+/* "1 request", "7,000 requests". */
+struct text text_counted(uint64_t n, const char *what) PRIVATE_API(text_counted);
 struct text text_rate(double per_second) PRIVATE_API(text_rate); /* "0.35/s", "12.3/s", "1,234/s" */
 struct text text_bytes(uint64_t bytes) PRIVATE_API(text_bytes);  /* "512 B", "1.2 MB": decimal units */
 struct text text_clock(uint64_t ns) PRIVATE_API(text_clock);     /* "01:05", "1:02:03" */
@@ -26,9 +28,9 @@ size_t text_width(struct str s) PRIVATE_API(text_width);
  * characters become "?", so that no text of the user's moves the cursor. */
 void text_fit(struct buf *out, struct str s, size_t width, bool right) PRIVATE_API(text_fit);
 
-/* Appends `s` as lines of at most `width` columns, `indent` blanks in front of each, broken at blanks; every line ends
- * with a newline. Empty lines are dropped, control characters become "?". */
-void text_wrap(struct buf *out, struct str s, size_t indent, size_t width) PRIVATE_API(text_wrap);
+/* Appends `s` as lines that end at `width`, broken at blanks, each with a newline. The first begins at `column`, where
+ * the caller has left it, the others are indented. Empty lines are dropped, control characters become "?". */
+void text_wrap(struct buf *out, struct str s, size_t column, size_t indent, size_t width) PRIVATE_API(text_wrap);
 
 /* Columns of the terminal at `fd`; `fallback` when it is none. */
 int text_columns(int fd, int fallback) PRIVATE_API(text_columns);
