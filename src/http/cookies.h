@@ -24,8 +24,10 @@ void cookie_jar_clear(struct cookie_jar *jar) PRIVATE_API(cookie_jar_clear);
 size_t cookie_jar_count(const struct cookie_jar *jar) PRIVATE_API(cookie_jar_count);
 const struct cookie *cookie_jar_at(const struct cookie_jar *jar, size_t index) PRIVATE_API(cookie_jar_at);
 
-/* A cookie that is there already (name, domain, path) is replaced; one that has expired is removed. Copied. */
+/* A cookie that is there already (name, domain, path) is replaced; one that has expired is removed. Copied.
+ * MITE_EINVAL for what no Cookie header could carry (a semicolon, a control character), MITE_ELIMIT above 4 KiB. */
 int cookie_jar_set(struct cookie_jar *jar, const struct cookie *cookie) PRIVATE_API(cookie_jar_set);
+int cookie_jar_set_at(struct cookie_jar *jar, const struct cookie *cookie, int64_t now); /* the same at another time */
 
 /* One Set-Cookie value from host/path (over TLS or not). What the RFC says to ignore is ignored: 0 all the same. */
 int cookie_jar_receive(struct cookie_jar *jar, struct str set_cookie, struct str host, struct str path, bool secure,
@@ -39,3 +41,6 @@ int cookie_jar_header(struct cookie_jar *jar, struct buf *out, struct str host, 
 int cookie_format(const struct cookie *cookie, struct buf *out) PRIVATE_API(cookie_format);
 /* Views into `line`. MITE_EPROTO unless there are seven tab-separated fields. */
 int cookie_parse(struct str line, struct cookie *out, struct mite_error *error) PRIVATE_API(cookie_parse);
+
+/* RFC 6265, 5.1.3: `host` is `domain` or lies below it. */
+bool cookie_domain_matches(struct str host, struct str domain);

@@ -1,0 +1,247 @@
+#include "http/curl.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+
+#define DEFAULT_CONNECTIONS 10000
+
+/* ---- the end of a transfer ---- */
+
+static uint64_t info_ns(CURL *easy, CURLINFO info)
+{
+    curl_off_t us = 0;
+
+    curl_easy_getinfo(easy, info, &us);
+    return us > 0 ? (uint64_t)us * NS_PER_US : 0;
+}
+
+static uint64_t info_bytes(CURL *easy, CURLINFO info)
+{
+    curl_off_t n = 0;
+
+    curl_easy_getinfo(easy, info, &n);
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+/* The start is counted back from the end: libcurl's clock begins when it takes the request up. */
+static void fill_timings(CURL *easy, struct http_timings *out)
+{
+    long connections = 0;
+
+    *out = (struct http_timings){
+        .pretransfer_ns = info_ns(easy, CURLINFO_PRETRANSFER_TIME_T),
+        .first_byte_ns = info_ns(easy, CURLINFO_STARTTRANSFER_TIME_T),
+        .total_ns = info_ns(easy, CURLINFO_TOTAL_TIME_T),
+    };
+    out->start_ns = clock_now_ns() - out->total_ns;
+    curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connections);
+    if (connections > 0) {
+        out->dns_ns = info_ns(easy, CURLINFO_NAMELOOKUP_TIME_T);
+        out->connect_ns = info_ns(easy, CURLINFO_CONNECT_TIME_T);
+        out->tls_ns = info_ns(easy, CURLINFO_APPCONNECT_TIME_T);
+    }
+}
+
+static struct http_response *take_response(struct http_transfer *transfer)
+{
+    CURL *easy = transfer->easy;
+    long status = 0;
+    char *address = NULL;
+
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    struct http_response *response =
+        response_new(transfer->hop, (int)status, buf_view(&transfer->head), &transfer->body);
+    if (!response) {
+        return NULL;
+    }
+    fill_timings(easy, &response->timings);
+    response->upload_bytes = info_bytes(easy, CURLINFO_SIZE_UPLOAD_T);
+    response->download_bytes = info_bytes(easy, CURLINFO_SIZE_DOWNLOAD_T);
+    curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address);
+    snprintf(response->primary_ip, sizeof response->primary_ip, "%s", address ? address : "");
+    return response;
+}
+
+static void count_traffic(struct curl_transport *transport, CURL *easy)
+{
+    long connections = 0, head_bytes = 0;
+
+    curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connections);
+    curl_easy_getinfo(easy, CURLINFO_HEADER_SIZE, &head_bytes);
+    transport->base.traffic.connections += (uint64_t)connections;
+    transport->base.traffic.received_bytes += (uint64_t)head_bytes + info_bytes(easy, CURLINFO_SIZE_DOWNLOAD_T);
+}
+
+/* Back among the idle ones. A large buffer is not kept: there may be thousands of handles. */
+static void retire(struct http_transfer *transfer)
+{
+    struct curl_transport *transport = transfer->transport;
+
+    curl_multi_remove_handle(transport->multi, transfer->easy);
+    if (transfer->body.capacity > 2 * RESPONSE_SMALL_BODY) {
+        buf_done(&transfer->body);
+    }
+    transfer->hop = NULL;
+    transfer->next_idle = transport->idle;
+    transport->idle = transfer;
+}
+
+static void finish(struct http_transfer *transfer, CURLcode code)
+{
+    struct curl_transport *transport = transfer->transport;
+    struct http_response *response = NULL;
+    struct mite_error error = {0};
+    enum http_failure failure = HTTP_OK;
+    void *arg = transfer->hop->arg;
+
+    if (transfer->too_large) {
+        code = CURLE_FILESIZE_EXCEEDED;
+    }
+    if (code == CURLE_OK && !(response = take_response(transfer))) {
+        code = CURLE_OUT_OF_MEMORY;
+    }
+    if (code != CURLE_OK) {
+        failure = curl_failure(transfer, code, &error);
+    }
+    count_traffic(transport, transfer->easy);
+    retire(transfer);
+    transport->base.finished(arg, response, failure, (int)code, failure == HTTP_OK ? NULL : &error);
+}
+
+void curl_transport_drain(struct curl_transport *transport)
+{
+    CURLMsg *message;
+    int left;
+
+    while (!transport->closed && (message = curl_multi_info_read(transport->multi, &left))) {
+        char *private = NULL;
+        CURLcode code = message->data.result;
+        if (message->msg == CURLMSG_DONE) {
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+            finish((struct http_transfer *)(void *)private, code);
+        }
+    }
+}
+
+/* ---- the transport's table ---- */
+
+static int start(struct http_transport *base, const struct http_hop *hop, struct http_transfer **out,
+                 struct mite_error *error)
+{
+    struct curl_transport *transport = (struct curl_transport *)base;
+    struct http_transfer *transfer = transport->idle;
+
+    if (transfer) {
+        transport->idle = transfer->next_idle;
+    } else if (!(transfer = curl_handle_new(transport))) {
+        return error_set(error, MITE_ENOMEM, "no memory for a request");
+    }
+    transfer->hop = hop;
+    int rc = curl_handle_prepare(transfer, error);
+    if (rc == 0 && curl_multi_add_handle(transport->multi, transfer->easy) != CURLM_OK) {
+        rc = error_set(error, MITE_ENOMEM, "no memory for a request");
+    }
+    if (rc < 0) {
+        transfer->hop = NULL;
+        curl_handle_free(transfer);
+        return rc;
+    }
+    curl_loop_kick(transport);
+    *out = transfer;
+    return 0;
+}
+
+static void cancel(struct http_transport *base, struct http_transfer *transfer)
+{
+    count_traffic((struct curl_transport *)base, transfer->easy);
+    retire(transfer);
+}
+
+static void free_transport(struct http_transport *base)
+{
+    struct curl_transport *transport = (struct curl_transport *)base;
+
+    transport->closed = true;
+    while (transport->idle) {
+        struct http_transfer *transfer = transport->idle;
+        transport->idle = transfer->next_idle;
+        curl_handle_free(transfer);
+    }
+    curl_multi_cleanup(transport->multi);
+    curl_loop_close(transport);
+    curl_share_cleanup(transport->share);
+    curl_slist_free_all(transport->resolve);
+    free(transport->ca_file);
+    curl_transport_drop(transport);
+}
+
+void curl_transport_drop(struct curl_transport *transport)
+{
+    if (--transport->holders == 0) {
+        free(transport);
+        curl_global_cleanup();
+    }
+}
+
+static int add_addresses(struct curl_transport *transport, const struct http_client_options *options)
+{
+    for (size_t i = 0; i < options->resolve_count; i++) {
+        const struct http_resolve *resolve = &options->resolve[i];
+        struct buf line;
+
+        buf_init(&line, 0);
+        buf_printf(&line, STR_FMT ":%u:" STR_FMT, STR_ARG(resolve->host), resolve->port, STR_ARG(resolve->address));
+        struct curl_slist *longer = line.failed ? NULL : curl_slist_append(transport->resolve, line.data);
+        buf_done(&line);
+        if (!longer) {
+            return MITE_ENOMEM;
+        }
+        transport->resolve = longer;
+    }
+    return 0;
+}
+
+static int set_up(struct curl_transport *transport, const struct http_client_options *options)
+{
+    size_t kept = options->max_connections ? options->max_connections : DEFAULT_CONNECTIONS;
+
+    transport->multi = curl_multi_init();
+    transport->share = curl_share_init();
+    if (!transport->multi || !transport->share || add_addresses(transport, options) < 0) {
+        return MITE_ENOMEM;
+    }
+    if (options->ca_file && !(transport->ca_file = strdup(options->ca_file))) {
+        return MITE_ENOMEM;
+    }
+    curl_share_setopt(transport->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+    curl_multi_setopt(transport->multi, CURLMOPT_MAXCONNECTS, (long)kept);
+    return 0;
+}
+
+int curl_transport_new(struct loop *loop, const struct http_client_options *options, struct http_transport **out,
+                       struct mite_error *error)
+{
+    static const struct http_transport_ops ops = {"curl", start, cancel, free_transport};
+    struct curl_transport *transport = calloc(1, sizeof *transport);
+
+    if (!transport) {
+        return error_set(error, MITE_ENOMEM, "no memory for the HTTP client");
+    }
+    transport->base.ops = &ops;
+    transport->loop = loop;
+    transport->holders = 1;
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    int rc = set_up(transport, options) < 0 ? error_set(error, MITE_ENOMEM, "no memory for the HTTP client")
+                                             : curl_loop_open(transport, error);
+    if (rc < 0) {
+        curl_multi_cleanup(transport->multi);
+        curl_share_cleanup(transport->share);
+        curl_slist_free_all(transport->resolve);
+        free(transport->ca_file);
+        curl_transport_drop(transport);
+        return rc;
+    }
+    *out = &transport->base;
+    return 0;
+}

@@ -1,0 +1,84 @@
+/*
+ * The transport over libcurl: its multi interface drives every connection, our loop tells it when a socket is ready or
+ * time has passed. Three parts: curl.c (the multi handle, start and end of transfers), curl_handle.c (what an easy
+ * handle is set to), curl_loop.c (sockets and the timer on the loop). This header is also what they share.
+ */
+#pragma once
+
+#include "engine/timer.h"
+#include "http/response.h"
+
+#include <curl/curl.h>
+
+int curl_transport_new(struct loop *loop, const struct http_client_options *options, struct http_transport **out,
+                       struct mite_error *error);
+
+/* ---- between the parts ---- */
+
+struct watch;
+
+struct curl_transport {
+    struct http_transport base;
+    struct loop *loop;
+    CURLM *multi;
+    CURLSH *share;              /* TLS sessions: a connection that is opened again resumes */
+    struct curl_slist *resolve; /* owned; NULL: no address is given */
+    char *ca_file;              /* owned; NULL: the system's */
+    struct http_transfer *idle; /* handles without a transfer, the last used first */
+    struct timer timer;
+    uint64_t due_ms;           /* when libcurl wants to be called, on the clock of uv_now(); UINT64_MAX: never */
+    uint64_t armed_ms;         /* when `timer` fires: not later than due_ms, UINT64_MAX when it is stopped */
+    struct watch **watches;    /* by descriptor */
+    size_t watch_capacity;
+    unsigned holders; /* open handles and deferred calls that point here; the last one frees the memory */
+    bool kick_waits;  /* a deferred call will start what was added */
+    bool closed;
+};
+
+/* A list of header lines for libcurl in two blocks that are used again: the nodes and the text they point to. */
+struct header_list {
+    struct buf text;
+    struct curl_slist *nodes;
+    size_t capacity;
+};
+
+/* An easy handle and what it is set to, so that a request sets only what differs from the one before. */
+struct http_transfer {
+    struct http_transfer *next_idle;
+    struct curl_transport *transport;
+    const struct http_hop *hop; /* NULL: idle */
+    CURL *easy;
+    struct buf head, body; /* of the response under way */
+    bool head_ended;       /* the empty line came: what follows is a trailer, unless it is the next status line */
+    bool too_large;
+    int socket_errno; /* why no socket could be opened */
+
+    struct {
+        struct buf url, method, header_lines, cookie, user, password, cert_file, key_file;
+        enum { SHAPE_NONE, SHAPE_GET, SHAPE_HEAD, SHAPE_BODY } shape;
+        bool verify, no_content_type;
+        uint64_t timeout_ns, connect_timeout_ns;
+    } set;
+    struct header_list headers;
+    char message[CURL_ERROR_SIZE];
+};
+
+/* A handle with all that is the same for every request. NULL without memory. */
+struct http_transfer *curl_handle_new(struct curl_transport *transport);
+void curl_handle_free(struct http_transfer *transfer); /* NULL is a no-op */
+/* Sets the handle for transfer->hop. */
+int curl_handle_prepare(struct http_transfer *transfer, struct mite_error *error);
+
+/* Sockets and the timer on the loop. */
+int curl_loop_open(struct curl_transport *transport, struct mite_error *error);
+void curl_loop_close(struct curl_transport *transport); /* after the multi handle is gone */
+void curl_loop_kick(struct curl_transport *transport);  /* something was added: soon, call libcurl once for all of it */
+curl_socket_t curl_loop_open_socket(void *transfer, curlsocktype purpose, struct curl_sockaddr *address);
+int curl_loop_close_socket(void *transport, curl_socket_t fd);
+
+/* Ends the transfers that libcurl says are over. */
+void curl_transport_drain(struct curl_transport *transport);
+void curl_transport_drop(struct curl_transport *transport); /* one holder less */
+
+/* What went wrong: `code` as one of ours, and the sentence. */
+enum http_failure curl_failure(const struct http_transfer *transfer, CURLcode code, struct mite_error *error);

@@ -1,0 +1,157 @@
+#include "base/clock.h"
+#include "http/curl.h"
+#include "http/url.h"
+
+#include <ctype.h>
+
+static enum http_failure kind_of(CURLcode code)
+{
+    switch (code) {
+    case CURLE_OK:
+        return HTTP_OK;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return HTTP_BAD_URL;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return HTTP_RESOLVE;
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_PROXY:
+        return HTTP_CONNECT;
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return HTTP_UNTRUSTED;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_SSL_CLIENTCERT:
+        return HTTP_TLS;
+    case CURLE_OPERATION_TIMEDOUT:
+        return HTTP_TIMEOUT;
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+        return HTTP_CLOSED;
+    case CURLE_FILESIZE_EXCEEDED:
+        return HTTP_TOO_LARGE;
+    case CURLE_TOO_MANY_REDIRECTS:
+        return HTTP_REDIRECTS;
+    case CURLE_OUT_OF_MEMORY:
+    case CURLE_FAILED_INIT:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ENGINE_INITFAILED:
+    case CURLE_INTERFACE_FAILED:
+    case CURLE_WRITE_ERROR:
+    case CURLE_BAD_FUNCTION_ARGUMENT:
+        return HTTP_LOCAL;
+    default:
+        return HTTP_PROTOCOL;
+    }
+}
+
+/* libcurl's own sentence about this transfer, or its text for the code. */
+static const char *detail(const struct http_transfer *transfer, CURLcode code)
+{
+    return transfer->message[0] ? transfer->message : curl_easy_strerror(code);
+}
+
+static double seconds(const struct http_transfer *transfer, CURLINFO info)
+{
+    curl_off_t us = 0;
+
+    curl_easy_getinfo(transfer->easy, info, &us);
+    return (double)us / 1e6;
+}
+
+static void describe_connect(const struct http_transfer *transfer, CURLcode code, struct buf *out)
+{
+    long number = transfer->socket_errno;
+
+    if (number) {
+        buf_printf(out, "cannot open a socket: %s", strerror((int)number));
+        return;
+    }
+    curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &number);
+    if (number && code == CURLE_COULDNT_CONNECT) {
+        const char *text = strerror((int)number);
+        buf_printf(out, "%c%s", tolower((unsigned char)*text), text + 1);
+    } else {
+        buf_text(out, detail(transfer, code));
+    }
+}
+
+static void describe_timeout(const struct http_transfer *transfer, struct buf *out)
+{
+    double total = seconds(transfer, CURLINFO_TOTAL_TIME_T);
+
+    if (seconds(transfer, CURLINFO_PRETRANSFER_TIME_T) == 0) {
+        buf_printf(out, "no connection within %.3g s", total);
+    } else if (transfer->head.size == 0) {
+        buf_printf(out, "connected, but no answer within %.3g s", total);
+    } else {
+        buf_printf(out, "the response was not whole within %.3g s (%zu bytes of its body came)", total,
+                   transfer->body.size);
+    }
+}
+
+static void describe_closed(const struct http_transfer *transfer, struct buf *out)
+{
+    long number = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &number);
+    buf_text(out, "the server closed the connection ");
+    if (transfer->head.size == 0) {
+        buf_text(out, "without an answer");
+    } else {
+        buf_printf(out, "in the middle of the response (%zu bytes of its body came)", transfer->body.size);
+    }
+    if (number) {
+        buf_printf(out, ": %s", strerror((int)number));
+    }
+}
+
+static void describe(const struct http_transfer *transfer, enum http_failure kind, CURLcode code, struct buf *out)
+{
+    switch (kind) {
+    case HTTP_CONNECT:
+        describe_connect(transfer, code, out);
+        break;
+    case HTTP_TIMEOUT:
+        describe_timeout(transfer, out);
+        break;
+    case HTTP_CLOSED:
+        describe_closed(transfer, out);
+        break;
+    case HTTP_UNTRUSTED:
+        buf_printf(out,
+                   "the server's certificate is not trusted (%s): name its authority with --ca-file=FILE, or go without "
+                   "verification, with --insecure for all requests or verify=False for one",
+                   detail(transfer, code));
+        break;
+    case HTTP_TOO_LARGE:
+        buf_printf(out, "the body is larger than %llu bytes (--max-body-size)",
+                   (unsigned long long)transfer->hop->max_body_bytes);
+        break;
+    default:
+        buf_text(out, detail(transfer, code));
+        break;
+    }
+}
+
+enum http_failure curl_failure(const struct http_transfer *transfer, CURLcode code, struct mite_error *error)
+{
+    enum http_failure kind = transfer->socket_errno ? HTTP_LOCAL : kind_of(code);
+    struct buf text;
+
+    buf_init(&text, sizeof error->text * 4);
+    buf_printf(&text, STR_FMT " ", STR_ARG(transfer->hop->method));
+    url_mask(transfer->hop->url, &text);
+    buf_text(&text, ": ");
+    describe(transfer, transfer->socket_errno ? HTTP_CONNECT : kind, code, &text);
+    error_set(error, kind == HTTP_TIMEOUT ? MITE_ETIMEDOUT : kind == HTTP_TOO_LARGE ? MITE_ELIMIT : MITE_EIO, "%s",
+              buf_view(&text).p);
+    buf_done(&text);
+    return kind;
+}

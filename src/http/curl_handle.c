@@ -1,0 +1,301 @@
+#include "base/clock.h"
+#include "http/curl.h"
+#include "http/header_lines.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+#define HEAD_MAX ((size_t)1 << 20) /* header block of a response */
+
+/* ---- what comes from the server ---- */
+
+static bool starts_response(const char *line, size_t n)
+{
+    return n > 5 && memcmp(line, "HTTP/", 5) == 0;
+}
+
+/* One line at a time, its end included. An interim response (100, 103) is followed by another status line, which begins
+ * anew; a line that starts with a blank continues the one before. */
+static size_t on_header(char *line, size_t size, size_t n, void *arg)
+{
+    struct http_transfer *transfer = arg;
+    struct buf *head = &transfer->head;
+    size_t length = n;
+
+    while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r')) {
+        length--;
+    }
+    if (transfer->head_ended) {
+        if (!starts_response(line, length)) {
+            return n;
+        }
+        buf_clear(head);
+        transfer->head_ended = false;
+    }
+    if (length == 0) {
+        transfer->head_ended = true;
+        return n;
+    }
+    if ((*line == ' ' || *line == '\t') && head->size > 2) {
+        head->size -= 2;
+    }
+    buf_append(head, line, length);
+    return buf_append(head, "\r\n", 2) == 0 && !head->failed ? n : 0;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
+{
+    struct http_transfer *transfer = arg;
+
+    if (n > transfer->hop->max_body_bytes - transfer->body.size) {
+        transfer->too_large = true;
+        return 0;
+    }
+    return buf_append(&transfer->body, bytes, n) == 0 ? n : 0;
+}
+
+/* ---- life ---- */
+
+static void init_buffers(struct http_transfer *transfer)
+{
+    struct buf *sets[] = {&transfer->set.url,  &transfer->set.method,   &transfer->set.header_lines, &transfer->set.cookie,
+                          &transfer->set.user, &transfer->set.password, &transfer->set.cert_file,    &transfer->set.key_file};
+
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        buf_init(sets[i], 0);
+    }
+    buf_init(&transfer->head, HEAD_MAX);
+    buf_init(&transfer->body, SIZE_MAX / 4);
+    buf_init(&transfer->headers.text, 0);
+}
+
+struct http_transfer *curl_handle_new(struct curl_transport *transport)
+{
+    struct http_transfer *transfer = calloc(1, sizeof *transfer);
+    CURL *easy = transfer ? curl_easy_init() : NULL;
+
+    if (!easy) {
+        free(transfer);
+        return NULL;
+    }
+    transfer->transport = transport;
+    transfer->easy = easy;
+    init_buffers(transfer);
+    transfer->set.verify = true;
+
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->message);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, curl_loop_open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, curl_loop_close_socket);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transport);
+    curl_easy_setopt(easy, CURLOPT_SHARE, transport->share);
+    curl_easy_setopt(easy, CURLOPT_RESOLVE, transport->resolve);
+    curl_easy_setopt(easy, CURLOPT_CAINFO, transport->ca_file);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* all that libcurl can decode; see header_list_fill() */
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a cancelled transfer does not wait for its resolver thread */
+    return transfer;
+}
+
+void curl_handle_free(struct http_transfer *transfer)
+{
+    if (!transfer) {
+        return;
+    }
+    curl_easy_cleanup(transfer->easy);
+    struct buf *owned[] = {&transfer->set.url,       &transfer->set.method,    &transfer->set.header_lines,
+                           &transfer->set.cookie,    &transfer->set.user,      &transfer->set.password,
+                           &transfer->set.cert_file, &transfer->set.key_file,  &transfer->head,
+                           &transfer->body,          &transfer->headers.text};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
+        buf_done(owned[i]);
+    }
+    free(transfer->headers.nodes);
+    free(transfer);
+}
+
+/* ---- header lines ---- */
+
+static void add_line(struct header_list *list, struct str line)
+{
+    buf_str(&list->text, line);
+    buf_char(&list->text, '\0');
+}
+
+/* In libcurl's list "Name:" means to leave that header out; one that has no value is written "Name;". */
+static void add_caller_line(struct header_list *list, struct str line)
+{
+    if (line.n > 2 && memcmp(line.p + line.n - 2, ": ", 2) == 0) {
+        buf_append(&list->text, line.p, line.n - 2);
+        add_line(list, STR(";"));
+    } else {
+        add_line(list, line);
+    }
+}
+
+/* Turns the text, lines with a zero behind each, into nodes. */
+static int link_nodes(struct header_list *list, size_t count)
+{
+    if (count > list->capacity) {
+        struct curl_slist *nodes = realloc(list->nodes, 2 * count * sizeof *nodes);
+        if (!nodes) {
+            return MITE_ENOMEM;
+        }
+        list->nodes = nodes;
+        list->capacity = 2 * count;
+    }
+    char *text = list->text.data;
+    for (size_t i = 0; i < count; i++) {
+        list->nodes[i] = (struct curl_slist){.data = text, .next = i + 1 < count ? &list->nodes[i + 1] : NULL};
+        text += strlen(text) + 1;
+    }
+    return 0;
+}
+
+/*
+ * The caller's lines, and what keeps libcurl from adding its own: no Accept-Encoding (users know the exact headers of
+ * their requests; a body that comes compressed, asked for or not, is decoded all the same), no waiting for 100 Continue
+ * before a large body, no Content-Type for a body that there is not.
+ */
+static int header_list_fill(struct header_list *list, struct str lines, bool no_content_type)
+{
+    size_t count = 0;
+    const char *end = lines.p + lines.n, *eol;
+
+    buf_clear(&list->text);
+    if (!header_lines_has(lines, STR("Accept-Encoding"))) {
+        add_line(list, STR("Accept-Encoding:"));
+        count++;
+    }
+    if (!header_lines_has(lines, STR("Expect"))) {
+        add_line(list, STR("Expect:"));
+        count++;
+    }
+    if (no_content_type && !header_lines_has(lines, STR("Content-Type"))) {
+        add_line(list, STR("Content-Type:"));
+        count++;
+    }
+    for (const char *p = lines.p; p < end && (eol = memchr(p, '\r', (size_t)(end - p))); p = eol + 2) {
+        add_caller_line(list, (struct str){p, (size_t)(eol - p)});
+        count++;
+    }
+    return list->text.failed ? MITE_ENOMEM : link_nodes(list, count);
+}
+
+/* ---- what differs from request to request ---- */
+
+/* Sets a text option (NULL when there is none) unless it is set to that already. An empty text counts as set. */
+static int set_text(struct http_transfer *transfer, CURLoption option, struct buf *current, struct str wanted)
+{
+    if (wanted.p ? current->data && str_equal(buf_view(current), wanted) : !current->data) {
+        return 0;
+    }
+    if (!wanted.p) {
+        buf_done(current);
+    } else {
+        buf_clear(current);
+        if (buf_str(current, wanted) < 0) {
+            return MITE_ENOMEM;
+        }
+    }
+    return curl_easy_setopt(transfer->easy, option, current->data) == CURLE_OK ? 0 : MITE_ENOMEM;
+}
+
+static int set_headers(struct http_transfer *transfer, struct str lines, bool no_content_type)
+{
+    struct buf *current = &transfer->set.header_lines;
+
+    if (current->data && str_equal(buf_view(current), lines) && transfer->set.no_content_type == no_content_type) {
+        return 0;
+    }
+    buf_clear(current);
+    if (buf_str(current, lines) < 0 || header_list_fill(&transfer->headers, lines, no_content_type) < 0) {
+        buf_done(current);
+        return MITE_ENOMEM;
+    }
+    transfer->set.no_content_type = no_content_type;
+    curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers.nodes);
+    return 0;
+}
+
+static bool wants_length(struct str method)
+{
+    return str_is(method, "POST") || str_is(method, "PUT") || str_is(method, "PATCH");
+}
+
+/* GET, HEAD, or a request with a body (that of a POST, PUT or PATCH may be empty); any other method is one of these under
+ * another name. */
+static int set_method(struct http_transfer *transfer, const struct http_hop *hop)
+{
+    bool body = hop->body.p || wants_length(hop->method);
+    int shape = body ? SHAPE_BODY : str_is(hop->method, "HEAD") ? SHAPE_HEAD : SHAPE_GET;
+    bool plain = str_is(hop->method, shape == SHAPE_BODY ? "POST" : shape == SHAPE_HEAD ? "HEAD" : "GET");
+
+    if (shape == SHAPE_BODY) {
+        curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, hop->body.p ? hop->body.p : "");
+        curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)hop->body.n);
+    }
+    if (shape != (int)transfer->set.shape) {
+        curl_easy_setopt(transfer->easy, CURLOPT_NOBODY, 0L);
+        curl_easy_setopt(transfer->easy,
+                         shape == SHAPE_BODY   ? CURLOPT_POST
+                         : shape == SHAPE_HEAD ? CURLOPT_NOBODY
+                                               : CURLOPT_HTTPGET,
+                         1L);
+        transfer->set.shape = shape;
+    }
+    return set_text(transfer, CURLOPT_CUSTOMREQUEST, &transfer->set.method, plain ? STR_NONE : hop->method);
+}
+
+/* Rounded up, so that nothing ends early; libcurl takes 0 for "no limit". */
+static long to_ms(uint64_t ns)
+{
+    uint64_t ms = ns / NS_PER_MS + (ns % NS_PER_MS != 0);
+
+    return ms == 0 ? 1 : ms > INT_MAX ? INT_MAX : (long)ms;
+}
+
+static void set_limits(struct http_transfer *transfer, const struct http_hop *hop)
+{
+    if (hop->timeout_ns != transfer->set.timeout_ns) {
+        curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, to_ms(hop->timeout_ns));
+        transfer->set.timeout_ns = hop->timeout_ns;
+    }
+    if (hop->connect_timeout_ns != transfer->set.connect_timeout_ns) {
+        curl_easy_setopt(transfer->easy, CURLOPT_CONNECTTIMEOUT_MS, to_ms(hop->connect_timeout_ns));
+        transfer->set.connect_timeout_ns = hop->connect_timeout_ns;
+    }
+    if (hop->verify != transfer->set.verify) {
+        curl_easy_setopt(transfer->easy, CURLOPT_SSL_VERIFYPEER, hop->verify ? 1L : 0L);
+        curl_easy_setopt(transfer->easy, CURLOPT_SSL_VERIFYHOST, hop->verify ? 2L : 0L);
+        transfer->set.verify = hop->verify;
+    }
+}
+
+int curl_handle_prepare(struct http_transfer *transfer, struct mite_error *error)
+{
+    const struct http_hop *hop = transfer->hop;
+
+    buf_clear(&transfer->head);
+    buf_clear(&transfer->body);
+    transfer->head_ended = transfer->too_large = false;
+    transfer->socket_errno = 0;
+    set_limits(transfer, hop);
+    if (set_text(transfer, CURLOPT_URL, &transfer->set.url, hop->url) < 0 || set_method(transfer, hop) < 0 ||
+        set_headers(transfer, hop->header_lines, !hop->body.p) < 0 ||
+        set_text(transfer, CURLOPT_COOKIE, &transfer->set.cookie, hop->cookie) < 0 ||
+        set_text(transfer, CURLOPT_USERNAME, &transfer->set.user, hop->user) < 0 ||
+        set_text(transfer, CURLOPT_PASSWORD, &transfer->set.password, hop->password) < 0 ||
+        set_text(transfer, CURLOPT_SSLCERT, &transfer->set.cert_file, hop->cert_file) < 0 ||
+        set_text(transfer, CURLOPT_SSLKEY, &transfer->set.key_file, hop->key_file) < 0) {
+        return error_set(error, MITE_ENOMEM, "no memory for a request");
+    }
+    return 0;
+}

@@ -1,0 +1,268 @@
+/*
+ * Design notes
+ *
+ * - libcurl takes its interest in a socket back at the end of each response and declares it anew for the next request.
+ *   Following that would cost two epoll_ctl() a request. So a socket that we opened stays watched while it idles in the
+ *   pool; only when it becomes readable there (the server closed it, for one) is the watching stopped. That is safe
+ *   because libcurl closes such sockets through curl_loop_close_socket(). Sockets that it made itself (to wake up from its
+ *   resolver threads) are closed behind our back, so they are let go of at once.
+ * - The timer is only ever moved forward: libcurl's next deadline moves back with nearly every request, and a timer that
+ *   fires too early costs less than one that is set each time. libcurl is called only when its deadline is due.
+ * - libcurl is entered from the loop only (kick, ready socket, timer), never from start(): what many journeys add in one
+ *   round of the loop is started with one call. It never calls up from inside: curl_transport_drain() does that after it.
+ * - After curl_transport_drain() the transport may be closed. Its memory is there as long as a handle or a deferred call
+ *   points to it.
+ */
+#include "base/clock.h"
+#include "http/curl.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define NEVER_MS UINT64_MAX
+
+struct watch {
+    uv_poll_t poll;
+    struct curl_transport *transport;
+    curl_socket_t fd;
+    int wanted;   /* UV_READABLE | UV_WRITABLE as libcurl wants; 0: nothing, idle */
+    int watched;  /* what the loop looks for */
+    bool pooled;  /* we opened it, so we hear when it is closed */
+};
+
+/* ---- sockets ---- */
+
+static void call_for_socket(struct curl_transport *transport, curl_socket_t fd, int mask)
+{
+    int running;
+
+    curl_multi_socket_action(transport->multi, fd, mask, &running);
+    curl_transport_drain(transport);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct watch *watch = poll->data;
+
+    if (watch->wanted == 0) {
+        uv_poll_stop(poll);
+        watch->watched = 0;
+        return;
+    }
+    int mask = (events & UV_READABLE ? CURL_CSELECT_IN : 0) | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0);
+    call_for_socket(watch->transport, watch->fd, status < 0 ? CURL_CSELECT_ERR : mask);
+}
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+    struct watch *watch = handle->data;
+
+    curl_transport_drop(watch->transport);
+    free(watch);
+}
+
+static struct watch *watch_find(struct curl_transport *transport, curl_socket_t fd)
+{
+    return (size_t)fd < transport->watch_capacity ? transport->watches[fd] : NULL;
+}
+
+static struct watch *watch_open(struct curl_transport *transport, curl_socket_t fd, bool pooled)
+{
+    if ((size_t)fd >= transport->watch_capacity) {
+        size_t capacity = transport->watch_capacity ? transport->watch_capacity : 64;
+        while (capacity <= (size_t)fd) {
+            capacity *= 2;
+        }
+        struct watch **watches = realloc(transport->watches, capacity * sizeof(struct watch *));
+        if (!watches) {
+            return NULL;
+        }
+        memset(watches + transport->watch_capacity, 0, (capacity - transport->watch_capacity) * sizeof *watches);
+        transport->watches = watches;
+        transport->watch_capacity = capacity;
+    }
+    struct watch *watch = calloc(1, sizeof *watch);
+    if (!watch || uv_poll_init_socket(loop_uv(transport->loop), &watch->poll, fd) < 0) {
+        free(watch);
+        return NULL;
+    }
+    watch->poll.data = watch;
+    watch->transport = transport;
+    watch->fd = fd;
+    watch->pooled = pooled;
+    transport->watches[fd] = watch;
+    transport->holders++;
+    return watch;
+}
+
+static void watch_close(struct watch *watch)
+{
+    watch->transport->watches[watch->fd] = NULL;
+    uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+    loop_touch(watch->transport->loop);
+}
+
+static int watch_set(struct watch *watch, int events)
+{
+    watch->wanted = events;
+    if ((watch->watched & events) == events && !(watch->watched & ~events & UV_WRITABLE)) {
+        return 0;
+    }
+    watch->watched = events;
+    loop_touch(watch->transport->loop);
+    return uv_poll_start(&watch->poll, events, on_poll);
+}
+
+/* CURLMOPT_SOCKETFUNCTION */
+static int on_socket_wish(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
+{
+    struct curl_transport *transport = arg;
+    struct watch *watch = watch_find(transport, fd);
+
+    if (what == CURL_POLL_REMOVE) {
+        if (watch && watch->pooled) {
+            watch->wanted = 0;
+        } else if (watch) {
+            watch_close(watch);
+        }
+        return 0;
+    }
+    if (!watch && !(watch = watch_open(transport, fd, false))) {
+        return -1;
+    }
+    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    return watch_set(watch, events) < 0 ? -1 : 0;
+}
+
+curl_socket_t curl_loop_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct http_transfer *transfer = arg;
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+
+    if (fd < 0) {
+        transfer->socket_errno = errno;
+        return CURL_SOCKET_BAD;
+    }
+    if (!watch_open(transfer->transport, fd, true)) {
+        transfer->socket_errno = ENOMEM;
+        close(fd);
+        return CURL_SOCKET_BAD;
+    }
+    return fd;
+}
+
+int curl_loop_close_socket(void *arg, curl_socket_t fd)
+{
+    struct watch *watch = watch_find(arg, fd);
+
+    if (watch) {
+        watch_close(watch);
+    }
+    return close(fd);
+}
+
+/* ---- the timer ---- */
+
+static void arm(struct curl_transport *transport, uint64_t now_ms)
+{
+    uint64_t after_ms = transport->due_ms > now_ms ? transport->due_ms - now_ms : 0;
+
+    transport->armed_ms = transport->due_ms;
+    timer_start(&transport->timer, after_ms * NS_PER_MS, 0);
+}
+
+static uint64_t now_ms(struct curl_transport *transport)
+{
+    return loop_now_ns(transport->loop) / NS_PER_MS;
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct curl_transport *transport = (struct curl_transport *)((char *)timer - offsetof(struct curl_transport, timer));
+    uint64_t now = now_ms(transport);
+
+    transport->armed_ms = NEVER_MS;
+    if (transport->due_ms <= now) {
+        transport->due_ms = NEVER_MS;
+        call_for_socket(transport, CURL_SOCKET_TIMEOUT, 0);
+    } else if (transport->due_ms != NEVER_MS) {
+        arm(transport, now);
+    }
+}
+
+/* CURLMOPT_TIMERFUNCTION */
+static int on_timer_wish(CURLM *multi, long timeout_ms, void *arg)
+{
+    struct curl_transport *transport = arg;
+
+    if (timeout_ms == 0) {
+        curl_loop_kick(transport);
+        return 0;
+    }
+    uint64_t now = now_ms(transport);
+    transport->due_ms = timeout_ms < 0 ? NEVER_MS : now + (uint64_t)timeout_ms;
+    if (transport->due_ms < transport->armed_ms) {
+        arm(transport, now);
+    }
+    return 0;
+}
+
+static void on_kick(void *arg)
+{
+    struct curl_transport *transport = arg;
+
+    transport->kick_waits = false;
+    if (!transport->closed) {
+        call_for_socket(transport, CURL_SOCKET_TIMEOUT, 0);
+    }
+    curl_transport_drop(transport);
+}
+
+void curl_loop_kick(struct curl_transport *transport)
+{
+    if (transport->kick_waits) {
+        return;
+    }
+    if (loop_defer(transport->loop, on_kick, transport) == 0) {
+        transport->kick_waits = true;
+        transport->holders++;
+    } else { /* no memory for a deferred call: the timer does as well */
+        transport->due_ms = now_ms(transport);
+        arm(transport, transport->due_ms);
+    }
+}
+
+/* ---- life ---- */
+
+static void on_timer_closed(struct timer *timer)
+{
+    curl_transport_drop((struct curl_transport *)((char *)timer - offsetof(struct curl_transport, timer)));
+}
+
+int curl_loop_open(struct curl_transport *transport, struct mite_error *error)
+{
+    transport->due_ms = transport->armed_ms = NEVER_MS;
+    if (timer_init(&transport->timer, transport->loop, on_timer) < 0) {
+        return error_set(error, MITE_EIO, "cannot make a timer for HTTP");
+    }
+    transport->holders++;
+    curl_multi_setopt(transport->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wish);
+    curl_multi_setopt(transport->multi, CURLMOPT_SOCKETDATA, transport);
+    curl_multi_setopt(transport->multi, CURLMOPT_TIMERFUNCTION, on_timer_wish);
+    curl_multi_setopt(transport->multi, CURLMOPT_TIMERDATA, transport);
+    return 0;
+}
+
+void curl_loop_close(struct curl_transport *transport)
+{
+    timer_close(&transport->timer, on_timer_closed);
+    for (size_t i = 0; i < transport->watch_capacity; i++) { /* those that libcurl closed without a word */
+        if (transport->watches[i]) {
+            watch_close(transport->watches[i]);
+        }
+    }
+    free(transport->watches);
+    transport->watches = NULL;
+    transport->watch_capacity = 0;
+}

@@ -1,0 +1,140 @@
+#include "http/response.h"
+
+#include <stdlib.h>
+
+/* What http_response_new() allocates: the public struct first, the header views and the text behind it. */
+struct block {
+    struct http_response response;
+    char *body;         /* owned; NULL when it is part of the text */
+    char *redirect_url; /* owned; NULL without */
+    struct http_header headers[];
+};
+
+static size_t count_lines(struct str block)
+{
+    size_t lines = 0;
+    const char *end = block.p + block.n;
+
+    for (const char *p = block.p; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++) {
+        lines++;
+    }
+    return lines;
+}
+
+static struct str trim(const char *p, const char *end)
+{
+    while (p < end && (*p == ' ' || *p == '\t')) {
+        p++;
+    }
+    while (end > p && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r')) {
+        end--;
+    }
+    return (struct str){p, (size_t)(end - p)};
+}
+
+/* The status line is no header; a line without a colon is none either and is only in the block. */
+static size_t parse_headers(struct str block, struct http_header *headers)
+{
+    const char *end = block.p + block.n, *line = memchr(block.p, '\n', block.n);
+    size_t count = 0;
+
+    for (line = line ? line + 1 : end; line < end;) {
+        const char *eol = memchr(line, '\n', (size_t)(end - line));
+        eol = eol ? eol : end;
+        const char *colon = memchr(line, ':', (size_t)(eol - line));
+        if (colon) {
+            headers[count++] = (struct http_header){trim(line, colon), trim(colon + 1, eol)};
+        }
+        line = eol + 1;
+    }
+    return count;
+}
+
+/* Copies with a zero behind; none stays none. */
+static struct str place(char **at, struct str s)
+{
+    if (!s.p) {
+        return STR_NONE;
+    }
+    char *copy = *at;
+    memcpy(copy, s.p, s.n);
+    copy[s.n] = '\0';
+    *at += s.n + 1;
+    return (struct str){copy, s.n};
+}
+
+struct http_response *response_new(const struct http_hop *hop, int status, struct str header_block, struct buf *body)
+{
+    bool large = body->size > RESPONSE_SMALL_BODY;
+    size_t lines = count_lines(header_block);
+    size_t text = hop->method.n + hop->url.n + header_block.n + (large ? 0 : body->size) + hop->header_lines.n +
+                  hop->cookie.n + hop->body.n + 7;
+    struct block *block = malloc(sizeof *block + lines * sizeof block->headers[0] + text);
+
+    if (!block) {
+        return NULL;
+    }
+    struct http_response *response = &block->response;
+    char *at = (char *)&block->headers[lines];
+
+    *response = (struct http_response){.refs = 1, .status = status, .headers = block->headers};
+    block->body = block->redirect_url = NULL;
+    response->method = place(&at, hop->method);
+    response->url = place(&at, hop->url);
+    response->header_block = place(&at, header_block);
+    response->header_count = parse_headers(response->header_block, block->headers);
+    response->request_headers = place(&at, hop->header_lines);
+    response->request_cookies = place(&at, hop->cookie);
+    response->request_body = place(&at, hop->body);
+    if (large) {
+        response->body = buf_view(body);
+        block->body = body->data;
+        buf_init(body, body->max_size);
+    } else {
+        response->body = place(&at, buf_view(body));
+    }
+    return response;
+}
+
+int response_set_redirect_url(struct http_response *response, struct str url, struct str fragment)
+{
+    struct block *block = (struct block *)response;
+    char *at = block->redirect_url = malloc(url.n + fragment.n + 2);
+
+    if (!at) {
+        return MITE_ENOMEM;
+    }
+    response->redirect_url = place(&at, url);
+    if (fragment.p) {
+        at[-1] = '#';
+        response->redirect_url.n += place(&at, fragment).n + 1;
+    }
+    return 0;
+}
+
+struct http_response *http_response_ref(struct http_response *response)
+{
+    response->refs++;
+    return response;
+}
+
+void http_response_unref(struct http_response *response)
+{
+    while (response && --response->refs == 0) {
+        struct block *block = (struct block *)response;
+        response = response->previous;
+        free(block->body);
+        free(block->redirect_url);
+        free(block);
+    }
+}
+
+struct str http_response_header(const struct http_response *response, const char *name)
+{
+    for (size_t i = 0; i < response->header_count; i++) {
+        if (str_equal_nocase(response->headers[i].name, str_of(name))) {
+            return response->headers[i].value;
+        }
+    }
+    return STR_NONE;
+}

@@ -1,0 +1,41 @@
+/*
+ * URLs of requests: taken apart once, credentials and fragment out of the way. Plain ones (nearly all) are only looked
+ * at; anything unusual goes through libcurl's URL parser, so that libcurl and we never disagree about where a request
+ * goes.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/str.h"
+
+#include <stdint.h>
+
+struct url {
+    struct str text; /* the whole URL as it is requested: no credentials, no fragment */
+    struct str host; /* without brackets; letters of any case */
+    struct str path; /* without query; starts with a slash */
+    struct str fragment;       /* without #; none without */
+    struct str user, password; /* as the URL had them, decoded; none without */
+    uint16_t port;
+    bool tls;
+};
+
+/*
+ * Views into `text` where it can be taken as it is, else into `storage`, which is cleared first; both must outlive
+ * `out`. A URL without scheme is http. MITE_EINVAL when it is no http or https URL: the sentence has it, masked.
+ */
+int url_parse(struct str text, struct buf *storage, struct url *out, struct mite_error *error);
+
+/* What `reference` (a Location) means on a page at `base`; blanks and bytes beyond ASCII are percent-encoded. The views
+ * are into `storage`, which must not be the one that `base` lies in. */
+int url_join(const struct url *base, struct str reference, struct buf *storage, struct url *out,
+             struct mite_error *error);
+
+bool url_same_origin(const struct url *a, const struct url *b);
+
+/* This machine itself: such an origin counts as secure for cookies, as in browsers. */
+bool url_is_loopback(const struct url *url);
+
+/* Appends the URL for a sentence: credentials masked, cut at some 200 bytes. */
+void url_mask(struct str text, struct buf *out);
