@@ -113,14 +113,31 @@ static struct transaction *current_transaction(struct context *context)
     return innermost && innermost->context == context ? context_current(innermost) : context->root;
 }
 
-static int start_request(struct exchange *self)
+/* What the client did not even start: libcurl has a number for the two that are the caller's. */
+static void raise_refusal(const struct mite_error *error)
+{
+    switch (error->code) {
+    case MITE_EINVAL:
+        PyErr_Format(acurl.acurl_error, "curl failed with code 3 URL using bad/illegal format or missing URL: %s",
+                     error->text);
+        break;
+    case MITE_EIO:
+    case MITE_ENOTFOUND:
+        PyErr_Format(acurl.acurl_error, "curl failed with code 58 Problem with the local SSL certificate: %s",
+                     error->text);
+        break;
+    default:
+        errors_to_python(error);
+    }
+}
+
+static int start_request(struct exchange *self, struct http_session *session)
 {
     struct http_request request = {.method = str_of(self->method)};
     struct mite_error error = {0};
     struct extras *extras = self->arguments.extras;
-    struct http_session *session = session_http(self->session);
 
-    if (!session || arguments_fill(&self->arguments, &request) < 0) {
+    if (arguments_fill(&self->arguments, &request) < 0) {
         return -1;
     }
     for (Py_ssize_t i = 0; extras && extras->jar_cookies && i < PyList_GET_SIZE(extras->jar_cookies); i++) {
@@ -129,7 +146,7 @@ static int start_request(struct exchange *self)
         }
     }
     if (http_request(session, &request, &handlers, self, &self->http, &error) < 0) {
-        PyErr_Format(acurl.acurl_error, "%s", error.text);
+        raise_refusal(&error);
         error_done(&error);
         return -1;
     }
@@ -142,9 +159,10 @@ static PySendResult first_step(struct exchange *self, PyObject **result)
 {
     *result = NULL;
     self->state = EXCHANGE_OVER;
-    self->future = acurl_client_future(); /* new */
+    struct http_session *session = session_http(self->session); /* first: it makes the client */
+    self->future = session ? acurl_client_future() : NULL;      /* new */
     if (!self->future || PyObject_SetAttr(self->future, acurl.str__asyncio_future_blocking, Py_True) < 0 ||
-        start_request(self) < 0) {
+        start_request(self, session) < 0) {
         return PYGEN_ERROR;
     }
     if (self->session->context) {

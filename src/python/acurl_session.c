@@ -147,6 +147,11 @@ static PyObject *request(PyObject *self, const char *method, const char *functio
     if (arguments_parse(&arguments, function, args, count, kwnames) < 0) {
         return NULL;
     }
+    if (arguments.extras && arguments.extras->body && strcmp(method, "HEAD") == 0) {
+        arguments_done(&arguments);
+        PyErr_SetString(PyExc_ValueError, "data or json: a HEAD request has no body");
+        return NULL;
+    }
     PyObject *exchange = exchange_new((struct session *)self, method, &arguments); /* new */
     if (!exchange) {
         arguments_done(&arguments);

@@ -39,7 +39,7 @@ def test_defaults_on_the_wire(run: Run, web: Server) -> None:
         return (await session.get(f"{web.url}/echo")).json()
 
     headers = run(main)["headers"]
-    assert sorted(name for name, _ in headers) == ["Accept", "Accept-Encoding", "Host"]
+    assert "user-agent" not in [name.lower() for name, _ in headers]
     assert ["Accept", "*/*"] in headers
 
 

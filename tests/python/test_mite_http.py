@@ -127,7 +127,7 @@ def test_redirects_are_a_message_each(web: Server) -> None:
         *[("GET", 302), ("GET", 302)],
     ]
     assert [message["effective_url"] for message in messages[:3]] == [
-        *[f"{web.url}/redirect/2", f"{web.url}/redirect/1", f"{web.url}/echo"]
+        *[f"{web.url}/redirect/2", f"{web.url}/redirect/1/302", f"{web.url}/echo"]
     ]
     assert [message["wait_time"] > 0 for message in messages[:3]] == [False, False, True]
     assert len(messages) == len(web.seen)

@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def path_headers(self):
         """/headers?A=1&B=2: answers with them."""
-        self.answer(headers=parse_qsl(urlsplit(self.path).query))
+        self.answer(headers=parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
 
     def path_charset(self):
         """/charset/NAME: gr\u00fc\u00df dich in it."""
