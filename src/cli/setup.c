@@ -81,11 +81,18 @@ int setup_config(const struct options *options, const struct python_api *python,
     return rc;
 }
 
+static int check_spec(const char *spec, struct mite_error *error)
+{
+    struct str module, name;
+
+    return spec_split(spec, &module, &name, error);
+}
+
 int setup_scenario(const struct options *options, const struct python_api *python, struct config *config,
                    struct sink *sender, struct scenario *out, struct mite_error *error)
 {
     const char *spec = options->positional[0];
-    int rc = spec_split(spec, NULL, NULL, error);
+    int rc = check_spec(spec, error);
 
     if (rc == 0) {
         rc = scenario_init(out, spec);
@@ -100,10 +107,10 @@ int setup_journey(const struct options *options, const struct python_api *python
     const char *pool_spec = options->positional_count > 1 ? options->positional[1] : NULL;
     struct volume_model *model = NULL;
     struct datapool *pool = NULL;
-    int rc = spec_split(spec, NULL, NULL, error);
+    int rc = check_spec(spec, error);
 
     if (rc == 0 && pool_spec) {
-        rc = spec_split(pool_spec, NULL, NULL, error);
+        rc = check_spec(pool_spec, error);
     }
     if (rc == 0) {
         rc = scenario_init(out, spec);

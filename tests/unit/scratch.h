@@ -56,7 +56,7 @@ static inline size_t scratch_each(const char *dir, void (*fn)(const char *dir, c
 
 static inline void scratch_remove_entry(const char *dir, const char *name, void *unused)
 {
-    char path[512];
+    char path[1024];
     struct stat st;
     snprintf(path, sizeof path, "%s/%s", dir, name);
     assert_int_equal(lstat(path, &st), 0);
