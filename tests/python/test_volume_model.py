@@ -54,7 +54,6 @@ def test_ramps_at_the_ends():
         Ramp(10),
         Ramp(10, to=5),
         Ramp(10, frm=5),
-        Ramp(10, to=5, frm=1),
         Ramp(10) + Constant(1, 1),
         Constant(1, 1) + Ramp(10),
         Constant(1, 1) + Ramp(10, frm=3),
