@@ -67,7 +67,11 @@ int spec_split(const char *spec, struct str *module, struct str *name, struct mi
         return error_set(error, MITE_EINVAL, "\"%s\" is no spec: write MODULE:NAME, such as mite.example:journey",
                          spec);
     }
-    *module = (struct str){spec, (size_t)(colon - spec)};
-    *name = str_of(colon + 1);
+    if (module) {
+        *module = (struct str){spec, (size_t)(colon - spec)};
+    }
+    if (name) {
+        *name = str_of(colon + 1);
+    }
     return 0;
 }

@@ -29,6 +29,7 @@ void scenario_done(struct scenario *scenario) PRIVATE_API(scenario_done);
 /* The longest of its models in seconds, -1 when one has no known end or there are none. */
 int64_t scenario_duration_s(const struct scenario *scenario) PRIVATE_API(scenario_duration_s);
 
-/* "package.module:name" into its halves (views); MITE_EINVAL says what a spec looks like. */
+/* "package.module:name" into its halves (views); either may be NULL. MITE_EINVAL says what a spec
+ * looks like. */
 int spec_split(const char *spec, struct str *module, struct str *name, struct mite_error *error)
     PRIVATE_API(spec_split);
