@@ -58,7 +58,8 @@ static inline void scratch_remove_entry(const char *dir, const char *name, void 
 {
     char path[1024];
     struct stat st;
-    snprintf(path, sizeof path, "%s/%s", dir, name);
+    int length = snprintf(path, sizeof path, "%s/%s", dir, name);
+    assert_in_range(length, 1, sizeof path - 1);
     assert_int_equal(lstat(path, &st), 0);
     if (S_ISDIR(st.st_mode)) {
         scratch_each(path, scratch_remove_entry, NULL);
