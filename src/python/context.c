@@ -426,5 +426,6 @@ static PyType_Spec context_spec = {
 int context_exec(PyObject *module)
 {
     state->context_type = module_add_type(module, &context_spec);
-    return state->context_type ? 0 : -1;
+    state->journey = PyContextVar_New("mite_journey", NULL);
+    return state->context_type && state->journey ? 0 : -1;
 }

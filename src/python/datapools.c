@@ -246,7 +246,7 @@ static bool await_checkout(struct adapter *self, PyObject *awaitable, datapool_c
         return false;
     }
     *pending = (struct pending){(struct adapter *)datapool_ref(&self->base), done, arg};
-    PyObject *task = task_start(awaitable, self->label, checkout_finished, pending); /* new; asyncio keeps it */
+    PyObject *task = task_start(awaitable, self->label, NULL, checkout_finished, pending); /* new; asyncio keeps it */
     if (!task) {
         datapool_unref(&self->base);
         free(pending);
@@ -297,7 +297,7 @@ static void checkin_theirs(struct adapter *self, const struct value *id)
     PyObject *object = take_id(self, id);                                                                  /* new */
     PyObject *result = object ? PyObject_CallMethodOneArg(self->pool, state->str_checkin, object) : NULL; /* new */
     if (result && is_awaitable(result) && !ready_value(result)) {
-        PyObject *task = task_start(result, self->label, checkin_finished, datapool_ref(&self->base)); /* new */
+        PyObject *task = task_start(result, self->label, NULL, checkin_finished, datapool_ref(&self->base)); /* new */
         if (!task) {
             datapool_unref(&self->base);
         }

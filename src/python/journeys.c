@@ -40,8 +40,8 @@ static int load(struct journey_host *host, const char *spec, struct journey **ou
         return error_set(error, MITE_ENOMEM, "no memory for journey \"%s\"", spec);
     }
     PyObject *check = module_import(IMPORT_JOURNEY);
-    journey->function = check ? PyObject_CallOneArg(check, object) : NULL;              /* new */
-    journey->name = journey->function ? PyUnicode_DecodeFSDefault(spec) : NULL;     /* new */
+    journey->function = check ? PyObject_CallOneArg(check, object) : NULL;      /* new */
+    journey->name = journey->function ? PyUnicode_DecodeFSDefault(spec) : NULL; /* new */
     Py_DECREF(object);
     if (!journey->name) {
         journey_free(journey);
@@ -123,6 +123,21 @@ static PyObject *call(PyObject *function, PyObject *context, PyObject *args)
     return result;
 }
 
+/* The coroutine of a new journey, called for among variables of its own. New reference. */
+static PyObject *call_in(PyObject *variables, PyObject *function, struct py_context *self, PyObject *args)
+{
+    if (PyContext_Enter(variables) != 0) {
+        return NULL;
+    }
+    PyObject *token = PyContextVar_Set(state->journey, (PyObject *)self);        /* new */
+    PyObject *coroutine = token ? call(function, (PyObject *)self, args) : NULL; /* new */
+    Py_XDECREF(token);
+    if (PyContext_Exit(variables) != 0) {
+        Py_CLEAR(coroutine);
+    }
+    return coroutine;
+}
+
 /* The journey's coroutine as a task. False with an exception. */
 static bool begin(struct journey *journey, struct py_context *self, struct args *args)
 {
@@ -130,10 +145,12 @@ static bool begin(struct journey *journey, struct py_context *self, struct args 
     if (args && !items) {
         return false;
     }
-    PyObject *coroutine = call(journey->function, (PyObject *)self, items); /* new */
+    PyObject *variables = PyContext_New();                                                       /* new */
+    PyObject *coroutine = variables ? call_in(variables, journey->function, self, items) : NULL; /* new */
     Py_XDECREF(items);
-    self->task = coroutine ? task_start(coroutine, journey->name, journey_done, self) : NULL;
+    self->task = coroutine ? task_start(coroutine, journey->name, variables, journey_done, self) : NULL;
     Py_XDECREF(coroutine);
+    Py_XDECREF(variables);
     return self->task != NULL;
 }
 
@@ -164,8 +181,13 @@ static void cancel(struct journey_host *host, struct context *context)
 
 const char *journeys_running(void)
 {
-    struct py_context *context = transaction_current_context();
-    return context && context->context->journey_name ? context->context->journey_name : "?";
+    PyObject *found = NULL;
+    if (PyContextVar_Get(state->journey, NULL, &found) != 0) { /* new */
+        PyErr_Clear();
+    }
+    const char *name = found ? ((struct py_context *)found)->context->journey_name : NULL;
+    Py_XDECREF(found); /* the variable keeps it */
+    return name ? name : "?";
 }
 
 struct journey_host *journeys_host(void)

@@ -100,6 +100,7 @@ static int module_exec(PyObject *module)
     DO(sender_type)                                                                                                    \
     DO(done)                                                                                                           \
     DO(current)                                                                                                        \
+    DO(journey)                                                                                                        \
     DO(task_kwnames)                                                                                                   \
     DO(loop)                                                                                                           \
     DO(package_root)

@@ -67,6 +67,7 @@ struct module_state {
 
     PyObject *done;           /* the awaitable that is over: what ctx.send() and __aenter__ give */
     PyObject *current;        /* context variable: the innermost open transaction of this task */
+    PyObject *journey;        /* context variable: the context of the journey that this task belongs to */
     PyObject *task_kwnames;   /* ("loop", "name") */
     PyObject *loop;           /* the asyncio loop that ours runs in; NULL while detached */
     struct loop *engine_loop; /* borrowed: ours */

@@ -1,6 +1,6 @@
 /*
- * Design notes. The wrapper is a coroutine by shape (await, send, throw, close), which is all that asyncio.Task asks for.
- * It owns the asyncio.Task and the task owns it: the loop of references is cut at the end, or by the collector.
+ * Design notes. The wrapper is a coroutine by shape (await, send, throw, close), which is all that asyncio.Task asks
+ * for. It owns the asyncio.Task and the task owns it: the loop of references is cut at the end, or by the collector.
  * Once `inner` is NULL the coroutine is over and `done` has been called or will never be.
  */
 #include "python/task.h"
@@ -8,9 +8,8 @@
 #include "python/errors.h"
 
 struct task {
-    PyObject_HEAD
-    PyObject *inner; /* the user's coroutine or iterator */
-    PyObject *task;  /* asyncio.Task */
+    PyObject_HEAD PyObject *inner; /* the user's coroutine or iterator */
+    PyObject *task;                /* asyncio.Task */
     task_done *done;
     void *arg;
 };
@@ -28,7 +27,24 @@ static PyObject *iterator_of(PyObject *awaitable)
     return async->am_await(awaitable);
 }
 
-PyObject *task_start(PyObject *awaitable, PyObject *name, task_done *done, void *arg)
+/* An asyncio.Task of the wrapper. It copies the context that is entered. New reference. */
+static PyObject *make_task(PyObject *asyncio_task, struct task *self, PyObject *name, PyObject *variables)
+{
+    PyObject *args[] = {(PyObject *)self, state->loop, name};
+    PyObject *context = variables ? Py_NewRef(variables) : PyContext_New(); /* new */
+    PyObject *task = NULL;
+
+    if (context && PyContext_Enter(context) == 0) {
+        task = PyObject_Vectorcall(asyncio_task, args, 1, state->task_kwnames); /* new */
+        if (PyContext_Exit(context) != 0) {
+            Py_CLEAR(task);
+        }
+    }
+    Py_XDECREF(context);
+    return task;
+}
+
+PyObject *task_start(PyObject *awaitable, PyObject *name, PyObject *variables, task_done *done, void *arg)
 {
     PyObject *asyncio_task = module_import(IMPORT_TASK);
     if (!asyncio_task) {
@@ -48,8 +64,7 @@ PyObject *task_start(PyObject *awaitable, PyObject *name, task_done *done, void 
     self->inner = iterator_of(awaitable);
     PyObject_GC_Track(self);
     if (self->inner) {
-        PyObject *args[] = {(PyObject *)self, state->loop, name};
-        self->task = PyObject_Vectorcall(asyncio_task, args, 1, state->task_kwnames); /* new */
+        self->task = make_task(asyncio_task, self, name, variables);
     }
     if (!self->task) {
         Py_DECREF(self);
@@ -223,7 +238,10 @@ static PyMethodDef task_methods[] = {
     {NULL},
 };
 
-#define INNER(name) {#name, get_inner, NULL, NULL, (void *)offsetof(struct module_state, str_##name)}
+#define INNER(name)                                                                                                    \
+    {                                                                                                                  \
+#name, get_inner, NULL, NULL, (void *)offsetof(struct module_state, str_##name)                                \
+    }
 static PyGetSetDef task_getset[] = {INNER(cr_await), INNER(cr_code), INNER(cr_frame), INNER(cr_running), {NULL}};
 
 static PyType_Slot task_slots[] = {

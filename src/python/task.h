@@ -1,20 +1,25 @@
 /*
- * One asyncio task for C: runs a coroutine of the user's and says how it ended. The coroutine is handed to asyncio inside a
- * wrapper that sees its last step, so that nothing is scheduled to learn of the end, and nothing that it raises (SystemExit
- * and KeyboardInterrupt included) reaches the loop.
+ * One asyncio task for C: runs a coroutine of the user's and says how it ended. The coroutine is handed to asyncio
+ * inside a wrapper that sees its last step, so that nothing is scheduled to learn of the end, and nothing that it
+ * raises (SystemExit and KeyboardInterrupt included) reaches the loop.
  */
 #pragma once
 
 #include "python/module.h"
 
-/* Both borrowed, exactly one is not NULL; the exception has its traceback. Called from the task's last step, exactly once. */
+/* Both borrowed, exactly one is not NULL; the exception has its traceback. Called from the task's last step, exactly
+ * once. */
 typedef void task_done(void *arg, PyObject *result, PyObject *exception);
 
 int task_exec(PyObject *module);
 
-/* `awaitable` is a coroutine or anything with __await__; `name` (a str) becomes the task's. Both borrowed. New reference to
- * the running task (not an asyncio.Task: that one is inside), to be kept until `done`; NULL with an exception, no callback. */
-PyObject *task_start(PyObject *awaitable, PyObject *name, task_done *done, void *arg);
+/*
+ * `awaitable` is a coroutine or anything with __await__; `name` (a str) becomes the task's. `variables` is the Context
+ * that it begins with a copy of; NULL: an empty one, and never that of whoever happens to be running, which may be the
+ * last step of another journey. All borrowed. New reference to the running task (not an asyncio.Task: that one is
+ * inside), to be kept until `done`; NULL with an exception, no callback.
+ */
+PyObject *task_start(PyObject *awaitable, PyObject *name, PyObject *variables, task_done *done, void *arg);
 
 /* Asks it to end by CancelledError at its next step. */
 void task_cancel(PyObject *task);
