@@ -40,9 +40,15 @@ static int (*const parts[])(PyObject *module) = {
 PyObject *module_import(enum module_import what)
 {
     if (!state->imports[what]) {
+        /* Asked for while an exception is being looked at: the import must not lose it. */
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
         PyObject *module = PyImport_ImportModule(imports[what].module);                        /* new */
         state->imports[what] = module ? PyObject_GetAttrString(module, imports[what].name) : NULL; /* new, kept */
         Py_XDECREF(module);
+        if (type) {
+            PyErr_Restore(type, value, traceback); /* steals all three; a failed import's own gives way */
+        }
     }
     return state->imports[what];
 }
