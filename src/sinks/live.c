@@ -1,7 +1,8 @@
 /*
- * Design notes. `frame` holds the lines as last drawn, `widths` how many columns each took. Before anything is written
- * over them the cursor goes up by as many rows as they fill now: more than there are lines when the terminal has become
- * narrower since. No line ever fills the last column, so none wraps by itself.
+ * Design notes. After a frame the cursor goes back up to its first row, which is empty. So whatever a journey prints by
+ * itself (print, a library's logging) starts on that row and pushes the next frame down, instead of being overwritten
+ * by it; and since a frame is drawn from the cursor on and clears what is below it, a resized terminal needs no care.
+ * No line fills the last column and no frame the last row, so that nothing wraps or scrolls by itself.
  */
 #include "sinks/live.h"
 
@@ -12,8 +13,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
-#define LINES_MAX   8
 #define WINDOW_NS   (2 * NS_PER_S)
 #define COLUMNS_MAX 100
 #define COLUMNS_MIN 20
@@ -26,8 +27,9 @@ struct live {
     bool hidden; /* somebody else has the terminal */
     bool drawn;  /* the block is on the screen */
     struct buf frame, output;
-    size_t widths[LINES_MAX], line_count;
-    size_t room;           /* columns left in the line that is being made */
+    size_t line_count, line_max;
+    size_t line_start;     /* of the line that is being made, in the frame */
+    size_t room;           /* columns left in it */
     bool have_recent;      /* a whole window has been seen */
     double recent_rate;    /* of that window */
     uint64_t recent_at[3]; /* its p50, p95, p99 */
@@ -54,7 +56,6 @@ static void put(struct live *live, enum colour colour, const char *text)
     text_fit(&live->frame, s, width, false);
     buf_text(&live->frame, colour == COLOUR_NONE ? "" : colour_code(live->colour, COLOUR_NONE));
     live->room -= width;
-    live->widths[live->line_count] += width;
 }
 
 static void putf(struct live *live, enum colour colour, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -72,14 +73,19 @@ static void putf(struct live *live, enum colour colour, const char *format, ...)
 static void begin_line(struct live *live, size_t columns, const char *label)
 {
     live->room = columns;
-    live->widths[live->line_count] = 0;
+    live->line_start = live->frame.size;
     if (label) {
         putf(live, COLOUR_DIM, "  %-12s", label);
     }
 }
 
+/* Keeps the line, unless the terminal is too low for it. */
 static void end_line(struct live *live)
 {
+    if (live->line_count == live->line_max) {
+        live->frame.size = live->line_start;
+        return;
+    }
     buf_text(&live->frame, "\033[K\n");
     live->line_count++;
 }
@@ -99,7 +105,6 @@ static void title_line(struct live *live, const struct progress *progress, size_
     buf_text(&live->frame, colour_code(live->colour, COLOUR_BOLD));
     text_fit(&live->frame, title, room, false);
     buf_text(&live->frame, colour_code(live->colour, COLOUR_NONE));
-    live->widths[live->line_count] += room;
     live->room -= room;
     put(live, COLOUR_NONE, when);
     end_line(live);
@@ -121,7 +126,6 @@ static void bar_line(struct live *live, const struct progress *progress, size_t 
         buf_text(&live->frame, i < done ? "━" : "─");
     }
     buf_text(&live->frame, colour_code(live->colour, COLOUR_NONE));
-    live->widths[live->line_count] += cells;
     live->room -= cells < live->room ? cells : live->room;
     putf(live, COLOUR_NONE, " %3d %%", (int)(share * 100));
     end_line(live);
@@ -194,10 +198,26 @@ static void look_at_window(struct live *live)
     }
 }
 
-static void make_frame(struct live *live, const struct progress *progress, size_t columns)
+static struct winsize terminal_size(int fd)
 {
+    struct winsize size;
+    if (ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) {
+        size = (struct winsize){.ws_col = 80, .ws_row = 24};
+    }
+    return size;
+}
+
+static void make_frame(struct live *live, const struct progress *progress)
+{
+    struct winsize size = terminal_size(live->fd);
+    size_t columns = size.ws_col > COLUMNS_MAX   ? COLUMNS_MAX
+                     : size.ws_col < COLUMNS_MIN ? COLUMNS_MIN
+                                                 : size.ws_col - 1u;
     buf_clear(&live->frame);
     live->line_count = 0;
+    live->line_max = size.ws_row > 1 ? size.ws_row - 1u : 1;
+    begin_line(live, columns, NULL);
+    end_line(live);
     title_line(live, progress, columns);
     if (progress->duration_s > 0) {
         bar_line(live, progress, columns);
@@ -206,18 +226,6 @@ static void make_frame(struct live *live, const struct progress *progress, size_
     request_line(live, columns);
     latency_line(live, columns);
     generator_line(live, progress, columns);
-}
-
-/* Moves the cursor to the first row of what is on the screen. */
-static void go_up(struct live *live, size_t columns)
-{
-    size_t rows = 0;
-    for (size_t i = 0; i < live->line_count; i++) {
-        rows += live->widths[i] > columns ? (live->widths[i] + columns - 1) / columns : 1;
-    }
-    if (rows > 0) {
-        buf_printf(&live->output, "\r\033[%zuA", rows);
-    }
 }
 
 static void write_output(struct live *live)
@@ -231,8 +239,7 @@ static void write_output(struct live *live)
 static void erase(struct live *live)
 {
     if (live->drawn) {
-        go_up(live, (size_t)text_columns(live->fd, 80));
-        buf_text(&live->output, "\033[J");
+        buf_text(&live->output, "\r\033[J");
         write_output(live);
         live->drawn = false;
     }
@@ -242,11 +249,11 @@ static void erase(struct live *live)
 static void write_frame(struct live *live)
 {
     if (live->frame.failed || live->hidden) {
-        buf_clear(&live->output);
         return;
     }
+    buf_text(&live->output, "\033[?25l\r");
     buf_str(&live->output, buf_view(&live->frame));
-    buf_text(&live->output, "\033[J\033[?25h");
+    buf_printf(&live->output, "\033[J\033[%zuA\033[?25h", live->line_count);
     write_output(live);
     live->drawn = true;
 }
@@ -264,18 +271,11 @@ static void step_aside(void *arg, bool before)
 
 void live_draw(struct live *live, const struct progress *progress)
 {
-    size_t columns = (size_t)text_columns(live->fd, 80);
     look_at_window(live);
-    if (live->hidden) {
-        return;
+    if (!live->hidden) {
+        make_frame(live, progress);
+        write_frame(live);
     }
-    buf_text(&live->output, "\033[?25l");
-    if (live->drawn) {
-        go_up(live, columns);
-    }
-    columns = columns > COLUMNS_MAX ? COLUMNS_MAX : columns < COLUMNS_MIN ? COLUMNS_MIN : columns - 1;
-    make_frame(live, progress, columns);
-    write_frame(live);
 }
 
 void live_hide(struct live *live)

@@ -17,8 +17,8 @@
 
 /* The smallest terminal that our output needs: newline, return, cursor up, erase; colours are dropped. */
 struct screen {
-    char cell[ROWS][COLUMNS * 4]; /* a row's text; multi-byte characters stay whole */
-    size_t row, rows;
+    char cell[ROWS][COLUMNS][5]; /* one character each */
+    size_t row, column;
 };
 
 static uint64_t fake_now;
@@ -37,9 +37,9 @@ struct fixture {
     int terminal, display, stderr_was;
 };
 
-static void set_columns(struct fixture *f, unsigned short columns)
+static void set_size(struct fixture *f, unsigned short columns, unsigned short rows)
 {
-    struct winsize size = {.ws_row = 24, .ws_col = columns};
+    struct winsize size = {.ws_row = rows, .ws_col = columns};
     assert_int_equal(ioctl(f->display, TIOCSWINSZ, &size), 0);
 }
 
@@ -52,7 +52,7 @@ static int set_up(void **state)
     cfmakeraw(&raw);
     assert_int_equal(tcsetattr(f->display, TCSANOW, &raw), 0);
     assert_int_equal(fcntl(f->terminal, F_SETFL, O_NONBLOCK), 0);
-    set_columns(f, 80);
+    set_size(f, 80, 24);
     assert_int_equal(totals_init(&f->totals), 0);
     f->totals.clock = fake_clock;
     totals_start(&f->totals);
@@ -92,47 +92,73 @@ static const char *output(struct fixture *f)
     return buf_view(&f->output).p;
 }
 
-static void erase_below(struct screen *screen)
+static void erase_line(struct screen *screen, size_t row, size_t column)
 {
-    for (size_t row = screen->row; row < screen->rows; row++) {
-        screen->cell[row][0] = '\0';
+    for (; column < COLUMNS; column++) {
+        screen->cell[row][column][0] = '\0';
     }
-    screen->rows = screen->row;
 }
 
 static const char *control(struct screen *screen, const char *p)
 {
     size_t number = strtoul(p + 2, NULL, 10), length = strcspn(p + 2, "AJKmhl");
-    if (p[2 + length] == 'A') {
+    switch (p[2 + length]) {
+    case 'A':
         assert_true(number <= screen->row);
         screen->row -= number;
-    } else if (p[2 + length] == 'J') {
-        erase_below(screen);
+        break;
+    case 'J':
+        for (size_t row = screen->row + 1; row < ROWS; row++) {
+            erase_line(screen, row, 0);
+        }
+        erase_line(screen, screen->row, screen->column);
+        break;
+    case 'K':
+        erase_line(screen, screen->row, screen->column);
+        break;
     }
     return p + 3 + length;
 }
 
-/* Whole lines are enough: our output never goes back into one. */
 static void feed(struct screen *screen, const char *p)
 {
-    char line[COLUMNS * 4] = "";
-    size_t length = 0;
     while (*p) {
+        assert_true(screen->row < ROWS && screen->column < COLUMNS);
         if (*p == '\033') {
             p = control(screen, p);
-        } else if (*p == '\n') {
-            line[length] = '\0';
-            strcpy(screen->cell[screen->row++], line);
-            screen->rows = screen->row > screen->rows ? screen->row : screen->rows;
-            length = 0;
+        } else if (*p == '\n') { /* the terminal driver adds the return */
+            screen->row++;
+            screen->column = 0;
             p++;
         } else if (*p == '\r') {
+            screen->column = 0;
             p++;
         } else {
-            line[length++] = *p++;
+            size_t n = str_utf8_length(str_of(p));
+            snprintf(screen->cell[screen->row][screen->column++], 5, "%.*s", (int)n, p);
+            p += n;
         }
     }
-    assert_int_equal(length, 0);
+}
+
+/* The text of a row, "" for one below the last. */
+static const char *row_text(struct screen *screen, size_t row)
+{
+    static char text[COLUMNS * 4 + 1];
+    text[0] = '\0';
+    for (size_t column = 0; column < COLUMNS; column++) {
+        strcat(text, screen->cell[row][column]);
+    }
+    return text;
+}
+
+static size_t rows_used(struct screen *screen)
+{
+    size_t rows = ROWS;
+    while (rows > 0 && !*row_text(screen, rows - 1)) {
+        rows--;
+    }
+    return rows;
 }
 
 static void update(struct fixture *f)
@@ -148,9 +174,19 @@ static void draw(struct fixture *f)
 
 static void assert_row(struct fixture *f, size_t row, const char *part)
 {
-    if (!strstr(f->screen.cell[row], part)) {
-        fail_msg("row %zu is \"%s\", without \"%s\"", row, f->screen.cell[row], part);
+    const char *text = row_text(&f->screen, row);
+    if (!strstr(text, part)) {
+        fail_msg("row %zu is \"%s\", without \"%s\"", row, text, part);
     }
+}
+
+/* The whole block from a row on: an empty row, then six. */
+static void assert_block_at(struct fixture *f, size_t row)
+{
+    assert_string_equal(row_text(&f->screen, row), "");
+    assert_row(f, row + 1, "shop:scenario");
+    assert_int_equal(rows_used(&f->screen), row + 7);
+    assert_int_equal(f->screen.row, row);
 }
 
 static void test_block(void **state)
@@ -162,14 +198,13 @@ static void test_block(void **state)
     send_txn(&f->totals.sink, "__root__", true, 1000);
     fake_now += NS_PER_S;
     draw(f);
-    assert_int_equal(f->screen.rows, 6);
-    assert_row(f, 0, "shop:scenario");
-    assert_row(f, 0, "00:06 of 00:10");
-    assert_row(f, 1, "60 %");
-    assert_row(f, 2, "97 of 100 wanted   1 journey ended   1 failed");
-    assert_row(f, 3, "2.00/s   2 in all   1 error   1 4xx/5xx");
-    assert_row(f, 4, "p50 1.00 ms   p95 1.00 ms   p99 1.00 ms");
-    assert_row(f, 5, "42 % of a core");
+    assert_block_at(f, 0);
+    assert_row(f, 1, "00:06 of 00:10");
+    assert_row(f, 2, "60 %");
+    assert_row(f, 3, "97 of 100 wanted   1 journey ended   1 failed");
+    assert_row(f, 4, "2.00/s   2 in all   1 error   1 4xx/5xx");
+    assert_row(f, 5, "p50 1.00 ms   p95 1.00 ms   p99 1.00 ms");
+    assert_row(f, 6, "42 % of a core");
 }
 
 static void test_redraws_in_place(void **state)
@@ -177,13 +212,10 @@ static void test_redraws_in_place(void **state)
     struct fixture *f = *state;
     for (int i = 0; i < 5; i++) {
         draw(f);
-        assert_int_equal(f->screen.rows, 6);
-        assert_int_equal(f->screen.row, 6);
+        assert_block_at(f, 0);
     }
-    /* Without colours there are none. */
     live_draw(f->live, &f->progress);
-    assert_null(strstr(output(f), "m"
-                                  "\033[0m"));
+    assert_null(strstr(output(f), "\033[0m")); /* no colours when none are wanted */
 }
 
 static void test_without_known_end(void **state)
@@ -192,25 +224,25 @@ static void test_without_known_end(void **state)
     f->progress.duration_s = -1;
     f->progress.note = "stopping";
     draw(f);
-    assert_int_equal(f->screen.rows, 5);
-    assert_row(f, 0, "00:06");
-    assert_row(f, 4, "stopping");
+    assert_int_equal(rows_used(&f->screen), 6);
+    assert_row(f, 1, "00:06");
+    assert_row(f, 5, "stopping");
 }
 
-static void test_no_line_is_wider_than_the_terminal(void **state)
+static void test_stays_within_the_terminal(void **state)
 {
     struct fixture *f = *state;
     for (unsigned short columns = 21; columns < 130; columns += 7) {
-        set_columns(f, columns);
-        memset(&f->screen, 0, sizeof f->screen);
-        live_hide(f->live);
-        live_show(f->live);
-        output(f);
+        set_size(f, columns, 24);
         draw(f);
-        for (size_t row = 0; row < f->screen.rows; row++) {
-            assert_true(text_width(str_of(f->screen.cell[row])) < columns);
+        assert_int_equal(rows_used(&f->screen), 7);
+        for (size_t row = 0; row < ROWS; row++) {
+            assert_true(text_width(str_of(row_text(&f->screen, row))) < columns);
         }
     }
+    set_size(f, 80, 4);
+    draw(f);
+    assert_int_equal(rows_used(&f->screen), 3);
 }
 
 static void test_log_lines_go_above(void **state)
@@ -219,11 +251,20 @@ static void test_log_lines_go_above(void **state)
     draw(f);
     log_line(LOG_WARNING, "something happened");
     update(f);
-    assert_int_equal(f->screen.rows, 7);
-    assert_string_equal(f->screen.cell[0], "WARNING something happened");
-    assert_row(f, 1, "shop:scenario");
+    assert_string_equal(row_text(&f->screen, 0), "WARNING something happened");
+    assert_block_at(f, 1);
     draw(f);
-    assert_int_equal(f->screen.rows, 7);
+    assert_block_at(f, 1);
+}
+
+static void test_what_others_print_stays(void **state)
+{
+    struct fixture *f = *state;
+    draw(f);
+    feed(&f->screen, "printed by a journey\n");
+    draw(f);
+    assert_string_equal(row_text(&f->screen, 0), "printed by a journey");
+    assert_block_at(f, 1);
 }
 
 static void test_hidden_for_a_debugger(void **state)
@@ -232,13 +273,13 @@ static void test_hidden_for_a_debugger(void **state)
     draw(f);
     live_hide(f->live);
     update(f);
-    assert_int_equal(f->screen.rows, 0);
+    assert_int_equal(rows_used(&f->screen), 0);
     live_draw(f->live, &f->progress);
     log_line(LOG_INFO, "meanwhile");
     assert_string_equal(output(f), "INFO meanwhile\n");
     live_show(f->live);
     draw(f);
-    assert_int_equal(f->screen.rows, 6);
+    assert_block_at(f, 0);
 }
 
 static void test_finish_leaves_nothing_behind(void **state)
@@ -252,7 +293,7 @@ static void test_finish_leaves_nothing_behind(void **state)
     feed(&f->screen, text);
     live_finish(f->live);
     update(f);
-    assert_int_equal(f->screen.rows, 0);
+    assert_int_equal(rows_used(&f->screen), 0);
     log_line(LOG_INFO, "later");
     assert_string_equal(output(f), "INFO later\n");
 }
@@ -265,18 +306,18 @@ static void test_recent_figures(void **state)
     }
     fake_now += 2 * NS_PER_S;
     draw(f);
-    assert_row(f, 3, "100/s");
+    assert_row(f, 4, "100/s");
     send_request(&f->totals.sink, NULL, "GET", 200, 0.5);
     fake_now += NS_PER_S;
     draw(f);
-    assert_row(f, 3, "100/s"); /* until the next window is whole */
+    assert_row(f, 4, "100/s"); /* until the next window is whole */
     fake_now += NS_PER_S;
     draw(f);
-    assert_row(f, 3, "0.50/s");
-    assert_row(f, 4, "p50 500 ms");
+    assert_row(f, 4, "0.50/s");
+    assert_row(f, 5, "p50 500 ms");
     fake_now += 2 * NS_PER_S;
     draw(f);
-    assert_row(f, 4, "no response in the last 2 s");
+    assert_row(f, 5, "no response in the last 2 s");
 }
 
 int main(void)
@@ -286,8 +327,9 @@ int main(void)
         TEST(test_block),
         TEST(test_redraws_in_place),
         TEST(test_without_known_end),
-        TEST(test_no_line_is_wider_than_the_terminal),
+        TEST(test_stays_within_the_terminal),
         TEST(test_log_lines_go_above),
+        TEST(test_what_others_print_stays),
         TEST(test_hidden_for_a_debugger),
         TEST(test_finish_leaves_nothing_behind),
         TEST(test_recent_figures),
