@@ -6,6 +6,7 @@
 #include "value/json.h"
 
 #define SHOWN_PERCENTS 5
+#define WINDOW_MIN_NS  (10 * NS_PER_MS) /* for its rate: the clock of totals is no finer */
 
 void console_init(struct console *console, struct totals *totals, bool journey_logging, bool hide_constant_logs)
 {
@@ -29,9 +30,9 @@ static void print_window(const struct totals *totals, const struct progress *pro
              "Last 2 Secs> #Reqs:%llu #Errs:%llu Req/S:%.1f min:%.6f 25%%:%.6f 50%%:%.6f 75%%:%.6f 90%%:%.6f 99%%:%.6f "
              "99.9%%:%.6f max:%.6f running:%lld started:%lld",
              (unsigned long long)window->requests, (unsigned long long)window->errors,
-             length_ns ? (double)window->requests / ns_to_s(length_ns) : 0, ns_to_s(hist_min(&window->latency)),
-             ns_to_s(at[0]), ns_to_s(at[1]), ns_to_s(at[2]), ns_to_s(at[3]), ns_to_s(at[4]),
-             ns_to_s(hist_percentile(&window->latency, 99.9)), ns_to_s(window->latency.max_ns),
+             (double)window->requests / ns_to_s(length_ns > WINDOW_MIN_NS ? length_ns : WINDOW_MIN_NS),
+             ns_to_s(hist_min(&window->latency)), ns_to_s(at[0]), ns_to_s(at[1]), ns_to_s(at[2]), ns_to_s(at[3]),
+             ns_to_s(at[4]), ns_to_s(hist_percentile(&window->latency, 99.9)), ns_to_s(window->latency.max_ns),
              (long long)progress->running, (long long)progress->started);
 }
 
