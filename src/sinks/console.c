@@ -85,29 +85,50 @@ static struct str stacktrace_of(const struct message *message)
     return STR_NONE;
 }
 
+static struct str without_newlines(struct str text)
+{
+    while (text.n > 0 && text.p[text.n - 1] == '\n') {
+        text.n--;
+    }
+    return text;
+}
+
+/* What tells an error from others of another kind: in the summary the same three do. */
+static void append_kind(struct buf *out, const struct message *message)
+{
+    struct str label = message_transaction_label(message->transaction);
+    bool known = message->kind == MESSAGE_EXCEPTION || message->kind == MESSAGE_ERROR;
+    struct str type = known && message->failure.ex_type.p ? message->failure.ex_type : message->type;
+    buf_str(out, type);
+    if (known && message->failure.location.n > 0) {
+        buf_printf(out, " at " STR_FMT, STR_ARG(message->failure.location));
+    }
+    if (label.n > 0) {
+        buf_printf(out, " in \"" STR_FMT "\"", STR_ARG(label));
+    }
+}
+
+/* The kind, the message, the trace: a person reads the first line and knows whether to read on. */
 static void log_trace(const struct message *message, struct str trace)
 {
-    struct buf text, kind;
-    bool known = message->kind == MESSAGE_EXCEPTION || message->kind == MESSAGE_ERROR;
-    buf_init(&text, 0);
+    struct buf kind, plain, masked;
     buf_init(&kind, 0);
-    while (trace.n > 0 && trace.p[trace.n - 1] == '\n') {
-        trace.n--;
+    buf_init(&plain, 0);
+    buf_init(&masked, 0);
+    append_kind(&kind, message);
+    buf_str(&plain, buf_view(&kind));
+    if (message->kind == MESSAGE_EXCEPTION || message->kind == MESSAGE_ERROR) {
+        struct str text = without_newlines(message->failure.message);
+        buf_printf(&plain, ": " STR_FMT, STR_ARG(text));
     }
-    mask_secrets(&text, trace);
-    /* What groups errors in the summary tells them apart here too; another message's own text has to do. */
-    if (known) {
-        buf_printf(&kind, STR_FMT " " STR_FMT " " STR_FMT, STR_ARG(message->failure.ex_type),
-                   STR_ARG(message->failure.location), STR_ARG(message->transaction));
-    } else {
-        buf_str(&kind, trace);
+    buf_printf(&plain, "\n" STR_FMT, STR_ARG(without_newlines(trace)));
+    mask_secrets(&masked, buf_view(&plain));
+    if (!kind.failed && !masked.failed) {
+        log_once(LOG_WARNING, kind.data, "%s", masked.data);
     }
-    if (!text.failed && !kind.failed) {
-        struct str label = message_transaction_label(message->transaction);
-        log_once(LOG_WARNING, kind.data, "in \"" STR_FMT "\": " STR_FMT, STR_ARG(label), STR_ARG(buf_view(&text)));
-    }
-    buf_done(&text);
     buf_done(&kind);
+    buf_done(&plain);
+    buf_done(&masked);
 }
 
 static void log_whole(const struct message *message)

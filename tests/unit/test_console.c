@@ -121,8 +121,10 @@ static void test_hidden(void **state)
 static void send_trace(const char *type, const char *trace)
 {
     struct message message = make_message(MESSAGE_EXCEPTION, "__root__ :: pay");
-    message.failure = (struct message_failure){
-        .message = STR("no"), .ex_type = str_of(type), .location = STR("a.py:3:f"), .stacktrace = str_of(trace)};
+    message.failure = (struct message_failure){.message = STR("OnceError: no"),
+                                               .ex_type = str_of(type),
+                                               .location = STR("a.py:3:f"),
+                                               .stacktrace = str_of(trace)};
     sink_message(message_log(), &message);
 }
 
@@ -130,14 +132,13 @@ static void test_a_kind_is_logged_once(void **state)
 {
     struct fixture *f = *state;
     for (int i = 0; i < 1000; i++) {
-        send_trace("OnceError", "Traceback\n  a.py:3 http://ann:secret@127.0.0.1/\nOnceError: no\n");
+        send_trace("OnceError", "  a.py:3 http://ann:secret@127.0.0.1/\n");
     }
     send_failure(message_log(), MESSAGE_ERROR, "MiteError", "a.py:1:f", "without a stack trace");
-    assert_string_equal(lines(f), "WARNING in \"pay\": Traceback\n"
-                                  "  a.py:3 http://***:***@127.0.0.1/\n"
-                                  "OnceError: no\n");
+    assert_string_equal(lines(f), "WARNING OnceError at a.py:3:f in \"pay\": OnceError: no\n"
+                                  "  a.py:3 http://***:***@127.0.0.1/\n");
     log_flush_repeats();
-    assert_non_null(strstr(lines(f), "999"));
+    assert_non_null(strstr(lines(f), "WARNING OnceError at a.py:3:f in \"pay\" (999 more like it)\n"));
 }
 
 static void test_everything_at_debug(void **state)
