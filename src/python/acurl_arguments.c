@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "python/acurl_module.h"
+#include "python/errors.h"
 
 #include <math.h>
 
@@ -80,6 +81,19 @@ int text_view(PyObject *object, struct str *out)
     return -1;
 }
 
+/* The view of an argument that is str or bytes. */
+static int argument_view(const char *argument, PyObject *object, struct str *out)
+{
+    if (text_view(object, out) == 0) {
+        return 0;
+    }
+    if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+        PyErr_Clear();
+        PyErr_Format(PyExc_ValueError, "%s: %R has no UTF-8 form", argument, object);
+    }
+    return -1;
+}
+
 static bool has_any(struct str s, const char *set, size_t set_size)
 {
     for (size_t i = 0; i < s.n; i++) {
@@ -98,7 +112,7 @@ static int take_text(struct extras *extras, const char *argument, PyObject *obje
     if (!PyUnicode_Check(object) && !PyBytes_Check(object)) {
         return wrong(argument, "a dict or pairs of text", object);
     }
-    if (text_view(object, &view) < 0) {
+    if (argument_view(argument, object, &view) < 0) {
         return -1;
     }
     if (has_any(view, forbidden, forbidden_size)) {
@@ -234,12 +248,9 @@ static int take_json(struct extras *extras, PyObject *object)
         return 0;
     }
     if (PyErr_ExceptionMatches(PyExc_TypeError)) {
-        PyObject *type, *error, *traceback;
-        PyErr_Fetch(&type, &error, &traceback);
-        PyErr_Format(PyExc_ValueError, "json: %S", error ? error : Py_None);
-        Py_XDECREF(type);
-        Py_XDECREF(error);
-        Py_XDECREF(traceback);
+        PyObject *error = errors_take(); /* new */
+        PyErr_Format(PyExc_ValueError, "json: %S", error);
+        Py_DECREF(error);
     }
     return -1;
 }
@@ -251,7 +262,7 @@ static int take_data(struct extras *extras, PyObject *data)
         return wrong("data", "str or bytes", data);
     }
     extras->body = Py_NewRef(data);
-    return text_view(data, &view); /* a lone surrogate has no bytes: found here */
+    return argument_view("data", data, &view);
 }
 
 static int take_two_texts(const char *argument, const char *wanted, PyObject *given, PyObject **out)
@@ -265,7 +276,7 @@ static int take_two_texts(const char *argument, const char *wanted, PyObject *gi
         if (!PyUnicode_Check(text)) {
             return wrong(argument, wanted, text);
         }
-        if (text_view(text, &view) < 0) {
+        if (argument_view(argument, text, &view) < 0) {
             return -1;
         }
     }
@@ -409,6 +420,10 @@ int arguments_parse(struct arguments *out, const char *method, PyObject *const *
     }
     if (!PyUnicode_Check(url)) {
         return wrong("url", "str", url);
+    }
+    struct str view;
+    if (argument_view("url", url, &view) < 0) {
+        return -1;
     }
     if (extra && !(extras = extras_new(given))) {
         return -1;

@@ -210,7 +210,7 @@ static PySendResult last_step(struct exchange *self, PyObject **result)
         Py_CLEAR(self->error);
         return PYGEN_ERROR;
     }
-    *result = object ? object : response_new(self->response, self->session, self->arguments.extras); /* new */
+    *result = object ? object : response_wrap(self->response, self->session, self->arguments.extras); /* new */
     return *result ? PYGEN_RETURN : PYGEN_ERROR;
 }
 

@@ -92,7 +92,7 @@ static PyObject *report_one(const struct report *report, struct http_response *r
 {
     PyObject *object = NULL;
     if (report->session->callback) {
-        object = response_new(response, report->session, report->extras);
+        object = response_wrap(response, report->session, report->extras);
         if (!object || call_back(report->session, object) < 0) {
             keep_first(first);
         }

@@ -19,7 +19,7 @@ struct response {
     PyObject *made[MADE_COUNT];
 };
 
-PyObject *response_new(struct http_response *response, struct session *session, struct extras *extras)
+PyObject *response_wrap(struct http_response *response, struct session *session, struct extras *extras)
 {
     struct response *self = PyObject_GC_New(struct response, acurl.response_type); /* new */
     if (!self) {
@@ -169,7 +169,7 @@ static PyObject *make_history(struct response *self)
 {
     PyObject *list = PyList_New(0); /* new */
     for (struct http_response *hop = self->response->previous; list && hop; hop = hop->previous) {
-        PyObject *object = response_new(hop, self->session, self->extras); /* new */
+        PyObject *object = response_wrap(hop, self->session, self->extras); /* new */
         if (!object || PyList_Append(list, object) < 0) {
             Py_CLEAR(list);
         }

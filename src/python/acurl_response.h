@@ -10,4 +10,4 @@
 PyTypeObject *acurl_response_type(PyObject *module); /* new reference, NULL with an exception */
 
 /* New reference; takes references of its own to all three (extras may be NULL). NULL with an exception. */
-PyObject *response_new(struct http_response *response, struct session *session, struct extras *extras);
+PyObject *response_wrap(struct http_response *response, struct session *session, struct extras *extras);

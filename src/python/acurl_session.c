@@ -65,9 +65,9 @@ struct cookie_jar *session_jar(struct session *self)
 
 PyObject *session_cookie_dict(struct session *self)
 {
-    struct cookie_jar *jar = session_jar(self);
-    PyObject *dict = jar ? PyDict_New() : NULL; /* new */
-    for (size_t i = 0; dict && i < cookie_jar_count(jar); i++) {
+    struct cookie_jar *jar = self->http ? http_session_cookies(self->http) : NULL;
+    PyObject *dict = PyDict_New(); /* new */
+    for (size_t i = 0; dict && jar && i < cookie_jar_count(jar); i++) {
         const struct cookie *cookie = cookie_jar_at(jar, i);
         PyObject *name = PyUnicode_DecodeUTF8(cookie->name.p, (Py_ssize_t)cookie->name.n, "replace");    /* new */
         PyObject *value = PyUnicode_DecodeUTF8(cookie->value.p, (Py_ssize_t)cookie->value.n, "replace"); /* new */
