@@ -57,7 +57,7 @@ def test_unknown_command_suggests_the_nearest(mite: Mite) -> None:
 
 
 def test_spec_without_a_colon(mite: Mite) -> None:
-    refused(mite("scenario", "test", "shop"), 2, "shop", "module:name")
+    refused(mite("scenario", "test", "shop"), 2, "shop", "MODULE:NAME")
 
 
 def test_module_that_does_not_exist(mite: Mite) -> None:
@@ -141,7 +141,7 @@ def test_item_whose_data_is_no_tuple_or_list(mite: Mite, module: Callable[..., N
     module("shop", scenario("[['shop:journey', Pool(), lambda s, e: 1]]", above))
     result = mite("scenario", "test", "shop:scenario")
     assert result.returncode in (1, 2)
-    assert "tuple or list" in result.stderr + result.stdout
+    assert "tuple or a list" in result.stderr + result.stdout
 
 
 def test_recorder_directory_opened_as_a_file(mite: Mite, module: Callable[..., None], tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_recorder_directory_opened_as_a_file(mite: Mite, module: Callable[..., N
 
 def test_add_to_config_without_a_colon(mite: Mite, module: Callable[..., None]) -> None:
     module("shop", GOOD)
-    refused(mite("journey", "test", "shop:journey", "--add-to-config=url"), 2, "--add-to-config", "url", "key:value")
+    refused(mite("journey", "test", "shop:journey", "--add-to-config=url"), 2, "--add-to-config", "url", "KEY:VALUE")
 
 
 def test_bad_number(mite: Mite) -> None:
@@ -164,7 +164,7 @@ def test_bad_number(mite: Mite) -> None:
 
 def test_unreadable_file(mite: Mite) -> None:
     refused(mite("scenario", "test", "a:b", "--ca-file=missing.pem"), 2, "missing.pem", "No such file")
-    refused(mite("cat", "missing.msgpack"), 3, "missing.msgpack", "No such file")
+    refused(mite("cat", "missing.msgpack"), 2, "missing.msgpack", "No such file")
 
 
 def test_unwritable_directory_is_found_before_load(mite: Mite, module: Callable[..., None], tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_unwritable_directory_is_found_before_load(mite: Mite, module: Callable[
 
 def test_bad_log_level_and_percentiles(mite: Mite) -> None:
     refused(mite("scenario", "test", "a:b", "--log-level=loud"), 2, "loud", "WARNING")
-    refused(mite("scenario", "test", "a:b", "--benchmark-percentiles=half:1"), 2, "half:1")
+    refused(mite("scenario", "test", "a:b", "--benchmark-percentiles=half:1"), 2, "half")
     refused(mite("scenario", "test", "a:b", "--resolve=shop.test"), 2, "shop.test", "HOST:PORT:ADDRESS")
 
 
@@ -240,7 +240,7 @@ def test_value_that_msgpack_cannot_carry(mite: Mite, module: Callable[..., None]
     result = mite("journey", "run", "shop:unsendable")
     assert result.returncode == 1
     assert "TypeError" in result.stdout
-    assert "shop.py:6:unsendable" in result.stdout
+    assert "shop.py:6:unsendable" in "".join(result.stdout.split())
 
 
 def test_data_created_with_a_name_outside(mite: Mite, module: Callable[..., None], tmp_path: Path) -> None:

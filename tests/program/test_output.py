@@ -123,7 +123,7 @@ def test_more_than_1000_groups_share_one_called_other(mite: Mite) -> None:
 def test_report_has_latency_and_rate_tables_also_for_short_runs(run: Run, mite: Mite) -> None:
     result = run("get", "--iterations=10", "--report", "--benchmark-percentiles=50:1000,99.9:2000")
     assert result.returncode == 0, result.stderr
-    assert "99.9" in result.stdout and "std dev" in result.stdout.lower()
+    assert "99.9" in result.stdout and "standard deviation" in result.stdout
     empty = mite("journey", "run", "output:shout", "--report", "--message-processors=")
     assert empty.returncode == 0, empty.stderr
 
@@ -140,7 +140,7 @@ def test_report_has_latency_and_rate_tables_also_for_short_runs(run: Run, mite: 
 def test_a_crossed_threshold_fails_the_run_and_is_named(run: Run, option: str) -> None:
     result = run("wait", "--iterations=3", option)
     assert result.returncode == 1
-    assert option.split("=")[0] in result.stdout or "percentile" in result.stdout
+    assert "the threshold of" in result.stdout
     assert run("wait", "--iterations=3", option.split("=")[0] + ("=50:9999" if "perc" in option else "=9999")).returncode == 0
 
 
