@@ -29,10 +29,15 @@ static size_t remembered_slot(const struct str part[GROUP_PARTS])
     return mix % GROUPS_REMEMBERED;
 }
 
+static bool same_part(struct str a, struct str b)
+{
+    return a.p && b.p ? str_equal(a, b) : a.p == b.p;
+}
+
 static bool has_key(const struct group *group, const struct str part[GROUP_PARTS])
 {
     for (size_t i = 0; i < GROUP_PARTS; i++) {
-        if (!group->part[i].p != !part[i].p || !str_equal(group->part[i], part[i])) {
+        if (!same_part(group->part[i], part[i])) {
             return false;
         }
     }
@@ -122,8 +127,8 @@ int groups_init(struct groups *groups, size_t max, size_t item_size, void (*init
 
 void groups_done(struct groups *groups)
 {
-    for (size_t i = 0; i < groups->count; i++) {
-        group_free(groups, groups->items[i]);
+    while (groups->items && groups->count > 0) {
+        group_free(groups, groups->items[--groups->count]);
     }
     group_free(groups, groups->other);
     free(groups->items);
