@@ -137,7 +137,7 @@ static void take_attribute(struct cookie *cookie, struct str name, struct str va
 /* The directory of the request's path. */
 static struct str default_path(struct str path)
 {
-    const char *slash = path.n ? memrchr(path.p, '/', path.n) : NULL;
+    const char *slash = path.p ? memrchr(path.p, '/', path.n) : NULL;
 
     return !slash || slash == path.p || *path.p != '/' ? STR("/") : (struct str){path.p, (size_t)(slash - path.p)};
 }
