@@ -10,7 +10,6 @@ static enum http_failure kind_of(CURLcode code)
     case CURLE_OK:
         return HTTP_OK;
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
         return HTTP_BAD_URL;
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:

@@ -27,7 +27,7 @@ struct url {
  */
 int url_parse(struct str text, struct buf *storage, struct url *out, struct mite_error *error);
 
-/* What `reference` (a Location) means on a page at `base`; blanks and bytes beyond ASCII are percent-encoded. The views
+/* What `reference` (a Location) means on a page at `base`; blanks and bytes beyond ASCII are encoded. The views
  * are into `storage`, which must not be the one that `base` lies in. */
 int url_join(const struct url *base, struct str reference, struct buf *storage, struct url *out,
              struct mite_error *error);

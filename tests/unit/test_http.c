@@ -1,0 +1,938 @@
+/* The client against a server of the test's own: what goes out, what comes back, and every way in which it ends. */
+#include "http/client.h"
+#include "http_peer.h"
+
+#include <signal.h>
+
+#define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+/* A loop with a client, a session and a server on it, and what the last exchange brought. */
+struct fixture {
+    struct loop *loop;
+    struct http_client *client;
+    struct http_session *session;
+    struct peer peer;
+    struct http_exchange *exchange; /* NULL once it is over */
+    struct http_response *response; /* counted */
+    enum http_failure failure;
+    int curl_code, responses, ends;
+    char sentence[512], curl_text[128];
+    bool cancel_in_response, free_in_response, free_in_done;
+};
+
+static const struct peer_route routes[] = {
+    {"/", OK_ANSWER},
+    {"/text", "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-One: a\r\nX-One:  b \r\nContent-Length: 5\r\n\r\nhello"},
+    {"/folded", "HTTP/1.1 200 OK\r\nX-Long: a\r\n b\r\nContent-Length: 0\r\n\r\n"},
+    {"/chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: t\r\n\r\n"},
+    {"/head", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"},
+    {"/204", "HTTP/1.1 204 No Content\r\n\r\n"},
+    {"/304", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n"},
+    {"/early", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" OK_ANSWER},
+    {"/301", "HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"},
+    {"/302", "HTTP/1.1 302 Found\r\nLocation: /?a=b c#part\r\nContent-Length: 0\r\n\r\n"},
+    {"/?a=b+c", OK_ANSWER},
+    {"/303", "HTTP/1.1 303 See Other\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"},
+    {"/307", "HTTP/1.1 307 Temporary\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"},
+    {"/308", "HTTP/1.1 308 Permanent\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"},
+    {"/302-nowhere", "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"},
+    {"/302-ftp", "HTTP/1.1 302 Found\r\nLocation: ftp://h/x\r\nContent-Length: 0\r\n\r\n"},
+    {"/loop", "HTTP/1.1 302 Found\r\nLocation: /loop\r\nContent-Length: 0\r\n\r\n"},
+    {"/302-stall", "HTTP/1.1 302 Found\r\nLocation: /stall\r\nContent-Length: 0\r\n\r\n"},
+    {"/cookies", "HTTP/1.1 302 Found\r\nLocation: /below/x\r\nSet-Cookie: a=1; Path=/\r\nset-cookie: b=2; Path=/below\r\n"
+                 "Content-Length: 0\r\n\r\n"},
+    {"/below/x", OK_ANSWER},
+    {"/gzip",
+     "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 25\r\n\r\n"
+     "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\x48\xcd\xc9\xc9\x07\x00\x86\xa6\x10\x36\x05\x00\x00\x00",
+     68 + 25},
+    {"/bad-gzip", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd"},
+    {"/cut", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", 0, true},
+    {"/drop", NULL, 0, true},
+    {"/stall", NULL},
+    {"/stall-body", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"},
+    {"/garbage", "SSH-2.0-OpenSSH_9.2\r\n", 0, true},
+    {"/last", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", 0, true},
+    {NULL},
+};
+
+/* ---- the fixture ---- */
+
+static void on_response(void *arg, struct http_response *response)
+{
+    struct fixture *f = arg;
+
+    f->responses++;
+    http_response_unref(f->response);
+    f->response = http_response_ref(response);
+    if (f->cancel_in_response) {
+        http_cancel(f->exchange);
+        f->exchange = NULL;
+        loop_stop(f->loop);
+    }
+    if (f->free_in_response) {
+        http_client_free(f->client);
+        f->client = NULL;
+        f->exchange = NULL;
+        loop_stop(f->loop);
+    }
+}
+
+static void on_done(void *arg, const struct http_outcome *outcome)
+{
+    struct fixture *f = arg;
+
+    f->ends++;
+    f->exchange = NULL;
+    f->failure = outcome->failure;
+    f->curl_code = outcome->curl_code;
+    snprintf(f->curl_text, sizeof f->curl_text, "%s", outcome->curl_text);
+    snprintf(f->sentence, sizeof f->sentence, "%s", outcome->error ? outcome->error->text : "");
+    if (outcome->failure == HTTP_OK) {
+        assert_ptr_equal(outcome->response, f->response);
+        assert_null(outcome->error);
+    }
+    if (f->free_in_done) {
+        http_client_free(f->client);
+        f->client = NULL;
+    }
+    loop_stop(f->loop);
+}
+
+static const struct http_handlers handlers = {.response = on_response, .done = on_done};
+
+static void open_client(struct fixture *f, const struct http_client_options *options)
+{
+    struct mite_error error = {0};
+
+    http_session_free(f->session);
+    http_client_free(f->client);
+    assert_int_equal(http_client_new(f->loop, options, &f->client, &error), 0);
+    f->session = http_session_new(f->client);
+    assert_non_null(f->session);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    struct mite_error error = {0};
+
+    signal(SIGPIPE, SIG_IGN);
+    assert_int_equal(loop_new(&f->loop, &error), 0);
+    open_client(f, &(struct http_client_options){0});
+    peer_start(&f->peer, f->loop, "127.0.0.1", routes);
+    *state = f;
+    return 0;
+}
+
+/* Every handle must be closed by then. */
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    struct mite_error error = {0};
+
+    http_session_free(f->session);
+    http_client_free(f->client);
+    http_response_unref(f->response);
+    peer_stop(&f->peer);
+    int rc = loop_free(f->loop, &error);
+    if (rc < 0) {
+        print_error("%s\n", error.text);
+    }
+    free(f);
+    return rc;
+}
+
+static const char *url_of(struct fixture *f, const char *path)
+{
+    static char url[512];
+
+    snprintf(url, sizeof url, "%s%s", f->peer.url, path);
+    return url;
+}
+
+static struct http_request get(struct fixture *f, const char *path)
+{
+    return (struct http_request){
+        .method = STR("GET"), .url = str_of(url_of(f, path)), .verify = -1, .follow_redirects = true, .max_redirects = 5};
+}
+
+static void start(struct fixture *f, const struct http_request *request)
+{
+    struct mite_error error = {0};
+
+    f->responses = f->ends = 0;
+    if (http_request(f->session, request, &handlers, f, &f->exchange, &error) < 0) {
+        fail_msg("%s", error.text);
+    }
+    assert_int_equal(f->ends, 0);
+}
+
+static void run(struct fixture *f, const struct http_request *request)
+{
+    struct mite_error error = {0};
+
+    start(f, request);
+    assert_int_equal(loop_run(f->loop, &error), 0);
+    assert_int_equal(f->ends, 1);
+}
+
+static void run_get(struct fixture *f, const char *path)
+{
+    struct http_request request = get(f, path);
+
+    run(f, &request);
+}
+
+static void assert_str(struct str s, const char *text)
+{
+    if (!str_is(s, text)) {
+        fail_msg("\"" STR_FMT "\" is not \"%s\"", STR_ARG(s), text);
+    }
+}
+
+static void assert_contains(const char *text, const char *part)
+{
+    if (!strstr(text, part)) {
+        fail_msg("no \"%s\" in \"%s\"", part, text);
+    }
+}
+
+static void assert_ok(struct fixture *f, int status, const char *body)
+{
+    if (f->failure != HTTP_OK) {
+        fail_msg("%s", f->sentence);
+    }
+    assert_int_equal(f->response->status, status);
+    assert_str(f->response->body, body);
+}
+
+static void assert_failed(struct fixture *f, enum http_failure failure, int curl_code, const char *sentence)
+{
+    assert_int_equal(f->failure, failure);
+    assert_int_equal(f->curl_code, curl_code);
+    assert_contains(f->sentence, sentence);
+}
+
+/* ---- answers ---- */
+
+static void test_get(void **state)
+{
+    struct fixture *f = *state;
+
+    run_get(f, "/text");
+    assert_ok(f, 200, "hello");
+    struct http_response *r = f->response;
+    assert_str(r->method, "GET");
+    assert_str(r->url, url_of(f, "/text"));
+    assert_null(r->redirect_url.p);
+    assert_str(r->header_block, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-One: a\r\nX-One:  b \r\n"
+                                "Content-Length: 5\r\n");
+    assert_int_equal(r->header_count, 4);
+    assert_str(r->headers[2].name, "X-One");
+    assert_str(r->headers[2].value, "b");
+    assert_str(http_response_header(r, "content-TYPE"), "text/plain");
+    assert_null(http_response_header(r, "X-Two").p);
+    assert_string_equal(r->primary_ip, "127.0.0.1");
+    assert_int_equal(r->download_bytes, 5);
+    assert_int_equal(r->upload_bytes, 0);
+    assert_null(r->previous);
+}
+
+static void test_what_goes_out(void **state)
+{
+    struct fixture *f = *state;
+    char expected[256];
+
+    run_get(f, "/");
+    snprintf(expected, sizeof expected, "GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: */*\r\n\r\n", f->peer.port);
+    assert_string_equal(f->peer.last.data, expected);
+
+    struct http_header headers[] = {{STR("X-A"), STR("1")}, {STR("Accept"), STR("text/html")}, {STR("X-Empty"), STR("")}};
+    struct http_request request = get(f, "/");
+    request.headers = headers;
+    request.header_count = 3;
+    run(f, &request);
+    snprintf(expected, sizeof expected,
+             "GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nX-A: 1\r\nAccept: text/html\r\nX-Empty:\r\n\r\n", f->peer.port);
+    assert_string_equal(f->peer.last.data, expected);
+    assert_str(f->response->request_headers, "X-A: 1\r\nAccept: text/html\r\nX-Empty: \r\n");
+
+    run_get(f, "/"); /* nothing of it is left on the handle */
+    snprintf(expected, sizeof expected, "GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: */*\r\n\r\n", f->peer.port);
+    assert_string_equal(f->peer.last.data, expected);
+}
+
+static void test_bodies(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/");
+
+    request.method = STR("POST");
+    request.body = STR("a=b");
+    run(f, &request);
+    assert_contains(f->peer.last.data, "POST / HTTP/1.1\r\n");
+    assert_contains(f->peer.last.data, "\r\nContent-Type: application/x-www-form-urlencoded\r\n");
+    assert_contains(f->peer.last.data, "\r\nContent-Length: 3\r\n");
+    assert_contains(f->peer.last.data, "\r\n\r\na=b");
+    assert_str(f->response->request_body, "a=b");
+    assert_int_equal(f->response->upload_bytes, 3);
+
+    request = get(f, "/");
+    request.method = STR("PUT");
+    request.body = STR("");
+    run(f, &request);
+    assert_contains(f->peer.last.data, "PUT / HTTP/1.1\r\n");
+    assert_contains(f->peer.last.data, "\r\nContent-Length: 0\r\n");
+
+    request = get(f, "/");
+    request.method = STR("POST");
+    run(f, &request);
+    assert_contains(f->peer.last.data, "\r\nContent-Length: 0\r\n");
+    assert_null(strstr(f->peer.last.data, "Content-Type"));
+    assert_null(f->response->request_body.p);
+
+    request = get(f, "/");
+    request.method = STR("DELETE");
+    run(f, &request);
+    assert_contains(f->peer.last.data, "DELETE / HTTP/1.1\r\n");
+    assert_null(strstr(f->peer.last.data, "Content-Length"));
+}
+
+static void test_large_body_waits_for_nothing(void **state)
+{
+    struct fixture *f = *state;
+    size_t size = 3 << 20;
+    char *body = malloc(size);
+    struct http_request request = get(f, "/");
+
+    memset(body, 'x', size);
+    request.method = STR("POST");
+    request.body = (struct str){body, size};
+    run(f, &request);
+    free(body);
+    assert_ok(f, 200, "ok");
+    assert_null(strstr(f->peer.last.data, "Expect"));
+    assert_int_equal(f->response->upload_bytes, size);
+    assert_int_equal(f->response->request_body.n, size);
+}
+
+static void test_kinds_of_answers(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request head = get(f, "/head");
+
+    run_get(f, "/chunked");
+    assert_ok(f, 200, "abcde");
+    assert_null(http_response_header(f->response, "X-Trailer").p);
+    run_get(f, "/204");
+    assert_ok(f, 204, "");
+    run_get(f, "/304");
+    assert_ok(f, 304, "");
+    run_get(f, "/early");
+    assert_ok(f, 200, "ok");
+    assert_int_equal(f->response->header_count, 1);
+    run_get(f, "/folded");
+    assert_str(http_response_header(f->response, "X-Long"), "a b");
+    head.url = str_of(url_of(f, "/head"));
+    head.method = STR("HEAD");
+    run(f, &head);
+    assert_ok(f, 200, "");
+    assert_contains(f->peer.last.data, "HEAD /head HTTP/1.1");
+    run_get(f, "/gzip");
+    assert_ok(f, 200, "hello");
+    assert_int_equal(f->response->download_bytes, 25);
+}
+
+static void test_connections_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct http_counts counts;
+
+    run_get(f, "/");
+    assert_true(f->response->timings.connect_ns > 0);
+    run_get(f, "/text");
+    http_session_free(f->session);
+    f->session = http_session_new(f->client);
+    run_get(f, "/");
+    assert_int_equal(f->peer.accepted, 1);
+    struct http_timings *t = &f->response->timings;
+    assert_int_equal(t->dns_ns + t->connect_ns + t->tls_ns, 0);
+    assert_true(t->start_ns > 0 && t->first_byte_ns > 0 && t->total_ns >= t->first_byte_ns);
+    assert_true(t->start_ns + t->total_ns <= clock_now_ns());
+    run_get(f, "/last");
+    run_get(f, "/"); /* the server closed: a new one */
+    assert_int_equal(f->peer.accepted, 2);
+    http_client_counts(f->client, &counts);
+    assert_int_equal(counts.started, 5);
+    assert_int_equal(counts.responses, 5);
+    assert_int_equal(counts.connections, 2);
+    assert_int_equal(counts.failed + counts.aborted, 0);
+    assert_true(counts.received_bytes > 100);
+}
+
+static void test_timeouts_of_idle_connections_do_not_hurt(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 3; i++) { /* the server closes while the connection idles in the pool */
+        run_get(f, "/");
+        peer_close_connection(f->peer.connections);
+        while (f->peer.ended <= i) {
+            uv_run(loop_uv(f->loop), UV_RUN_ONCE);
+        }
+    }
+    run_get(f, "/");
+    assert_ok(f, 200, "ok");
+}
+
+/* ---- redirects ---- */
+
+static void test_redirects_to_get(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const paths[] = {"/301", "/302", "/303"};
+    struct http_header headers[] = {{STR("Content-Type"), STR("text/plain")}, {STR("X-Keep"), STR("1")}};
+
+    for (int i = 0; i < 3; i++) {
+        struct http_request request = get(f, paths[i]);
+        request.method = STR("POST");
+        request.body = STR("body");
+        request.headers = headers;
+        request.header_count = 2;
+        run(f, &request);
+        assert_ok(f, 200, "ok");
+        assert_int_equal(f->responses, 2);
+        assert_contains(f->peer.last.data, "GET /");
+        assert_contains(f->peer.last.data, "X-Keep: 1");
+        assert_null(strstr(f->peer.last.data, "Content-"));
+        assert_str(f->response->method, "GET");
+        assert_int_equal(f->response->previous->status, 301 + i);
+        assert_str(f->response->previous->method, "POST");
+        assert_str(f->response->previous->request_body, "body");
+        assert_null(f->response->request_body.p);
+        assert_int_equal(f->response->timings.redirect_ns, f->response->previous->timings.total_ns);
+    }
+}
+
+static void test_redirects_that_keep(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const paths[] = {"/307", "/308"};
+
+    for (int i = 0; i < 2; i++) {
+        struct http_request request = get(f, paths[i]);
+        request.method = STR("PUT");
+        request.body = STR("body");
+        run(f, &request);
+        assert_ok(f, 200, "ok");
+        assert_contains(f->peer.last.data, "PUT / HTTP/1.1");
+        assert_contains(f->peer.last.data, "\r\n\r\nbody");
+    }
+    struct http_request head = get(f, "/303");
+    head.method = STR("HEAD");
+    static const struct peer_route head_routes[] = {
+        {"/303", "HTTP/1.1 303 See Other\r\nLocation: /\r\n\r\n"}, {"/", "HTTP/1.1 200 OK\r\n\r\n"}, {NULL}};
+    f->peer.routes = head_routes;
+    run(f, &head);
+    assert_contains(f->peer.last.data, "HEAD / HTTP/1.1");
+}
+
+static void test_redirect_urls(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/302");
+
+    run(f, &request);
+    assert_ok(f, 200, "ok");
+    assert_str(f->response->url, url_of(f, "/?a=b+c"));
+    assert_str(f->response->previous->redirect_url, url_of(f, "/?a=b+c#part"));
+
+    request.url = str_of(url_of(f, "/302"));
+    request.follow_redirects = false;
+    run(f, &request);
+    assert_ok(f, 302, "");
+    assert_str(f->response->redirect_url, url_of(f, "/?a=b+c#part"));
+    run_get(f, "/302-nowhere");
+    assert_ok(f, 302, "");
+    assert_null(f->response->redirect_url.p);
+    run_get(f, "/302-ftp");
+    assert_failed(f, HTTP_BAD_URL, 3, "/302-ftp: its redirect: bad URL \"ftp://h/x\": only http and https are known");
+    assert_int_equal(f->responses, 1);
+}
+
+static void test_redirect_limit(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/loop");
+
+    run(f, &request);
+    assert_failed(f, HTTP_REDIRECTS, 47, "/loop: more than 5 redirects");
+    assert_int_equal(f->responses, 6);
+    request.max_redirects = 0;
+    run(f, &request);
+    assert_failed(f, HTTP_REDIRECTS, 47, "/loop: more than 0 redirects");
+    assert_int_equal(f->responses, 1);
+}
+
+static void test_redirects_share_the_timeout(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/302-stall");
+
+    request.timeout_ns = 30 * NS_PER_MS;
+    run(f, &request);
+    assert_failed(f, HTTP_TIMEOUT, 28, "/stall: connected, but no answer within");
+    assert_int_equal(f->responses, 1);
+}
+
+static void test_credentials_stay_at_their_origin(void **state)
+{
+    struct fixture *f = *state;
+    struct peer other;
+    char answer[256];
+    struct http_header headers[] = {{STR("Authorization"), STR("Bearer x")}, {STR("X-Keep"), STR("1")}};
+
+    peer_start(&other, f->loop, "127.0.0.1", routes);
+    snprintf(answer, sizeof answer, "HTTP/1.1 307 Elsewhere\r\nLocation: %s/\r\nContent-Length: 0\r\n\r\n", other.url);
+    struct peer_route away[] = {{"/away", answer}, {"/", OK_ANSWER}, {"/307", routes[14].answer}, {NULL}};
+    f->peer.routes = away;
+
+    struct http_request request = get(f, "/away");
+    request.user = STR("me");
+    request.password = STR("secret");
+    run(f, &request);
+    assert_contains(f->peer.last.data, "Authorization: Basic bWU6c2VjcmV0\r\n");
+    assert_int_equal(other.requests, 1);
+    assert_null(strstr(other.last.data, "Authorization"));
+
+    request = get(f, "/away");
+    request.headers = headers;
+    request.header_count = 2;
+    run(f, &request);
+    assert_contains(f->peer.last.data, "Bearer x");
+    assert_null(strstr(other.last.data, "Bearer"));
+    assert_contains(other.last.data, "X-Keep: 1");
+    peer_stop(&other);
+    while (!uv_is_closing((uv_handle_t *)&other.listener) || other.connections) {
+        uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
+    }
+}
+
+static void test_credentials_in_the_url(void **state)
+{
+    struct fixture *f = *state;
+    char url[128];
+    struct http_request request = get(f, "/");
+
+    snprintf(url, sizeof url, "http://me:se%%63ret@127.0.0.1:%d/#top", f->peer.port);
+    request.url = str_of(url);
+    run(f, &request);
+    assert_contains(f->peer.last.data, "Authorization: Basic bWU6c2VjcmV0\r\n");
+    assert_str(f->response->url, url_of(f, "/"));
+    run_get(f, "/");
+    assert_null(strstr(f->peer.last.data, "Authorization"));
+}
+
+/* ---- cookies ---- */
+
+static void test_cookies(void **state)
+{
+    struct fixture *f = *state;
+    struct http_header own[] = {{STR("c"), STR("3")}};
+    struct http_request request = get(f, "/cookies");
+
+    run(f, &request);
+    assert_contains(f->peer.last.data, "\r\nCookie: b=2; a=1\r\n");
+    assert_str(f->response->request_cookies, "b=2; a=1");
+    assert_null(f->response->previous->request_cookies.p);
+    assert_int_equal(cookie_jar_count(http_session_cookies(f->session)), 2);
+
+    request.url = str_of(url_of(f, "/"));
+    request.cookies = own;
+    request.cookie_count = 1;
+    run(f, &request);
+    assert_contains(f->peer.last.data, "\r\nCookie: a=1; c=3\r\n");
+    run_get(f, "/");
+    assert_contains(f->peer.last.data, "\r\nCookie: a=1; c=3\r\n");
+
+    http_session_free(f->session);
+    f->session = http_session_new(f->client);
+    run_get(f, "/");
+    assert_null(strstr(f->peer.last.data, "Cookie"));
+}
+
+/* ---- what goes wrong ---- */
+
+static void test_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct http_counts counts;
+    struct http_request request = get(f, "/");
+    char url[64];
+
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/x", f->peer.port);
+    peer_stop(&f->peer);
+    while (uv_is_active((uv_handle_t *)&f->peer.listener)) {
+        uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
+    }
+    request.url = str_of(url);
+    run(f, &request);
+    peer_start(&f->peer, f->loop, "127.0.0.1", routes);
+    char expected[128];
+    snprintf(expected, sizeof expected, "GET %s: connection refused", url);
+    assert_failed(f, HTTP_CONNECT, 7, expected);
+    assert_string_equal(f->curl_text, "Couldn't connect to server");
+    http_client_counts(f->client, &counts);
+    assert_int_equal(counts.failed, 1);
+}
+
+static void test_closed(void **state)
+{
+    struct fixture *f = *state;
+
+    run_get(f, "/drop");
+    assert_failed(f, HTTP_CLOSED, 52, "/drop: the server closed the connection without an answer");
+    run_get(f, "/cut");
+    assert_failed(f, HTTP_CLOSED, 18, "in the middle of the response (5 bytes of its body came)");
+    assert_int_equal(f->responses, 0);
+    run_get(f, "/");
+    assert_ok(f, 200, "ok");
+}
+
+static void test_not_http(void **state)
+{
+    struct fixture *f = *state;
+
+    run_get(f, "/garbage");
+    assert_failed(f, HTTP_PROTOCOL, 1, "HTTP/0.9");
+    run_get(f, "/bad-gzip");
+    assert_int_equal(f->failure, HTTP_PROTOCOL);
+}
+
+static void test_timeout(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/stall");
+
+    request.timeout_ns = 20 * NS_PER_MS;
+    run(f, &request);
+    assert_failed(f, HTTP_TIMEOUT, 28, "/stall: connected, but no answer within 0.02");
+    request.url = str_of(url_of(f, "/stall-body"));
+    run(f, &request);
+    assert_failed(f, HTTP_TIMEOUT, 28, "the response was not whole within 0.02");
+    run_get(f, "/");
+    assert_ok(f, 200, "ok");
+}
+
+static void test_max_body(void **state)
+{
+    struct fixture *f = *state;
+
+    open_client(f, &(struct http_client_options){.max_body_bytes = 4});
+    run_get(f, "/");
+    assert_ok(f, 200, "ok");
+    run_get(f, "/text");
+    assert_failed(f, HTTP_TOO_LARGE, 63, "the body is larger than 4 bytes (--max-body-size)");
+    run_get(f, "/gzip"); /* its decoded form counts */
+    assert_failed(f, HTTP_TOO_LARGE, 63, "--max-body-size");
+}
+
+static void refuse(struct fixture *f, const struct http_request *request, int code, const char *sentence)
+{
+    struct mite_error error = {0};
+    struct http_exchange *exchange = NULL;
+
+    assert_int_equal(http_request(f->session, request, &handlers, f, &exchange, &error), code);
+    assert_null(exchange);
+    assert_contains(error.text, sentence);
+    error_done(&error);
+}
+
+static void test_refused_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct http_header bad[] = {{STR("X"), STR("a\r\nY: b")}, {STR("X Y"), STR("a")}};
+    struct http_request request = get(f, "/");
+
+    request.url = STR("ftp://me:secret@h/x");
+    refuse(f, &request, MITE_EINVAL, "bad URL \"ftp://***@h/x\": only http and https are known");
+    request.url = STR("http://h/a b");
+    refuse(f, &request, MITE_EINVAL, "bad URL \"http://h/a b\"");
+    request = get(f, "/");
+    request.headers = bad;
+    request.header_count = 1;
+    refuse(f, &request, MITE_EINVAL, "line break");
+    request.headers = bad + 1;
+    refuse(f, &request, MITE_EINVAL, "\"X Y\" is no name");
+    request = get(f, "/");
+    request.cert_file = STR("/no/such/file");
+    refuse(f, &request, MITE_ENOTFOUND, "cannot read the client certificate /no/such/file: No such file");
+    request = get(f, "/");
+    request.method = STR("GET / HTTP/1.1\r\nX: y\r\n");
+    refuse(f, &request, MITE_EINVAL, "no method");
+}
+
+/* ---- cancelling ---- */
+
+static void assert_quiet(struct fixture *f)
+{
+    for (int i = 0; i < 20; i++) {
+        uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
+    }
+    assert_int_equal(f->ends, 0);
+}
+
+static void test_cancel_before_it_starts(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/");
+    struct http_counts counts;
+
+    start(f, &request);
+    http_cancel(f->exchange);
+    assert_quiet(f);
+    http_client_counts(f->client, &counts);
+    assert_int_equal(counts.aborted, 1);
+    assert_int_equal(f->peer.requests, 0);
+    run_get(f, "/");
+    assert_ok(f, 200, "ok");
+}
+
+static void test_cancel_while_it_waits(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/stall");
+
+    start(f, &request);
+    while (f->peer.requests == 0) {
+        uv_run(loop_uv(f->loop), UV_RUN_ONCE);
+    }
+    http_cancel(f->exchange);
+    while (f->peer.ended == 0) { /* its connection is of no use any more */
+        uv_run(loop_uv(f->loop), UV_RUN_ONCE);
+    }
+    assert_quiet(f);
+    run_get(f, "/");
+    assert_ok(f, 200, "ok");
+}
+
+static void test_cancel_in_the_body(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/stall-body");
+
+    start(f, &request);
+    while (f->peer.requests == 0) {
+        uv_run(loop_uv(f->loop), UV_RUN_ONCE);
+    }
+    assert_quiet(f);
+    http_cancel(f->exchange);
+    assert_quiet(f);
+}
+
+static void test_cancel_while_resolving(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/");
+
+    request.url = STR("http://name.invalid/");
+    start(f, &request);
+    uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
+    uint64_t before = clock_now_ns();
+    http_cancel(f->exchange);
+    assert_true(clock_now_ns() - before < NS_PER_S / 4);
+    assert_quiet(f);
+}
+
+static void test_cancel_in_a_callback(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/301");
+
+    f->cancel_in_response = true;
+    start(f, &request);
+    loop_run(f->loop, NULL);
+    assert_int_equal(f->responses, 1);
+    f->cancel_in_response = false;
+    assert_quiet(f);
+    assert_int_equal(f->peer.requests, 1);
+}
+
+static void test_free_in_a_callback(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/301");
+
+    f->free_in_response = true;
+    start(f, &request);
+    loop_run(f->loop, NULL);
+    f->free_in_response = false;
+    assert_quiet(f);
+    refuse(f, &request, MITE_ECANCELLED, "closed");
+
+    open_client(f, &(struct http_client_options){0});
+    f->free_in_done = true;
+    run_get(f, "/");
+}
+
+static void test_free_under_way(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const paths[] = {"/stall", "/stall-body", "/302-stall", "/"};
+    struct http_exchange *exchanges[4];
+
+    for (int round = 0; round < 3; round++) {
+        open_client(f, &(struct http_client_options){0});
+        f->ends = 0;
+        for (int i = 0; i < 4; i++) {
+            struct http_request request = get(f, paths[i]);
+            assert_int_equal(http_request(f->session, &request, &handlers, f, &exchanges[i], NULL), 0);
+        }
+        for (int i = 0; i < round * 3; i++) {
+            uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
+        }
+        f->ends = 0;
+        http_session_free(f->session);
+        f->session = NULL;
+        http_client_free(f->client);
+        f->client = NULL;
+        assert_quiet(f);
+    }
+}
+
+/* ---- the way there ---- */
+
+static void test_resolve(void **state)
+{
+    struct fixture *f = *state;
+    struct http_resolve resolve = {STR("shop.test"), STR("127.0.0.1"), (uint16_t)f->peer.port};
+    struct http_request request = get(f, "/");
+    char url[64], expected[64];
+
+    open_client(f, &(struct http_client_options){.resolve = &resolve, .resolve_count = 1});
+    snprintf(url, sizeof url, "http://shop.test:%d/", f->peer.port);
+    snprintf(expected, sizeof expected, "Host: shop.test:%d\r\n", f->peer.port);
+    request.url = str_of(url);
+    run(f, &request);
+    assert_ok(f, 200, "ok");
+    assert_contains(f->peer.last.data, expected);
+    assert_string_equal(f->response->primary_ip, "127.0.0.1");
+}
+
+static void test_no_such_host(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/");
+
+    request.url = STR("http://name.invalid/x");
+    run(f, &request);
+    assert_failed(f, HTTP_RESOLVE, 6, "GET http://name.invalid/x: ");
+    assert_contains(f->sentence, "name.invalid");
+}
+
+static void test_ipv6(void **state)
+{
+    struct fixture *f = *state;
+    struct peer six;
+    uv_tcp_t probe;
+    struct sockaddr_in6 address;
+
+    uv_ip6_addr("::1", 0, &address);
+    uv_tcp_init(loop_uv(f->loop), &probe);
+    bool there = uv_tcp_bind(&probe, (struct sockaddr *)&address, 0) == 0;
+    uv_close((uv_handle_t *)&probe, NULL);
+    uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
+    if (!there) {
+        skip();
+    }
+    peer_start(&six, f->loop, "::1", routes);
+    struct http_request request = get(f, "/");
+    char url[80];
+    snprintf(url, sizeof url, "%s/", six.url);
+    request.url = str_of(url);
+    run(f, &request);
+    assert_ok(f, 200, "ok");
+    assert_string_equal(f->response->primary_ip, "::1");
+    peer_stop(&six);
+    while (six.connections) {
+        uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
+    }
+}
+
+static void test_proxy(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/");
+    static const struct peer_route proxy_routes[] = {{"http://shop.test/x", OK_ANSWER}, {NULL}};
+
+    setenv("http_proxy", f->peer.url, 1);
+    f->peer.routes = proxy_routes;
+    open_client(f, &(struct http_client_options){0});
+    request.url = STR("http://shop.test/x");
+    run(f, &request);
+    unsetenv("http_proxy");
+    assert_ok(f, 200, "ok");
+    assert_contains(f->peer.last.data, "GET http://shop.test/x HTTP/1.1\r\nHost: shop.test\r\n");
+}
+
+static void test_many_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct http_exchange *exchange;
+
+    f->ends = 0;
+    for (int i = 0; i < 50; i++) {
+        struct http_request request = get(f, i % 2 ? "/text" : "/301");
+        assert_int_equal(http_request(f->session, &request, &handlers, f, &exchange, NULL), 0);
+    }
+    while (f->ends < 50) {
+        uv_run(loop_uv(f->loop), UV_RUN_ONCE);
+        assert_int_equal(f->failure, HTTP_OK);
+    }
+    assert_int_equal(f->peer.requests, 75);
+}
+
+int main(void)
+{
+    unsetenv("http_proxy");
+    unsetenv("all_proxy");
+    unsetenv("ALL_PROXY");
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_get),
+        TEST(test_what_goes_out),
+        TEST(test_bodies),
+        TEST(test_large_body_waits_for_nothing),
+        TEST(test_kinds_of_answers),
+        TEST(test_connections_are_kept),
+        TEST(test_timeouts_of_idle_connections_do_not_hurt),
+        TEST(test_redirects_to_get),
+        TEST(test_redirects_that_keep),
+        TEST(test_redirect_urls),
+        TEST(test_redirect_limit),
+        TEST(test_redirects_share_the_timeout),
+        TEST(test_credentials_stay_at_their_origin),
+        TEST(test_credentials_in_the_url),
+        TEST(test_cookies),
+        TEST(test_refused),
+        TEST(test_closed),
+        TEST(test_not_http),
+        TEST(test_timeout),
+        TEST(test_max_body),
+        TEST(test_refused_at_once),
+        TEST(test_cancel_before_it_starts),
+        TEST(test_cancel_while_it_waits),
+        TEST(test_cancel_in_the_body),
+        TEST(test_cancel_while_resolving),
+        TEST(test_cancel_in_a_callback),
+        TEST(test_free_in_a_callback),
+        TEST(test_free_under_way),
+        TEST(test_resolve),
+        TEST(test_no_such_host),
+        TEST(test_ipv6),
+        TEST(test_proxy),
+        TEST(test_many_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
