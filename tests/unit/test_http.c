@@ -4,6 +4,9 @@
 
 #include <signal.h>
 
+#define GZIP_ANSWER                                                                                                    \
+    "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 25\r\n\r\n"                                           \
+    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\x48\xcd\xc9\xc9\x07\x00\x86\xa6\x10\x36\x05\x00\x00\x00"
 #define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 /* A loop with a client, a session and a server on it, and what the last exchange brought. */
@@ -42,10 +45,7 @@ static const struct peer_route routes[] = {
     {"/cookies", "HTTP/1.1 302 Found\r\nLocation: /below/x\r\nSet-Cookie: a=1; Path=/\r\nset-cookie: b=2; Path=/below\r\n"
                  "Content-Length: 0\r\n\r\n"},
     {"/below/x", OK_ANSWER},
-    {"/gzip",
-     "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 25\r\n\r\n"
-     "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\x48\xcd\xc9\xc9\x07\x00\x86\xa6\x10\x36\x05\x00\x00\x00",
-     68 + 25},
+    {"/gzip", GZIP_ANSWER, sizeof GZIP_ANSWER - 1},
     {"/bad-gzip", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd"},
     {"/cut", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", 0, true},
     {"/drop", NULL, 0, true},
