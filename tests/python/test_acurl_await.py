@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import sys
 from collections import Counter
 from collections.abc import Coroutine
@@ -251,6 +252,7 @@ def test_nothing_leaks(run: Run, web: Server) -> None:
         assert len(gc.get_objects()) - objects < 100
         assert sys.getrefcount(web.url) - references < 20
         web.seen.clear()
-        assert resident_kb() - memory < 3000
+        if "PYTHONMALLOC" not in os.environ:  # sanitizers keep freed memory back
+            assert resident_kb() - memory < 3000
 
     run(main)
