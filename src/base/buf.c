@@ -42,6 +42,10 @@ int buf_reserve(struct buf *buf, size_t more)
     while (capacity <= buf->size + more) {
         capacity *= 2;
     }
+    if (capacity > buf->max_size) {
+        capacity =
+            buf->max_size + 1; /* what fits the capacity is allowed: the paths that do not come here rely on it */
+    }
 
     char *data = realloc(buf->data, capacity);
 

@@ -201,7 +201,7 @@ void log_flush_repeats(void)
         }
     }
     if (others.count > 0) {
-        log_line(others.level, "further kinds of errors (%llu more)", (unsigned long long)others.count);
+        log_line(others.level, "further kinds (%llu more)", (unsigned long long)others.count);
     }
     map_done(&repeats, free);
     others = (struct repeat){0};

@@ -1,8 +1,11 @@
 #include "base/str.h"
 
 #include <errno.h>
+#include <float.h>
+#include <locale.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define NEAREST_MAX 63 /* longer words are not typed by hand */
@@ -131,6 +134,14 @@ const char *str_nearest(const char *word, const char *const *candidates, size_t 
     return nearest;
 }
 
+/* Numbers here have a point, also when a journey has called setlocale() for a country where they have a comma. */
+static locale_t plain;
+
+__attribute__((constructor)) static void make_plain(void)
+{
+    plain = newlocale(LC_ALL_MASK, "C", NULL); /* glibc has this one ready: it cannot fail */
+}
+
 static bool starts_number(const char *text)
 {
     return *text == '-' || *text == '+' || *text == '.' || (*text >= '0' && *text <= '9');
@@ -162,11 +173,26 @@ bool str_to_double(const char *text, double *out)
         return false;
     }
 
-    double value = strtod(text, &end);
+    double value = strtod_l(text, &end, plain);
 
     if (end == text || *end || !isfinite(value)) {
         return false;
     }
     *out = value;
     return true;
+}
+
+/* 15 digits name every number that was written with as many, 17 name every other; only the subnormal ones have fewer
+ * that mean anything. */
+void str_from_double(char out[STR_DOUBLE_SIZE], double f)
+{
+    locale_t usual = uselocale(plain);
+
+    for (int digits = fabs(f) < DBL_MIN ? 1 : DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
+        snprintf(out, STR_DOUBLE_SIZE, "%.*g", digits, f);
+        if (strtod(out, NULL) == f) {
+            break;
+        }
+    }
+    uselocale(usual);
 }

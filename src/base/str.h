@@ -53,3 +53,7 @@ const char *str_nearest(const char *word, const char *const *candidates, size_t 
 /* Whole text as a number; false unless all of it is one (no blanks, no "1e", no overflow, no NaN). */
 bool str_to_int64(const char *text, long long *out) PRIVATE_API(str_to_int64);
 bool str_to_double(const char *text, double *out) PRIVATE_API(str_to_double);
+
+/* The fewest digits that str_to_double() makes the same number of, whatever the locale; 3 becomes "3". */
+#define STR_DOUBLE_SIZE 32
+void str_from_double(char out[STR_DOUBLE_SIZE], double f) PRIVATE_API(str_from_double);

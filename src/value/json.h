@@ -3,10 +3,8 @@
  *   bytes                         {"__bytes__": "BASE64"}
  *   a map with a key not text     {"__map__": [[key, value], ...]}
  *   NaN and the infinities        {"__float__": "nan" | "inf" | "-inf"}
- *   an integer above INT64_MAX    {"__int__": "18446744073709551615"}
- * A map whose only key is one of these names, or one of whose keys holds a zero byte, is written in the second form
- * too. A float always shows a point or an exponent (1.0), so that it comes back as a float, with the fewest digits that
- * give the same number.
+ * A map whose only key is one of these names is written in the second form too. A float always shows a point or an
+ * exponent (1.0), so that it comes back as a float, with the fewest digits that give the same number.
  */
 #pragma once
 
