@@ -254,11 +254,15 @@ static int store(struct arena *arena, const struct field_spec *spec, void *base,
     return 0;
 }
 
-static const struct field_spec *find_spec(const struct table *table, struct str key)
+/* The spec of that name; NULL when there is none. Fields come in the order of the table, so the search goes on from
+ * *next, which starts at 0. */
+static const struct field_spec *find_spec(const struct table *table, struct str key, size_t *next)
 {
-    for (size_t i = 0; i < table->count; i++) {
-        const struct field_spec *spec = &table->specs[i];
-        if (spec->key_size == key.n && memcmp(spec->key, key.p, key.n) == 0) {
+    for (size_t i = 0, at = *next; i < table->count; i++, at++) {
+        at = at < table->count ? at : 0;
+        const struct field_spec *spec = &table->specs[at];
+        if (spec->key_size == key.n && spec->key[0] == key.p[0] && memcmp(spec->key, key.p, key.n) == 0) {
+            *next = at + 1;
             return spec;
         }
     }
@@ -267,13 +271,13 @@ static const struct field_spec *find_spec(const struct table *table, struct str 
 
 static bool all_fit(const struct table *table, const struct field *fields, size_t count)
 {
-    size_t required = 0, found = 0;
+    size_t required = 0, found = 0, next = 0;
 
     for (size_t i = 0; i < table->count; i++) {
         required += table->specs[i].required;
     }
     for (size_t i = 0; i < count; i++) {
-        const struct field_spec *spec = find_spec(table, fields[i].key);
+        const struct field_spec *spec = find_spec(table, fields[i].key, &next);
         if (spec && !fits(spec, &fields[i].value)) {
             return false;
         }
@@ -288,13 +292,13 @@ static bool all_fit(const struct table *table, const struct field *fields, size_
  */
 static int take(struct arena *arena, const struct table *table, void *base, struct field *fields, size_t *count)
 {
-    size_t kept = 0;
+    size_t kept = 0, next = 0;
 
     if (!all_fit(table, fields, *count)) {
         return 0;
     }
     for (size_t i = 0; i < *count; i++) {
-        const struct field_spec *spec = find_spec(table, fields[i].key);
+        const struct field_spec *spec = find_spec(table, fields[i].key, &next);
         if (spec) {
             int rc = store(arena, spec, base, &fields[i].value);
             if (rc < 0) {
@@ -466,7 +470,8 @@ static void emit_table(const struct table *table, const void *base, bool whole, 
 
 static bool writes_key(const struct table *table, const void *base, bool whole, struct str key)
 {
-    const struct field_spec *spec = find_spec(table, key);
+    size_t next = 0;
+    const struct field_spec *spec = find_spec(table, key, &next);
     const struct message_count *counts;
     struct value value;
 
