@@ -374,8 +374,8 @@ int collector_new(const struct collector_options *options, struct collector **ou
     buf_init(&collector->buffer, 0);
     buf_init(&collector->scratch, 0);
     arena_init(&collector->arena, 0);
-    collector->dir = strdup(options->dir ? options->dir : COLLECTOR_DIR);
-    collector->id = options->id ? strdup(options->id) : NULL;
+    collector->dir = str_copy(str_of(options->dir ? options->dir : COLLECTOR_DIR));
+    collector->id = options->id ? str_copy(str_of(options->id)) : NULL;
     int code = !collector->dir || (options->id && !collector->id) || buf_reserve(&collector->buffer, 2 * BUFFER_BYTES)
                    ? error_set(error, MITE_ENOMEM, "collector: out of memory")
                    : open_files(collector, error);

@@ -298,7 +298,7 @@ void live_finish(struct live *live)
 int live_new(struct totals *totals, const struct live_options *options, struct live **out, struct mite_error *error)
 {
     struct live *live = calloc(1, sizeof *live);
-    char *title = strdup(options->title ? options->title : "");
+    char *title = str_copy(str_of(options->title ? options->title : ""));
     if (!live || !title) {
         free(live);
         free(title);

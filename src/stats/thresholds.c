@@ -63,7 +63,7 @@ static int parse_list(struct thresholds *parsed, char *list, struct mite_error *
 
 int thresholds_parse_percentiles(struct thresholds *thresholds, const char *text, struct mite_error *error)
 {
-    char *list = strdup(text ? text : THRESHOLD_PERCENTILES_DEFAULT);
+    char *list = str_copy(str_of(text ? text : THRESHOLD_PERCENTILES_DEFAULT));
     if (!list) {
         return error_set(error, MITE_ENOMEM, "out of memory");
     }
