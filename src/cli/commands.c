@@ -1,6 +1,6 @@
-#include "cli/cli.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/cli.h"
 #include "cli/exit.h"
 #include "cli/options.h"
 

@@ -10,8 +10,7 @@
 static double cpu_share(struct display *display)
 {
     uint64_t now = clock_now_ns(), cpu = clock_cpu_ns();
-    double share = now > display->cpu_at_ns
-                       ? (double)(cpu - display->cpu_ns) / (double)(now - display->cpu_at_ns) : -1;
+    double share = now > display->cpu_at_ns ? (double)(cpu - display->cpu_ns) / (double)(now - display->cpu_at_ns) : -1;
 
     display->cpu_at_ns = now;
     display->cpu_ns = cpu;
@@ -46,8 +45,7 @@ int display_init(struct display *display, struct loop *loop, struct totals *tota
     int rc = timer_init(&display->timer, loop, show);
 
     if (rc == 0 && options->lines && live_possible(STDERR_FILENO)) {
-        struct live_options live = {.fd = STDERR_FILENO, .title = options->title,
-                                    .colour = text_colour(STDERR_FILENO)};
+        struct live_options live = {.fd = STDERR_FILENO, .title = options->title, .colour = text_colour(STDERR_FILENO)};
 
         rc = live_new(totals, &live, &display->live, error);
     }

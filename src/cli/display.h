@@ -2,8 +2,8 @@
  * What a run shows while it runs: the live block on a terminal, mite's two lines every 2 s anywhere else, both on
  * stderr. Driven by a timer on the loop.
  *
- * Life cycle: display_init, display_start, display_pause/resume around a debugger, display_finish (shows the last window), then
- * the timer closes with the loop; display_done after that.
+ * Life cycle: display_init, display_start, display_pause/resume around a debugger, display_finish (shows the last
+ * window), then the timer closes with the loop; display_done after that.
  */
 #pragma once
 
@@ -13,9 +13,9 @@
 
 struct display_options {
     const char *title;
-    bool lines;           /* the live block or the 2-second lines are wanted at all */
+    bool lines; /* the live block or the 2-second lines are wanted at all */
     bool journey_logging;
-    int64_t duration_s;   /* -1: not known */
+    int64_t duration_s; /* -1: not known */
     /* Fills the journeys, the time and the note of a progress. */
     void (*progress)(void *arg, struct progress *out);
     void *arg;

@@ -1,7 +1,7 @@
 /*
- * Options: one table row each, read from the command line and from the environment (MITE_OPT_LOG_LEVEL for --log-level),
- * into one struct. A command names the groups of options that it takes; a `test` command takes those of the components that
- * it has inside.
+ * Options: one table row each, read from the command line and from the environment (MITE_OPT_LOG_LEVEL for
+ * --log-level), into one struct. A command names the groups of options that it takes; a `test` command takes those of
+ * the components that it has inside.
  */
 #pragma once
 
@@ -116,8 +116,8 @@ extern const size_t option_count;
 extern const struct command command_table[];
 extern const size_t command_count;
 
-/* MITE_EINVAL: the sentence names the option or command and the nearest one. What `--help` and `--version` ask for is told
- * by a command of that name. */
+/* MITE_EINVAL: the sentence names the option or command and the nearest one. What `--help` and `--version` ask for is
+ * told by a command of that name. */
 int options_parse(int argc, char **argv, struct options *out, struct mite_error *error);
 
 /* The help of the program (command NULL) or of one command, on stdout. */

@@ -1,5 +1,6 @@
 /*
- * --message-processors: which of mite's own two are wanted (the 2-second lines, the message log), and the user's classes.
+ * --message-processors: which of mite's own two are wanted (the 2-second lines, the message log), and the user's
+ * classes.
  */
 #pragma once
 

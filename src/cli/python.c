@@ -45,20 +45,21 @@ int cli_python(const struct python_api **out, struct mite_error *error)
             return error_set(error, MITE_ENOTFOUND, "this mite was built without Python: it runs journeys in C only");
         }
 
-        /* Global, for Python's own extension modules need the symbols of the libpython that comes with it. Never closed: an
-         * interpreter cannot be unloaded. */
+        /* Global, for Python's own extension modules need the symbols of the libpython that comes with it. Never
+         * closed: an interpreter cannot be unloaded. */
         void *plugin = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
 
         if (!plugin) {
             return error_set(error, MITE_ENOTFOUND, "cannot load the Python plugin: %s", dlerror());
         }
 
-        const struct python_api *(*entry)(void) =
-            (const struct python_api *(*)(void))dlsym(plugin, PYTHON_API_SYMBOL);
+        const struct python_api *(*entry)(void) = (const struct python_api *(*)(void))dlsym(plugin, PYTHON_API_SYMBOL);
 
         if (!entry || entry()->version != MITE_PYTHON_API_VERSION) {
-            return error_set(error, MITE_ENOTFOUND, "the Python plugin %s belongs to another version of mite: install "
-                                                    "both from one build", path);
+            return error_set(error, MITE_ENOTFOUND,
+                             "the Python plugin %s belongs to another version of mite: install "
+                             "both from one build",
+                             path);
         }
         registered = entry();
     }

@@ -1,5 +1,6 @@
 /*
- * The Python plugin as the commands see it: loaded when the first Python spec comes up, or the interpreter that runs us.
+ * The Python plugin as the commands see it: loaded when the first Python spec comes up, or the interpreter that runs
+ * us.
  */
 #pragma once
 

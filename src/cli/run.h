@@ -49,12 +49,12 @@ struct run {
     struct processors processors;
     struct display display;
 
-    bool loading;      /* run_go has begun: what was measured is worth a summary */
-    bool draining;     /* nothing new starts */
-    bool cancelled;    /* running journeys were told to end at once */
-    bool debugged;     /* a post-mortem debugger was left */
-    int signal;        /* SIGINT or SIGTERM, once one came */
-    int status;        /* EXIT_USAGE or EXIT_BROKE once that is certain */
+    bool loading;   /* run_go has begun: what was measured is worth a summary */
+    bool draining;  /* nothing new starts */
+    bool cancelled; /* running journeys were told to end at once */
+    bool debugged;  /* a post-mortem debugger was left */
+    int signal;     /* SIGINT or SIGTERM, once one came */
+    int status;     /* EXIT_USAGE or EXIT_BROKE once that is certain */
     struct http_counts http_counts;
     struct controller_counts counts;
     struct runner_counts runner_counts;

@@ -58,7 +58,8 @@ static void print_results(struct run *run, size_t *crossed)
     if (run->counts.backed_off > 0) {
         snprintf(backoff, sizeof(backoff),
                  "%lld journeys failed at once and were replaced no faster than 1,000 a second "
-                 "(--failure-backoff=off for full speed)", (long long)run->counts.backed_off);
+                 "(--failure-backoff=off for full speed)",
+                 (long long)run->counts.backed_off);
         notes[summary.note_count++] = backoff;
     }
     buf_init(&text, 0);

@@ -83,8 +83,8 @@ static int go(struct run *run, struct mite_error *error)
     run->watchdog_made = true;
     totals_start(&run->totals);
     display_start(&run->display);
-    runner_id = controller_add_runner(run->controller, &runner_work_ops, run->runner,
-                                      run->options->runner_max_journeys, error);
+    runner_id =
+        controller_add_runner(run->controller, &runner_work_ops, run->runner, run->options->runner_max_journeys, error);
     if (runner_id < 0) {
         return (int)runner_id;
     }

@@ -165,15 +165,19 @@ static void on_entry_failed(void *arg, const struct scenario_entry *entry, const
         return;
     }
 
-    struct message_origin origin = {.test = str_of(run->scenario.name), .runner_id = 1,
-                                    .journey = str_of(entry->journey_spec), .scenario_id = entry->id};
+    struct message_origin origin = {.test = str_of(run->scenario.name),
+                                    .runner_id = 1,
+                                    .journey = str_of(entry->journey_spec),
+                                    .scenario_id = entry->id};
     struct message message = {
         .kind = MESSAGE_EXCEPTION,
         .type = message_type_of(MESSAGE_EXCEPTION),
         .time = clock_wall_s(),
         .origin = &origin,
-        .failure = {.message = str_of(error->text), .ex_type = STR("ScenarioError"),
-                    .location = str_of(run->scenario.name), .stacktrace = str_of(error->detail ? error->detail : "")},
+        .failure = {.message = str_of(error->text),
+                    .ex_type = STR("ScenarioError"),
+                    .location = str_of(run->scenario.name),
+                    .stacktrace = str_of(error->detail ? error->detail : "")},
     };
 
     sink_message(&run->fanout.sink, &message);
@@ -205,8 +209,8 @@ static int make_engine(struct run *run, struct mite_error *error)
         .iterations = run->kind == RUN_ONCE ? 1 : options->iterations,
         .failure_backoff = options->failure_backoff,
     };
-    struct controller_hooks hooks = {.finished = on_finished, .draining = on_draining,
-                                     .entry_failed = on_entry_failed, .arg = run};
+    struct controller_hooks hooks = {
+        .finished = on_finished, .draining = on_draining, .entry_failed = on_entry_failed, .arg = run};
     struct runner_options runner = {.test = run->scenario.name, .max_journeys = options->runner_max_journeys};
     int rc = controller_new(run->loop, &run->scenario, &limits, &run->fanout.sink, &hooks, &run->controller, error);
 
@@ -268,9 +272,8 @@ int run_open(struct run *run, const struct options *options, enum run_kind kind)
 
     *run = (struct run){.options = options, .kind = kind};
     config_init(&run->config);
-    run->webhook = (struct webhook){.url = options->logging_webhook ? options->logging_webhook
-                                                                    : getenv("MITE_LOGGING_URL"),
-                                    .http = &run->http};
+    run->webhook = (struct webhook){
+        .url = options->logging_webhook ? options->logging_webhook : getenv("MITE_LOGGING_URL"), .http = &run->http};
 
     bool good = step(run, setup_http(options, run->resolve, &run->http, &error), EXIT_USAGE, &error) &&
                 step(run, read_thresholds(run, &error), EXIT_USAGE, &error) &&
@@ -282,9 +285,9 @@ int run_open(struct run *run, const struct options *options, enum run_kind kind)
                 step(run, connect_sinks(run, &error), EXIT_BROKE, &error) &&
                 step(run, load_scenario(run, &error), EXIT_USAGE, &error) &&
                 step(run, loop_new(&run->loop, &error), EXIT_BROKE, &error) &&
-                step(run, run->python->loop_attach(run->loop, &error), EXIT_BROKE, &error) &&
-                (run->attached = true) && step(run, make_engine(run, &error), EXIT_BROKE, &error) &&
-                load_journeys(run, &error) && step(run, make_display(run, &error), EXIT_BROKE, &error) &&
+                step(run, run->python->loop_attach(run->loop, &error), EXIT_BROKE, &error) && (run->attached = true) &&
+                step(run, make_engine(run, &error), EXIT_BROKE, &error) && load_journeys(run, &error) &&
+                step(run, make_display(run, &error), EXIT_BROKE, &error) &&
                 step(run, webhook_start(&run->webhook, run->scenario.name, &error), EXIT_BROKE, &error);
 
     return good ? 0 : -1;

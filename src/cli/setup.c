@@ -100,8 +100,8 @@ int setup_scenario(const struct options *options, const struct python_api *pytho
     return rc == 0 ? python->load_scenario(spec, config, sender, out, error) : rc;
 }
 
-int setup_journey(const struct options *options, const struct python_api *python, int64_t volume,
-                  struct scenario *out, struct mite_error *error)
+int setup_journey(const struct options *options, const struct python_api *python, int64_t volume, struct scenario *out,
+                  struct mite_error *error)
 {
     const char *spec = options->positional[0];
     const char *pool_spec = options->positional_count > 1 ? options->positional[1] : NULL;

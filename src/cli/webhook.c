@@ -47,8 +47,12 @@ static int post(struct webhook *webhook, const char *path, struct str body, stru
         rc = error_set(error, MITE_ENOMEM, "out of memory");
     }
     if (rc == 0) {
-        struct http_request request = {.method = STR("POST"), .url = buf_view(&url), .headers = &json,
-                                       .header_count = 1, .body = body, .verify = -1};
+        struct http_request request = {.method = STR("POST"),
+                                       .url = buf_view(&url),
+                                       .headers = &json,
+                                       .header_count = 1,
+                                       .body = body,
+                                       .verify = -1};
 
         rc = http_request(session, &request, &handlers, &call, &exchange, error);
     }

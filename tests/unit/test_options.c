@@ -1,5 +1,5 @@
-#include "cli/options.h"
 #include "base/log.h"
+#include "cli/options.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,7 +55,8 @@ static void defaults_are_the_contract(void **state)
 
 static void options_stand_anywhere_and_take_both_forms(void **state)
 {
-    assert_int_equal(parse("--spawn-rate=2.5", "journey", "--volume", "7", "test", "a:b", "a:c", "--insecure", NULL), 0);
+    assert_int_equal(parse("--spawn-rate=2.5", "journey", "--volume", "7", "test", "a:b", "a:c", "--insecure", NULL),
+                     0);
     assert_string_equal(options.command->name, "journey test");
     assert_int_equal(options.positional_count, 2);
     assert_true(options.spawn_rate == 2.5 && options.volume == 7 && options.insecure);
@@ -64,7 +65,8 @@ static void options_stand_anywhere_and_take_both_forms(void **state)
 static void lists_repeat_and_flags_switch_off(void **state)
 {
     assert_int_equal(parse("scenario", "test", "a:b", "--add-to-config=url:http://x:1", "--add-to-config", "b:2",
-                           "--no-collector", "--failure-backoff=off", "--message-processors=", NULL), 0);
+                           "--no-collector", "--failure-backoff=off", "--message-processors=", NULL),
+                     0);
     assert_int_equal(options.add_to_config.count, 2);
     assert_string_equal(options.add_to_config.items[0], "url:http://x:1");
     assert_false(options.collector);
