@@ -1,5 +1,9 @@
 /* The loop alone and nested; each trap of libuv that a host can fall into has its test. */
+#include "failmalloc.h"
 #include "fake_host.h"
+
+#include "engine/signals.h"
+#include "engine/watchdog.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -375,6 +379,47 @@ static void forgotten_handles_are_named(void **state)
     assert_int_equal(loop_free(NULL, NULL), 0);
 }
 
+static void on_signal(void *arg, int number, int count)
+{
+}
+
+/* Everything of this folder that allocates. What was made before a failure is taken back by the caller. */
+static int open_everything(struct fake_host *host, int *calls, struct mite_error *error)
+{
+    int rc = loop_new(&host->loop, error);
+
+    if (rc == 0) {
+        rc = loop_set_host(host->loop, &host->ops, error);
+    }
+    if (rc == 0) {
+        rc = signals_start(host->loop, on_signal, NULL, error);
+    }
+    if (rc == 0) {
+        rc = watchdog_start(host->loop, NS_PER_S, NULL, error);
+    }
+    return rc == 0 ? loop_defer(host->loop, count_call, calls) : rc;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    bool failed = true;
+
+    for (long n = 0; failed; n++) {
+        struct fake_host host = {.ops = {fake_schedule, fake_run, fake_stop, &host}};
+        struct mite_error error = {0};
+        int calls = 0;
+
+        failmalloc_start(n);
+        int rc = open_everything(&host, &calls, &error);
+        failed = failmalloc_stop();
+        assert_int_equal(rc, failed ? MITE_ENOMEM : 0);
+        watchdog_stop();
+        signals_stop();
+        assert_int_equal(loop_free(host.loop, NULL), 0);
+        assert_int_equal(calls, !failed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +438,7 @@ int main(void)
         cmocka_unit_test(a_host_may_go_inside_a_turn_and_another_come),
         cmocka_unit_test(alone_it_runs_until_stopped),
         cmocka_unit_test(forgotten_handles_are_named),
+        cmocka_unit_test(every_allocation_may_fail),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
