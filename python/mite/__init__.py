@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from random import uniform
 from typing import Any
 
 from _mite import __version__
@@ -43,6 +42,8 @@ class ensure_average_separation(ensure_fixed_separation):
     """The same around a mean: each time as many seconds as fall within `plus_minus` of it (a quarter of it by default)."""
 
     def __init__(self, mean_separation: float, plus_minus: float | None = None) -> None:
+        from random import uniform
+
         spread = mean_separation * 0.25 if plus_minus is None else plus_minus
         super().__init__(mean_separation + uniform(-spread, spread))
 

@@ -2,7 +2,13 @@
 
 import sys
 
-from _mite import main
+from _mite import main as _main
+
+
+def main() -> int:
+    """Runs the program with the words of sys.argv; its exit status is returned."""
+    return _main(["mite", *sys.argv[1:]])
+
 
 if __name__ == "__main__":
-    sys.exit(main(["mite", *sys.argv[1:]]))
+    sys.exit(main())

@@ -61,15 +61,20 @@ class SingleRunDataPoolWrapper:
 class _Recorded(RecyclableIterableDataPool):
     """Reads its file when the first item is asked for."""
 
-    def __init__(self, path: Path, fields: tuple[str, ...]) -> None:
+    def __init__(self, directory: str | None, name: str, fields: tuple[str, ...]) -> None:
         super().__init__(())
-        self._source: tuple[Path, tuple[str, ...]] | None = (path, fields)
+        self._source: tuple[str | None, str, tuple[str, ...]] | None = (directory, name, fields)
 
     def checkout(self, config: Any = None) -> Any:
         if self._source is not None:
-            super().__init__(_read_records(*self._source))
+            directory, name, fields = self._source
+            super().__init__(_read_records(Path(directory or _recorder_dir()) / f"{name}.msgpack", fields))
             self._source = None
         return super().checkout(config)
+
+
+def _recorder_dir() -> str:
+    return "recorder-data" if Path("recorder-data").is_dir() and not Path("recorder_data").is_dir() else "recorder_data"
 
 
 def _read_records(path: Path, fields: tuple[str, ...]) -> list[tuple[Any, ...]]:
@@ -89,14 +94,12 @@ def recorded(name: str, *fields: str, directory: str | None = None) -> Recyclabl
     """What journeys recorded by `ctx.send("data_created", name=name, data={...})`, as a recyclable datapool.
 
     Each item holds the named fields of one record, in that order. The file is `NAME.msgpack` in `directory`, by default the one
-    that the recorder writes to (recorder_data, or recorder-data where that exists). It is read at the first checkout, so that the
+    that the recorder writes to (recorder_data, or recorder-data where only that exists). It is read at the first checkout, so that the
     journeys that create and the ones that use the data can stand in one file.
     """
     if not fields:
         raise ValueError("recorded() needs the names of the fields that become the journey's arguments")
-    if directory is None:
-        directory = "recorder-data" if Path("recorder-data").is_dir() else "recorder_data"
-    return _Recorded(Path(directory) / f"{name}.msgpack", fields)
+    return _Recorded(directory, name, fields)
 
 
 def iterable_datapool(function: Callable[..., Iterable[Any]]) -> Callable[..., IterableDataPool]:

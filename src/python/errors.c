@@ -166,9 +166,22 @@ static void append_frame(struct buf *out, PyTracebackObject *at)
     Py_DECREF(code);
 }
 
+/* The frames of an exception, of its cause when it has none itself: so it is with a StopIteration that leaves a coroutine,
+ * which Python turns into a RuntimeError. New reference or NULL. */
+static PyTracebackObject *frames_of(PyObject *exception)
+{
+    PyObject *traceback = PyException_GetTraceback(exception);          /* new */
+    PyObject *cause = traceback ? NULL : PyException_GetCause(exception); /* new */
+    if (cause) {
+        traceback = PyException_GetTraceback(cause);
+        Py_DECREF(cause);
+    }
+    return (PyTracebackObject *)traceback;
+}
+
 void errors_describe(PyObject *exception, struct buf *text, struct message_failure *out)
 {
-    PyTracebackObject *first = (PyTracebackObject *)PyException_GetTraceback(exception); /* new */
+    PyTracebackObject *first = frames_of(exception); /* new */
     PyTracebackObject *innermost = NULL;
     bool theirs = false;
 

@@ -8,5 +8,5 @@
 
 struct journey_host *journeys_host(void); /* static */
 
-/* The spec of the journey that is running right now, for the watchdog; "?" when none is. Borrowed. */
+/* The spec of the journey whose transaction the running task is in; NULL when it is in none. Borrowed. */
 const char *journeys_running(void);

@@ -7,6 +7,7 @@
 #include "python/pool_types.h"
 #include "python/ready.h"
 #include "python/scenario.h"
+#include "python/sinks.h"
 #include "python/task.h"
 #include "python/transaction.h"
 #include "python/volume.h"
@@ -34,7 +35,7 @@ static const struct {
 /* Each adds its types; the first ones are used by those that follow. */
 static int (*const parts[])(PyObject *module) = {
     ready_exec, task_exec, transaction_exec, context_exec, config_exec, pool_types_exec, volume_exec, scenario_exec,
-    acurl_module_exec,
+    sinks_exec, acurl_module_exec,
 };
 
 PyObject *module_import(enum module_import what)
@@ -104,6 +105,7 @@ static int module_exec(PyObject *module)
     DO(chain_type)                                                                                                     \
     DO(config_type)                                                                                                    \
     DO(sender_type)                                                                                                    \
+    DO(sink_type)                                                                                                      \
     DO(done)                                                                                                           \
     DO(current)                                                                                                        \
     DO(journey)                                                                                                        \

@@ -63,7 +63,7 @@ struct module_state {
     PyObject *module; /* borrowed: the state lives in it */
 
     PyTypeObject *ready_type, *task_type, *context_type, *transaction_type, *item_type, *recyclable_type,
-        *iterable_type, *chain_type, *config_type, *sender_type;
+        *iterable_type, *chain_type, *config_type, *sender_type, *sink_type;
 
     PyObject *done;           /* the awaitable that is over: what ctx.send() and __aenter__ give */
     PyObject *current;        /* context variable: the innermost open transaction of this task */

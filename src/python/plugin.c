@@ -29,7 +29,7 @@ static struct {
 static int start_tracing(void)
 {
     PyObject *module = plugin.options.memory_tracing ? PyImport_ImportModule("mite._memory") : NULL; /* new */
-    plugin.memory = module ? PyObject_CallMethod(module, "Trace", NULL) : NULL;                       /* new */
+    plugin.memory = module ? PyObject_CallMethod(module, "Trace", NULL) : NULL;                      /* new */
     Py_XDECREF(module);
     return PyErr_Occurred() ? -1 : 0;
 }
@@ -50,8 +50,22 @@ static int start(const struct python_options *options, struct mite_error *error)
     return 0;
 }
 
+/* Calls a method of the trace, when there is one. 0, or -1 with an exception. */
+static int trace(const char *method, PyObject *loop)
+{
+    PyObject *result = NULL;
+    if (plugin.memory) {
+        result = loop ? PyObject_CallMethod(plugin.memory, method, "O", loop) : PyObject_CallMethod(plugin.memory, method, NULL);
+    }
+    Py_XDECREF(result);
+    return plugin.memory && !result ? -1 : 0;
+}
+
 static void stop(void)
 {
+    if (trace("stop", NULL) != 0) {
+        PyErr_WriteUnraisable(plugin.memory);
+    }
     Py_CLEAR(plugin.memory);
     debugger_stop();
     config_set_source(NULL);
@@ -115,13 +129,31 @@ static int eval_config(void *arg, struct config *config, struct str key, const c
     return code;
 }
 
+static int convert_har(const char *in, const char *out, double sleep_time_s, struct mite_error *error)
+{
+    PyObject *module = PyImport_ImportModule("mite.har_to_mite");                                            /* new */
+    PyObject *result = module ? PyObject_CallMethod(module, "convert", "ssd", in, out, sleep_time_s) : NULL; /* new */
+    int code = result ? 0 : spec_error("HAR file", in, error);
+    Py_XDECREF(module);
+    Py_XDECREF(result);
+    return code;
+}
+
 /* ---- loop ---- */
 
+/* A journey outside of any transaction is known by the name of its task. */
 static void on_blocked(void *arg, PyObject *task, const char *location, uint64_t blocked_ns)
 {
-    if (plugin.options.blocked) {
-        plugin.options.blocked(plugin.options.arg, journeys_running(), location, blocked_ns);
+    const char *journey = journeys_running();
+    PyObject *name = !journey && task ? PyObject_CallMethod(task, "get_name", NULL) : NULL; /* new */
+    if (name && PyUnicode_Check(name)) {
+        journey = PyUnicode_AsUTF8(name); /* borrowed from name */
     }
+    PyErr_Clear();
+    if (plugin.options.blocked) {
+        plugin.options.blocked(plugin.options.arg, journey ? journey : "?", location, blocked_ns);
+    }
+    Py_XDECREF(name);
 }
 
 static int loop_attach(struct loop *loop, struct mite_error *error)
@@ -133,7 +165,7 @@ static int loop_attach(struct loop *loop, struct mite_error *error)
     }
     state->loop = asyncio_loop; /* takes the reference */
     state->engine_loop = loop;
-    if (python_watch_start(loop, on_blocked, NULL) != 0) {
+    if (python_watch_start(loop, on_blocked, NULL) != 0 || trace("begin", asyncio_loop) != 0) {
         return errors_to_c(error, "cannot watch Python's event loop");
     }
     return 0;
@@ -154,12 +186,12 @@ static void loop_detach(struct loop *loop)
     }
     const struct context_http *http = context_http();
     python_watch_stop();
+    python_loop_close(plugin.loop); /* tasks that are left end here, and with them their requests: they count */
+    plugin.loop = NULL;
     count_http(&plugin.http);
     if (http) {
         http->detach();
     }
-    python_loop_close(plugin.loop);
-    plugin.loop = NULL;
     state->engine_loop = NULL;
     Py_CLEAR(state->loop);
 }
@@ -181,6 +213,7 @@ static const struct python_api api = {
     .eval_config = eval_config,
     .load_processor = processors_load,
     .load_filter = processors_filter,
+    .convert_har = convert_har,
     .loop_attach = loop_attach,
     .loop_detach = loop_detach,
     .journey_host = journeys_host,
