@@ -1,10 +1,10 @@
 /*
  * Design notes
  *
- * - A session keeps its client's memory, an exchange keeps its session's: each may be freed by its owner at any time, also
- *   from inside a callback.
- * - While an exchange calls up (`calling`), http_cancel() only marks it; whoever called up looks at the mark behind each
- *   callback and touches nothing else of the exchange's owner before.
+ * - A session keeps its client's memory, an exchange keeps its session's: each may be freed by its owner at any time,
+ * also from inside a callback.
+ * - While an exchange calls up (`calling`), http_cancel() only marks it; whoever called up looks at the mark behind
+ * each callback and touches nothing else of the exchange's owner before.
  * - Exchanges are used again, with the memory of their texts: a request that is like others before it allocates nothing
  *   here. A response is its own block (response.h).
  */
@@ -57,7 +57,7 @@ struct http_exchange {
 
     bool follow;
     unsigned redirects, max_redirects;
-    uint64_t timeout_ns, redirect_ns;
+    uint64_t redirect_ns;       /* of the hops so far */
     struct http_response *last; /* counted */
 };
 
@@ -309,8 +309,9 @@ static bool redirect_target(struct http_exchange *exchange, const struct http_re
 /* What describes a body that is not sent any more. */
 static void drop_body(struct http_hop *hop)
 {
-    static const char *const names[] = {"Content-Type",     "Content-Length",   "Content-Encoding", "Content-Language",
-                                        "Content-Location", "Transfer-Encoding", "Expect"};
+    static const char *const names[] = {
+        "Content-Type",      "Content-Length", "Content-Encoding", "Content-Language", "Content-Location",
+        "Transfer-Encoding", "Expect"};
 
     hop->body = STR_NONE;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -331,11 +332,11 @@ static int follow(struct http_exchange *exchange, const struct http_response *re
 {
     struct http_hop *hop = &exchange->hop;
 
-    if (exchange->redirect_ns >= exchange->timeout_ns) {
+    if (exchange->redirect_ns >= hop->whole_timeout_ns) {
         return error_set(error, MITE_ETIMEDOUT, STR_FMT " " STR_FMT ": redirects took longer than %.3g s",
-                         STR_ARG(hop->method), STR_ARG(hop->url), ns_to_s(exchange->timeout_ns));
+                         STR_ARG(hop->method), STR_ARG(hop->url), ns_to_s(hop->whole_timeout_ns));
     }
-    hop->timeout_ns = exchange->timeout_ns - exchange->redirect_ns;
+    hop->timeout_ns = hop->whole_timeout_ns - exchange->redirect_ns;
     if (response->status <= 303 && !str_is(hop->method, "HEAD")) {
         hop->method = STR("GET");
         drop_body(hop);
@@ -511,6 +512,7 @@ static int fill_hop(struct http_exchange *exchange, const struct http_request *r
     if (rc < 0) {
         return rc;
     }
+    uint64_t timeout_ns = request->timeout_ns ? request->timeout_ns : client->timeout_ns;
     bool own = request->user.p != NULL;
     *hop = (struct http_hop){
         .method = keep(text, request->method),
@@ -520,7 +522,8 @@ static int fill_hop(struct http_exchange *exchange, const struct http_request *r
         .password = own ? keep(text, request->password) : exchange->url.password,
         .cert_file = keep(text, request->cert_file),
         .key_file = keep(text, request->key_file),
-        .timeout_ns = request->timeout_ns ? request->timeout_ns : client->timeout_ns,
+        .timeout_ns = timeout_ns,
+        .whole_timeout_ns = timeout_ns,
         .connect_timeout_ns = request->connect_timeout_ns ? request->connect_timeout_ns : client->connect_timeout_ns,
         .max_body_bytes = client->max_body_bytes,
         .verify = request->verify < 0 ? client->verify : request->verify != 0,
@@ -582,7 +585,6 @@ int http_request(struct http_session *session, const struct http_request *reques
         exchange->max_redirects = request->max_redirects;
         exchange->redirects = 0;
         exchange->redirect_ns = 0;
-        exchange->timeout_ns = exchange->hop.timeout_ns;
         rc = send_hop(exchange, error);
     }
     if (rc < 0) {

@@ -1,8 +1,9 @@
 /*
- * HTTP client: a request goes out, every response that comes (redirect hops too) is handed up with its timings, then the
- * outcome. Nothing here knows how bytes travel; that is the transport's part (transport.h).
+ * HTTP client: a request goes out, every response that comes (redirect hops too) is handed up with its timings, then
+ * the outcome. Nothing here knows how bytes travel; that is the transport's part (transport.h).
  *
- * One client a process: it owns the connection pool, the DNS cache and the TLS settings. A session is a cookie jar on
+ * One client a process: it owns the connection pool, the DNS cache and the TLS settings. Proxies are those that the
+ * environment names when it is made (http_proxy, https_proxy, all_proxy, no_proxy). A session is a cookie jar on
  * that client; sessions are cheap and may live for one journey. An exchange is one request with all its redirects.
  *
  * Callbacks come from the loop, never from inside http_request(). After `done` or http_cancel() the exchange is gone.
@@ -46,7 +47,7 @@ struct http_request {
     size_t header_count;
     const struct http_header *cookies; /* name and value; they enter the session's jar for the URL's host */
     size_t cookie_count;
-    struct str body; /* p NULL: none; empty is a body */
+    struct str body;           /* p NULL: none; empty is a body */
     struct str user, password; /* user.p NULL: no authentication. Basic. */
     struct str cert_file, key_file;
     bool follow_redirects;
@@ -62,14 +63,15 @@ struct http_timings {
     uint64_t dns_ns, connect_ns, tls_ns, pretransfer_ns, first_byte_ns, total_ns, redirect_ns;
 };
 
-/* One response. Counted: whoever keeps it longer than a callback takes a reference. Everything in it lives as long as it. */
+/* One response. Counted: whoever keeps it longer than a callback takes a reference. Everything in it lives as long as
+ * it. */
 struct http_response {
     unsigned refs;
     int status;
     struct str method;
-    struct str url;          /* that was asked, after redirects so far, without fragment */
-    struct str redirect_url; /* absolute target of a 3xx with Location; none otherwise */
-    struct str header_block; /* as it came: status line, header lines, CRLF each, without the empty line */
+    struct str url;                    /* that was asked, after redirects so far, without fragment */
+    struct str redirect_url;           /* absolute target of a 3xx with Location; none otherwise */
+    struct str header_block;           /* as it came: status line, header lines, CRLF each, without the empty line */
     const struct http_header *headers; /* views into the block, in order */
     size_t header_count;
     struct str body;            /* decoded */
@@ -89,20 +91,21 @@ void http_response_unref(struct http_response *response) PRIVATE_API(http_respon
 struct str http_response_header(const struct http_response *response, const char *name)
     PRIVATE_API(http_response_header);
 
-/* What can become of an exchange besides a response. `curl_code` is libcurl's number for it, for the users who know it. */
+/* What can become of an exchange besides a response. `curl_code` is libcurl's number for it, for the users who know it.
+ */
 enum http_failure {
     HTTP_OK,
     HTTP_BAD_URL,
-    HTTP_RESOLVE,    /* no such host */
-    HTTP_CONNECT,    /* refused, unreachable */
-    HTTP_TLS,        /* the handshake failed */
-    HTTP_UNTRUSTED,  /* the certificate is not trusted; the sentence names --ca-file and --insecure */
+    HTTP_RESOLVE,   /* no such host */
+    HTTP_CONNECT,   /* refused, unreachable */
+    HTTP_TLS,       /* the handshake failed */
+    HTTP_UNTRUSTED, /* the certificate is not trusted; the sentence names --ca-file and --insecure */
     HTTP_TIMEOUT,
-    HTTP_CLOSED,     /* the peer closed before the response was whole */
-    HTTP_PROTOCOL,   /* the response breaks the protocol */
-    HTTP_TOO_LARGE,  /* body larger than --max-body-size */
-    HTTP_REDIRECTS,  /* more than max_redirects */
-    HTTP_LOCAL,      /* a file, memory, a descriptor on our side */
+    HTTP_CLOSED,    /* the peer closed before the response was whole */
+    HTTP_PROTOCOL,  /* the response breaks the protocol */
+    HTTP_TOO_LARGE, /* body larger than --max-body-size */
+    HTTP_REDIRECTS, /* more than max_redirects */
+    HTTP_LOCAL,     /* a file, memory, a descriptor on our side */
 };
 
 struct http_outcome {
@@ -121,10 +124,10 @@ struct http_handlers {
 
 /* What the client counted so far. */
 struct http_counts {
-    uint64_t started;   /* requests on the wire or about to be, hops included */
-    uint64_t responses; /* of those, answered */
-    uint64_t failed;    /* of those, failed */
-    uint64_t aborted;   /* of those, cancelled before an answer */
+    uint64_t started;     /* requests on the wire or about to be, hops included */
+    uint64_t responses;   /* of those, answered */
+    uint64_t failed;      /* of those, failed */
+    uint64_t aborted;     /* of those, cancelled before an answer */
     uint64_t connections; /* opened */
     uint64_t received_bytes;
 };

@@ -114,8 +114,12 @@ bool cookie_date_parse(struct str text, int64_t *out)
         date.minute > 59 || date.second > 59) {
         return false;
     }
-    struct tm tm = {.tm_mday = date.day, .tm_mon = date.month, .tm_year = date.year - 1900, .tm_hour = date.hour,
-                    .tm_min = date.minute, .tm_sec = date.second};
+    struct tm tm = {.tm_mday = date.day,
+                    .tm_mon = date.month,
+                    .tm_year = date.year - 1900,
+                    .tm_hour = date.hour,
+                    .tm_min = date.minute,
+                    .tm_sec = date.second};
     time_t seconds = timegm(&tm);
     if (tm.tm_mday != date.day) { /* 31 February */
         return false;

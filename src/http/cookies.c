@@ -1,7 +1,7 @@
 /*
- * Design notes. Cookies stand in the order of their creation; replacing one keeps its place, as the RFC wants it for the
- * order of the Cookie header. A jar holds few cookies, so it is searched from end to end. Each cookie is one block with
- * its texts behind it.
+ * Design notes. Cookies stand in the order of their creation; replacing one keeps its place, as the RFC wants it for
+ * the order of the Cookie header. A jar holds few cookies, so it is searched from end to end. Each cookie is one block
+ * with its texts behind it.
  */
 #include "http/cookies.h"
 
@@ -223,7 +223,8 @@ static bool matches(const struct cookie *cookie, struct str host, struct str pat
 }
 
 /* Longer paths come first, then older cookies: one round for each length of path, the longest first. */
-int cookie_jar_header(struct cookie_jar *jar, struct buf *out, struct str host, struct str path, bool secure, int64_t now)
+int cookie_jar_header(struct cookie_jar *jar, struct buf *out, struct str host, struct str path, bool secure,
+                      int64_t now)
 {
     size_t start = out->size;
 

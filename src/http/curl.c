@@ -202,6 +202,20 @@ static int add_addresses(struct curl_transport *transport, const struct http_cli
     return 0;
 }
 
+/* Looked up once: libcurl would search the environment half a dozen times for each request. */
+static bool environment_has_proxy(void)
+{
+    static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int set_up(struct curl_transport *transport, const struct http_client_options *options)
 {
     size_t kept = options->max_connections ? options->max_connections : DEFAULT_CONNECTIONS;
@@ -230,10 +244,11 @@ int curl_transport_new(struct loop *loop, const struct http_client_options *opti
     }
     transport->base.ops = &ops;
     transport->loop = loop;
+    transport->proxied = environment_has_proxy();
     transport->holders = 1;
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int rc = set_up(transport, options) < 0 ? error_set(error, MITE_ENOMEM, "no memory for the HTTP client")
-                                             : curl_loop_open(transport, error);
+                                            : curl_loop_open(transport, error);
     if (rc < 0) {
         curl_multi_cleanup(transport->multi);
         curl_share_cleanup(transport->share);

@@ -24,11 +24,12 @@ struct curl_transport {
     CURLSH *share;              /* TLS sessions: a connection that is opened again resumes */
     struct curl_slist *resolve; /* owned; NULL: no address is given */
     char *ca_file;              /* owned; NULL: the system's */
+    bool proxied;               /* the environment names a proxy */
     struct http_transfer *idle; /* handles without a transfer, the last used first */
     struct timer timer;
-    uint64_t due_ms;           /* when libcurl wants to be called, on the clock of uv_now(); UINT64_MAX: never */
-    uint64_t armed_ms;         /* when `timer` fires: not later than due_ms, UINT64_MAX when it is stopped */
-    struct watch **watches;    /* by descriptor */
+    uint64_t due_ms;        /* when libcurl wants to be called, on the clock of uv_now(); UINT64_MAX: never */
+    uint64_t armed_ms;      /* when `timer` fires: not later than due_ms, UINT64_MAX when it is stopped */
+    struct watch **watches; /* by descriptor */
     size_t watch_capacity;
     unsigned holders; /* open handles and deferred calls that point here; the last one frees the memory */
     bool kick_waits;  /* a deferred call will start what was added */

@@ -58,8 +58,9 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 
 static void init_buffers(struct http_transfer *transfer)
 {
-    struct buf *sets[] = {&transfer->set.url,  &transfer->set.method,   &transfer->set.header_lines, &transfer->set.cookie,
-                          &transfer->set.user, &transfer->set.password, &transfer->set.cert_file,    &transfer->set.key_file};
+    struct buf *sets[] = {&transfer->set.url,       &transfer->set.method,  &transfer->set.header_lines,
+                          &transfer->set.cookie,    &transfer->set.user,    &transfer->set.password,
+                          &transfer->set.cert_file, &transfer->set.key_file};
 
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
         buf_init(sets[i], 0);
@@ -96,6 +97,7 @@ struct http_transfer *curl_handle_new(struct curl_transport *transport)
     curl_easy_setopt(easy, CURLOPT_SHARE, transport->share);
     curl_easy_setopt(easy, CURLOPT_RESOLVE, transport->resolve);
     curl_easy_setopt(easy, CURLOPT_CAINFO, transport->ca_file);
+    curl_easy_setopt(easy, CURLOPT_PROXY, transport->proxied ? NULL : ""); /* NULL: look into the environment */
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* all that libcurl can decode; see header_list_fill() */
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -110,9 +112,9 @@ void curl_handle_free(struct http_transfer *transfer)
         return;
     }
     curl_easy_cleanup(transfer->easy);
-    struct buf *owned[] = {&transfer->set.url,       &transfer->set.method,    &transfer->set.header_lines,
-                           &transfer->set.cookie,    &transfer->set.user,      &transfer->set.password,
-                           &transfer->set.cert_file, &transfer->set.key_file,  &transfer->head,
+    struct buf *owned[] = {&transfer->set.url,       &transfer->set.method,   &transfer->set.header_lines,
+                           &transfer->set.cookie,    &transfer->set.user,     &transfer->set.password,
+                           &transfer->set.cert_file, &transfer->set.key_file, &transfer->head,
                            &transfer->body,          &transfer->headers.text};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
         buf_done(owned[i]);
@@ -230,8 +232,8 @@ static bool wants_length(struct str method)
     return str_is(method, "POST") || str_is(method, "PUT") || str_is(method, "PATCH");
 }
 
-/* GET, HEAD, or a request with a body (that of a POST, PUT or PATCH may be empty); any other method is one of these under
- * another name. */
+/* GET, HEAD, or a request with a body (that of a POST, PUT or PATCH may be empty); any other method is one of these
+ * under another name. */
 static int set_method(struct http_transfer *transfer, const struct http_hop *hop)
 {
     bool body = hop->body.p || wants_length(hop->method);

@@ -4,14 +4,15 @@
  * - libcurl takes its interest in a socket back at the end of each response and declares it anew for the next request.
  *   Following that would cost two epoll_ctl() a request. So a socket that we opened stays watched while it idles in the
  *   pool; only when it becomes readable there (the server closed it, for one) is the watching stopped. That is safe
- *   because libcurl closes such sockets through curl_loop_close_socket(). Sockets that it made itself (to wake up from its
- *   resolver threads) are closed behind our back, so they are let go of at once.
- * - The timer is only ever moved forward: libcurl's next deadline moves back with nearly every request, and a timer that
- *   fires too early costs less than one that is set each time. libcurl is called only when its deadline is due.
- * - libcurl is entered from the loop only (kick, ready socket, timer), never from start(): what many journeys add in one
- *   round of the loop is started with one call. It never calls up from inside: curl_transport_drain() does that after it.
- * - After curl_transport_drain() the transport may be closed. Its memory is there as long as a handle or a deferred call
- *   points to it.
+ *   because libcurl closes such sockets through curl_loop_close_socket(). Sockets that it made itself (to wake up from
+ * its resolver threads) are closed behind our back, so they are let go of at once.
+ * - The timer is only ever moved forward: libcurl's next deadline moves back with nearly every request, and a timer
+ * that fires too early costs less than one that is set each time. libcurl is called only when its deadline is due.
+ * - libcurl is entered from the loop only (kick, ready socket, timer), never from start(): what many journeys add in
+ * one round of the loop is started with one call. It never calls up from inside: curl_transport_drain() does that after
+ * it.
+ * - After curl_transport_drain() the transport may be closed. Its memory is there as long as a handle or a deferred
+ * call points to it.
  */
 #include "base/clock.h"
 #include "http/curl.h"
@@ -26,9 +27,9 @@ struct watch {
     uv_poll_t poll;
     struct curl_transport *transport;
     curl_socket_t fd;
-    int wanted;   /* UV_READABLE | UV_WRITABLE as libcurl wants; 0: nothing, idle */
-    int watched;  /* what the loop looks for */
-    bool pooled;  /* we opened it, so we hear when it is closed */
+    int wanted;  /* UV_READABLE | UV_WRITABLE as libcurl wants; 0: nothing, idle */
+    int watched; /* what the loop looks for */
+    bool pooled; /* we opened it, so we hear when it is closed */
 };
 
 /* ---- sockets ---- */
@@ -179,7 +180,8 @@ static uint64_t now_ms(struct curl_transport *transport)
 
 static void on_timer(struct timer *timer)
 {
-    struct curl_transport *transport = (struct curl_transport *)((char *)timer - offsetof(struct curl_transport, timer));
+    struct curl_transport *transport =
+        (struct curl_transport *)((char *)timer - offsetof(struct curl_transport, timer));
     uint64_t now = now_ms(transport);
 
     transport->armed_ms = NEVER_MS;

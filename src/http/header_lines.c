@@ -13,8 +13,8 @@ static bool is_name(struct str name)
 
 static bool is_value(struct str value)
 {
-    return value.n == 0 || !(memchr(value.p, '\n', value.n) || memchr(value.p, '\r', value.n) ||
-                             memchr(value.p, '\0', value.n));
+    return value.n == 0 ||
+           !(memchr(value.p, '\n', value.n) || memchr(value.p, '\r', value.n) || memchr(value.p, '\0', value.n));
 }
 
 int header_lines_append(struct buf *out, const struct http_header *headers, size_t count, struct mite_error *error)

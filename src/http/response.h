@@ -1,6 +1,6 @@
 /*
- * How a response is made: one block of memory for the struct, its header views and all its text. Only a large body stays
- * in the buffer that it was received in, so that megabytes are not copied.
+ * How a response is made: one block of memory for the struct, its header views and all its text. Only a large body
+ * stays in the buffer that it was received in, so that megabytes are not copied.
  */
 #pragma once
 
@@ -11,9 +11,9 @@
 #define RESPONSE_SMALL_BODY 16384
 
 /*
- * From what a transport received for `hop`: `header_block` is the status line and header lines, each with CRLF; a `body`
- * that is large is taken (the buffer is left empty), a small one copied. Fills everything but redirect_url, timings,
- * byte counts, address and previous. One reference. NULL without memory, with everything as it was.
+ * From what a transport received for `hop`: `header_block` is the status line and header lines, each with CRLF; a
+ * `body` that is large is taken (the buffer is left empty), a small one copied. Fills everything but redirect_url,
+ * timings, byte counts, address and previous. One reference. NULL without memory, with everything as it was.
  */
 struct http_response *response_new(const struct http_hop *hop, int status, struct str header_block, struct buf *body);
 

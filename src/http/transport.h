@@ -18,7 +18,8 @@ struct http_hop {
     struct str cookie;       /* value of the Cookie header, none without */
     struct str body;
     struct str user, password, cert_file, key_file;
-    uint64_t timeout_ns, connect_timeout_ns, max_body_bytes;
+    uint64_t timeout_ns; /* what is left of the exchange's */
+    uint64_t whole_timeout_ns, connect_timeout_ns, max_body_bytes;
     bool verify;
     void *arg;
 };

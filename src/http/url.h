@@ -12,9 +12,9 @@
 #include <stdint.h>
 
 struct url {
-    struct str text; /* the whole URL as it is requested: no credentials, no fragment */
-    struct str host; /* without brackets; letters of any case */
-    struct str path; /* without query; starts with a slash */
+    struct str text;           /* the whole URL as it is requested: no credentials, no fragment */
+    struct str host;           /* without brackets; letters of any case */
+    struct str path;           /* without query; starts with a slash */
     struct str fragment;       /* without #; none without */
     struct str user, password; /* as the URL had them, decoded; none without */
     uint16_t port;

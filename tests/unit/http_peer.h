@@ -29,7 +29,7 @@ struct peer {
     struct peer_connection *connections;
     const struct peer_route *routes; /* ends with a path of NULL */
     int port;
-    char url[64];  /* "http://127.0.0.1:PORT" */
+    char url[64];    /* "http://127.0.0.1:PORT" */
     struct buf last; /* the last request, whole */
     int requests, accepted, ended;
 };

@@ -1,0 +1,246 @@
+/* Whom the client trusts: an authority of the test's own, and `openssl s_server` with certificates of it. */
+#include "http_fixture.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char directory[] = "/tmp/mite-test-tls-XXXXXX";
+
+/* ca, server (127.0.0.1 and shop.test), client: NAME.crt and NAME.key. */
+static const char make_certificates[] =
+    "cd \"$0\" || exit 1\n"
+    "key='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2'\n"
+    "openssl req -x509 $key -subj '/CN=Test authority' -keyout ca.key -out ca.crt || exit 1\n"
+    "sign() {\n"
+    "  openssl req $key -subj \"/CN=$1\" -keyout $1.key -out $1.csr &&\n"
+    "  printf \"$2\" >$1.ext &&\n"
+    "  openssl x509 -req -in $1.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile $1.ext -out $1.crt\n"
+    "}\n"
+    "sign server 'subjectAltName=IP:127.0.0.1,DNS:shop.test' && sign client 'extendedKeyUsage=clientAuth'\n";
+
+/* Runs the script with the directory as $0; what it prints is not for the test's output. */
+static int run_script(const char *script)
+{
+    pid_t pid = fork();
+    int status = -1;
+
+    if (pid == 0) {
+        if (freopen("/dev/null", "w", stdout) && freopen("/dev/null", "w", stderr)) {
+            execl("/bin/sh", "sh", "-c", script, directory, (char *)NULL);
+        }
+        _exit(127);
+    }
+    waitpid(pid, &status, 0);
+    return status;
+}
+
+struct server {
+    pid_t pid;
+    int port;
+};
+
+/* `more` are further arguments of s_server, NULL for none. It says where it listens. */
+static void server_start(struct server *server, const char *more)
+{
+    int out[2];
+    char script[512], line[256];
+
+    snprintf(script, sizeof script,
+             "cd \"$0\" && exec openssl s_server -accept 127.0.0.1:0 -www -cert server.crt -key server.key "
+             "-CAfile ca.crt %s 2>/dev/null",
+             more ? more : "");
+    assert_int_equal(pipe(out), 0);
+    server->pid = fork();
+    if (server->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* also when the test crashes */
+        dup2(out[1], STDOUT_FILENO);
+        close(out[0]);
+        close(out[1]);
+        execl("/bin/sh", "sh", "-c", script, directory, (char *)NULL);
+        _exit(127);
+    }
+    close(out[1]);
+    FILE *lines = fdopen(out[0], "r");
+    server->port = 0;
+    while (server->port == 0 && fgets(line, sizeof line, lines)) {
+        const char *at = strstr(line, "ACCEPT ");
+        const char *colon = at ? strrchr(at, ':') : NULL;
+        server->port = colon ? atoi(colon + 1) : 0;
+    }
+    fclose(lines);
+    assert_true(server->port > 0);
+}
+
+static void server_stop(struct server *server)
+{
+    kill(server->pid, SIGTERM);
+    waitpid(server->pid, NULL, 0);
+}
+
+static const char *file(const char *name)
+{
+    static char paths[4][128];
+    static int next;
+    char *path = paths[next++ % 4];
+
+    snprintf(path, sizeof paths[0], "%s/%s", directory, name);
+    return path;
+}
+
+static struct server server, strict; /* the second one wants a client certificate */
+
+static int group_setup(void **state)
+{
+    if (!mkdtemp(directory) || run_script(make_certificates) != 0) {
+        return -1;
+    }
+    server_start(&server, NULL);
+    server_start(&strict, "-Verify 1 -verify_return_error");
+    return 0;
+}
+
+static int group_teardown(void **state)
+{
+    server_stop(&server);
+    server_stop(&strict);
+    return run_script("rm -rf \"$0\"") == 0 ? 0 : -1;
+}
+
+static int setup(void **state)
+{
+    static struct fixture fixture;
+
+    fixture_open(&fixture);
+    snprintf(fixture.base_url, sizeof fixture.base_url, "https://127.0.0.1:%d", server.port);
+    *state = &fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_close(*state);
+    return 0;
+}
+
+static void assert_page(struct fixture *f)
+{
+    if (f->failure != HTTP_OK) {
+        fail_msg("%s", f->sentence);
+    }
+    assert_int_equal(f->response->status, 200);
+    assert_contains(f->response->body.p, "s_server");
+}
+
+static void test_trusted(void **state)
+{
+    struct fixture *f = *state;
+
+    open_client(f, &(struct http_client_options){.ca_file = file("ca.crt")});
+    run_get(f, "/");
+    assert_page(f);
+    struct http_timings *t = &f->response->timings;
+    assert_true(t->connect_ns > 0 && t->tls_ns > t->connect_ns && t->pretransfer_ns >= t->tls_ns);
+}
+
+static void test_untrusted(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/");
+
+    run(f, &request);
+    assert_failed(f, HTTP_UNTRUSTED, 60, "the server's certificate is not trusted (");
+    assert_contains(f->sentence, "--ca-file");
+    assert_contains(f->sentence, "--insecure");
+    assert_contains(f->sentence, "verify=False");
+
+    request.verify = 0;
+    run(f, &request);
+    assert_page(f);
+    request.verify = 1; /* not over the connection that was not verified */
+    run(f, &request);
+    assert_int_equal(f->failure, HTTP_UNTRUSTED);
+
+    open_client(f, &(struct http_client_options){.insecure = true});
+    request.verify = -1;
+    run(f, &request);
+    assert_page(f);
+    request.verify = 1;
+    run(f, &request);
+    assert_int_equal(f->failure, HTTP_UNTRUSTED);
+}
+
+static void test_wrong_host(void **state)
+{
+    struct fixture *f = *state;
+    struct http_resolve resolve[] = {{STR("shop.test"), STR("127.0.0.1"), (uint16_t)server.port},
+                                     {STR("other.test"), STR("127.0.0.1"), (uint16_t)server.port}};
+    struct http_client_options options = {.ca_file = file("ca.crt"), .resolve = resolve, .resolve_count = 2};
+
+    open_client(f, &options);
+    snprintf(f->base_url, sizeof f->base_url, "https://shop.test:%d", server.port);
+    run_get(f, "/");
+    assert_page(f);
+    snprintf(f->base_url, sizeof f->base_url, "https://other.test:%d", server.port);
+    run_get(f, "/");
+    assert_failed(f, HTTP_UNTRUSTED, 60, "other.test");
+}
+
+static void test_client_certificate(void **state)
+{
+    struct fixture *f = *state;
+
+    open_client(f, &(struct http_client_options){.ca_file = file("ca.crt")});
+    snprintf(f->base_url, sizeof f->base_url, "https://127.0.0.1:%d", strict.port);
+    run_get(f, "/");
+    assert_int_equal(f->failure, HTTP_TLS);
+    assert_contains(f->sentence, "the TLS handshake failed: ");
+    assert_contains(f->sentence, "certificate required");
+
+    struct http_request request = get(f, "/");
+    request.cert_file = str_of(file("client.crt"));
+    request.key_file = str_of(file("client.key"));
+    run(f, &request);
+    assert_page(f);
+    run_get(f, "/"); /* nor does a request without it go over that connection */
+    assert_int_equal(f->failure, HTTP_TLS);
+
+    request.key_file = str_of(file("ca.crt"));
+    run(f, &request);
+    assert_int_equal(f->failure, HTTP_LOCAL);
+    assert_contains(f->sentence, "ca.crt");
+}
+
+static void test_no_authorities(void **state)
+{
+    struct fixture *f = *state;
+
+    open_client(f, &(struct http_client_options){.ca_file = file("no-such.crt")});
+    run_get(f, "/");
+    assert_failed(f, HTTP_LOCAL, 77, "no-such.crt");
+}
+
+static void test_plain_text_to_tls(void **state)
+{
+    struct fixture *f = *state;
+
+    snprintf(f->base_url, sizeof f->base_url, "http://127.0.0.1:%d", server.port);
+    run_get(f, "/");
+    assert_true(f->failure == HTTP_CLOSED || f->failure == HTTP_PROTOCOL);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_trusted),        TEST(test_untrusted),         TEST(test_wrong_host), TEST(test_client_certificate),
+        TEST(test_no_authorities), TEST(test_plain_text_to_tls),
+    };
+
+    if (run_script("command -v openssl") != 0) {
+        puts("1..0 # SKIP no command openssl");
+        return 0;
+    }
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
