@@ -162,15 +162,6 @@ static void assert_contains(const char *text, const char *part)
     }
 }
 
-static void assert_ok(struct fixture *f, int status, const char *body)
-{
-    if (f->failure != HTTP_OK) {
-        fail_msg("%s", f->sentence);
-    }
-    assert_int_equal(f->response->status, status);
-    assert_str(f->response->body, body);
-}
-
 static void assert_failed(struct fixture *f, enum http_failure failure, int curl_code, const char *sentence)
 {
     assert_int_equal(f->failure, failure);

@@ -67,6 +67,15 @@ static int teardown(void **state)
 
 /* ---- answers ---- */
 
+static void assert_ok(struct fixture *f, int status, const char *body)
+{
+    if (f->failure != HTTP_OK) {
+        fail_msg("%s", f->sentence);
+    }
+    assert_int_equal(f->response->status, status);
+    assert_str(f->response->body, body);
+}
+
 static void test_get(void **state)
 {
     struct fixture *f = *state;
