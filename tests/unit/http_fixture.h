@@ -148,13 +148,6 @@ static void run_get(struct fixture *f, const char *path)
     run(f, &request);
 }
 
-static void assert_str(struct str s, const char *text)
-{
-    if (!str_is(s, text)) {
-        fail_msg("\"" STR_FMT "\" is not \"%s\"", STR_ARG(s), text);
-    }
-}
-
 static void assert_contains(const char *text, const char *part)
 {
     if (!strstr(text, part)) {

@@ -67,6 +67,13 @@ static int teardown(void **state)
 
 /* ---- answers ---- */
 
+static void assert_str(struct str s, const char *text)
+{
+    if (!str_is(s, text)) {
+        fail_msg("\"" STR_FMT "\" is not \"%s\"", STR_ARG(s), text);
+    }
+}
+
 static void assert_ok(struct fixture *f, int status, const char *body)
 {
     if (f->failure != HTTP_OK) {
