@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, Union
+from dataclasses import dataclass
+from typing import Any, Union, final
 
 _Text = Union[str, bytes]
 _Pairs = Union[Mapping[Any, Any], Iterable[tuple[Any, Any]]]
@@ -15,28 +16,19 @@ class RequestError(Exception):
 class CaseInsensitiveDict(dict[str, str]):
     """A dict with text keys in any case; they are kept in lower case."""
 
+@dataclass(frozen=True)
 class Cookie:
     """One cookie. Given to a request or a session, it goes to its own domain, whatever the URL."""
 
     domain: str
     name: str
     value: str
-    http_only: bool
-    include_subdomains: bool
-    path: str
-    is_secure: bool
-    expiration: int
-    def __init__(
-        self,
-        domain: str,
-        name: str,
-        value: str,
-        http_only: bool = ...,
-        include_subdomains: bool = ...,
-        path: str = ...,
-        is_secure: bool = ...,
-        expiration: int = ...,
-    ) -> None: ...
+    http_only: bool = ...
+    include_subdomains: bool = ...
+    path: str = ...
+    is_secure: bool = ...
+    expiration: int = ...
+    def __post_init__(self) -> None: ...
     @property
     def has_expired(self) -> bool: ...
     def format(self) -> bytes:
@@ -83,6 +75,7 @@ class Request:
     def to_curl(self) -> str:
         """The same request as a command line for curl."""
 
+@final
 class _Response:
     """A response. Each attribute is made when it is read. Times are seconds, sizes are bytes."""
 
@@ -132,6 +125,7 @@ class _Response:
     def primary_ip(self) -> str: ...
     def json(self) -> Any: ...
 
+@final
 class Session:
     """Requests that share a cookie jar. Made by CurlWrapper.session(), or found as ctx.http."""
 
@@ -246,6 +240,7 @@ class Session:
     def cookies(self) -> dict[str, str]: ...
     def erase_all_cookies(self) -> None: ...
 
+@final
 class CurlWrapper:
     """The HTTP client of this process on an asyncio loop."""
 

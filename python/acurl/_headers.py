@@ -8,16 +8,16 @@ class CaseInsensitiveDict(dict):
         super().__init__()
         self.update(*args, **kwargs)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key, /):
         return super().__getitem__(key.lower())
 
-    def __setitem__(self, key, value):
+    def __setitem__(self, key, value, /):
         super().__setitem__(key.lower(), value)
 
-    def __delitem__(self, key):
+    def __delitem__(self, key, /):
         super().__delitem__(key.lower())
 
-    def __contains__(self, key):
+    def __contains__(self, key, /):
         return isinstance(key, str) and super().__contains__(key.lower())
 
     def __eq__(self, other):
@@ -39,13 +39,13 @@ class CaseInsensitiveDict(dict):
         self.update(other)
         return self
 
-    def get(self, key, default=None):
+    def get(self, key, default=None, /):
         return super().get(key.lower(), default)
 
-    def pop(self, key, *default):
+    def pop(self, key, /, *default):
         return super().pop(key.lower(), *default)
 
-    def setdefault(self, key, default=None):
+    def setdefault(self, key, default=None, /):
         return super().setdefault(key.lower(), default)
 
     def update(self, *args, **kwargs):
@@ -56,7 +56,7 @@ class CaseInsensitiveDict(dict):
         return type(self)(self)
 
     @classmethod
-    def fromkeys(cls, keys, value=None):
+    def fromkeys(cls, keys, value=None, /):
         return cls(dict.fromkeys(keys, value))
 
     def __repr__(self):

@@ -8,6 +8,7 @@ static struct {
     struct http_client *client; /* owned */
     PyObject *create_future;    /* bound method of the loop */
     struct dependent *dependents;
+    struct http_counts before; /* of the clients that are gone */
 } process;
 
 void acurl_client_add(struct dependent *dependent, void (*drop)(struct dependent *self))
@@ -69,6 +70,7 @@ void acurl_client_stop(void)
     while (process.dependents) {
         process.dependents->drop(process.dependents);
     }
+    acurl_client_counts(&process.before);
     http_client_free(process.client);
     process.client = NULL;
     Py_CLEAR(process.create_future);
@@ -76,10 +78,18 @@ void acurl_client_stop(void)
 
 void acurl_client_counts(struct http_counts *out)
 {
-    *out = (struct http_counts){0};
+    struct http_counts now = {0};
     if (process.client) {
-        http_client_counts(process.client, out);
+        http_client_counts(process.client, &now);
     }
+    *out = (struct http_counts){
+        .started = process.before.started + now.started,
+        .responses = process.before.responses + now.responses,
+        .failed = process.before.failed + now.failed,
+        .aborted = process.before.aborted + now.aborted,
+        .connections = process.before.connections + now.connections,
+        .received_bytes = process.before.received_bytes + now.received_bytes,
+    };
 }
 
 /* ---- CurlWrapper ---- */

@@ -24,7 +24,7 @@ struct http_client *acurl_client(PyObject *loop);
 /* loop.create_future() of the loop that the client is on. New reference, NULL with an exception. */
 PyObject *acurl_client_future(void);
 
-/* So far on the present client; all zero without one. */
+/* So far in this process. */
 void acurl_client_counts(struct http_counts *out);
 
 /* Drops every dependent and frees the client. */
