@@ -94,9 +94,6 @@ int setup_scenario(const struct options *options, const struct python_api *pytho
     const char *spec = options->positional[0];
     int rc = check_spec(spec, error);
 
-    if (rc == 0) {
-        rc = scenario_init(out, spec);
-    }
     return rc == 0 ? python->load_scenario(spec, config, sender, out, error) : rc;
 }
 
