@@ -9,8 +9,8 @@
 
 #include <math.h>
 
-/* A map with keys of other types takes three levels of JSON for one of its own. */
-#define MAX_NESTING (3 * VALUE_MAX_DEPTH)
+/* A map with keys of other types takes three levels of JSON for one of its own, and the innermost bytes one more. */
+#define MAX_NESTING (3 * VALUE_MAX_DEPTH + 1)
 
 struct reader {
     struct arena *arena;

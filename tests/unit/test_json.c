@@ -315,6 +315,21 @@ static void nesting_has_a_limit(void **state)
     }
 }
 
+/* What stands in the innermost of as many maps as may be takes one more level of JSON when it is a form too. */
+static void a_form_fits_into_the_deepest_map(void **state)
+{
+    struct fixture *f = *state;
+    struct pair pairs[VALUE_MAX_DEPTH];
+    struct value value = value_bytes(STR("x")), back;
+
+    for (int i = 0; i < VALUE_MAX_DEPTH; i++) {
+        pairs[i] = (struct pair){value_nil(), value};
+        value = value_map(&pairs[i], 1);
+    }
+    back = read_json(f, written(f, value));
+    assert_true(value_equal(&value, &back));
+}
+
 static const char every_kind[] = "{\"a\": [1, 2.5, true, null, \"a text that is longer than a small one\"], \"b\": {}, "
                                  "\"c\": {\"__bytes__\": \"AAAA\"}, \"d\": {\"__map__\": [[1, [2]]]}, "
                                  "\"e\": {\"__float__\": \"inf\"}, \"f\": \"\\u0001\"}";
@@ -419,6 +434,7 @@ int main(void)
         JSON_TEST(any_text_makes_json),
         JSON_TEST(what_is_wrong_is_said_with_its_place),
         JSON_TEST(nesting_has_a_limit),
+        JSON_TEST(a_form_fits_into_the_deepest_map),
         JSON_TEST(the_front_of_a_value_is_not_a_value),
         JSON_TEST(long_numbers_are_read),
         JSON_TEST(every_allocation_may_fail),
