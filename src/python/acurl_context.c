@@ -44,6 +44,16 @@ static PyObject *present_session(PyObject *context)
     return present;
 }
 
+/* Of a Context its own slot, past what a subclass makes of the attribute. NULL takes it away. */
+static int put_session(PyObject *context, PyObject *session)
+{
+    if (PyObject_TypeCheck(context, state->context_type)) {
+        Py_XSETREF(((struct py_context *)context)->http, Py_XNewRef(session));
+        return 0;
+    }
+    return PyObject_SetAttr(context, acurl.str_http, session);
+}
+
 PyDoc_STRVAR(push_doc, "push_session(context, /)\n--\n\n"
                        "Put a fresh session on context.http; returns what was there, or None.");
 
@@ -51,7 +61,7 @@ static PyObject *push_session(PyObject *module, PyObject *context)
 {
     PyObject *before = present_session(context);              /* new */
     PyObject *session = before ? session_for(context) : NULL; /* new */
-    if (!session || PyObject_SetAttr(context, acurl.str_http, session) < 0) {
+    if (!session || put_session(context, session) < 0) {
         Py_CLEAR(before);
     }
     Py_XDECREF(session);
@@ -67,7 +77,7 @@ static PyObject *pop_session(PyObject *module, PyObject *const *args, Py_ssize_t
                             count);
     }
     PyObject *before = args[1] == Py_None ? NULL : args[1];
-    if (PyObject_SetAttr(args[0], acurl.str_http, before) < 0) {
+    if (put_session(args[0], before) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;

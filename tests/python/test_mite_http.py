@@ -8,6 +8,7 @@ import acurl
 import pytest
 from acurl_fixtures import web  # noqa: F401
 from mite.context import Context
+from mite.test import http_spy, run_single_journey
 from mite_http import create_http_cookie, mite_http
 from web import LINE, Server
 
@@ -104,6 +105,18 @@ def test_decorator_takes_other_objects_for_a_context(web: Server) -> None:
     double = Double()
     assert asyncio.run(journey(double)) == 200
     assert not hasattr(double, "http")
+
+
+def test_decorated_journey_under_a_spy(web: Server) -> None:
+    @mite_http
+    async def journey(ctx):
+        await ctx.http.get(f"{web.url}/redirect/1")
+        await ctx.http.post(web.url, data="a")
+
+    result = run_single_journey({}, http_spy(journey))
+    assert [response.status_code for response in result["http"]["GET"]] == [302, 200]
+    assert [response.url for response in result["http"]["POST"]] == [f"{web.url}/"]
+    assert len(metrics(result["messages"])) == 3
 
 
 def test_decorator_refuses_what_is_not_async() -> None:
