@@ -8,6 +8,7 @@
 #include "engine/timer.h"
 #include "runner/journey.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -98,7 +99,7 @@ struct fake_journeys {
     struct loop *loop;
     uint64_t lasts_ns;            /* of those that start from now on; UINT64_MAX: until fake_end_all() */
     enum journey_outcome outcome; /* how they end */
-    int loads, unloads, started, running, most_running;
+    int loads, failed_loads, unloads, started, running, most_running;
     int64_t data_ids[64]; /* of the first ones */
     LIST_HEAD(, fake_journey) list;
 };
@@ -110,9 +111,11 @@ static inline int fake_load(struct journey_host *host, const char *spec, struct 
 
     all->loads++;
     if (strncmp(spec, "missing:", 8) == 0) {
+        all->failed_loads++;
         return error_set(error, MITE_ENOTFOUND, "cannot load journey \"%s\": no module \"missing\"", spec);
     }
     if (strncmp(spec, "broken:", 7) == 0) {
+        all->failed_loads++;
         error_detail(error, "line 1\n", 7);
         return error_set(error, MITE_EUSER, "cannot load journey \"%s\": its module raised", spec);
     }
@@ -202,11 +205,22 @@ static inline void fake_journeys_init(struct fake_journeys *all, struct loop *lo
 
 /* ---- waiting ---- */
 
+/* One turn, after at most 50 ms of nothing to do: a test that waits in vain must get to say so. */
+static inline void fake_turn(struct loop *loop)
+{
+    uv_loop_t *uv = loop_uv(loop);
+    struct pollfd fd = {.fd = uv_backend_fd(uv), .events = POLLIN};
+    int timeout_ms = uv_backend_timeout(uv);
+
+    poll(&fd, 1, timeout_ms < 0 || timeout_ms > 50 ? 50 : timeout_ms);
+    uv_run(uv, UV_RUN_NOWAIT);
+}
+
 #define FAKE_WAIT(loop, condition)                                                                                     \
     do {                                                                                                               \
         uint64_t give_up_ns = clock_now_ns() + 20 * NS_PER_S;                                                          \
         while (!(condition)) {                                                                                         \
             assert_true(clock_now_ns() < give_up_ns);                                                                  \
-            uv_run(loop_uv(loop), UV_RUN_ONCE);                                                                        \
+            fake_turn(loop);                                                                                           \
         }                                                                                                              \
     } while (0)
