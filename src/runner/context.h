@@ -40,7 +40,8 @@ struct context {
 
 LIST_HEAD(context_list, context);
 
-/* Journey and data id are copied, the test's name is borrowed as long as there is a sink. NULL without memory. */
+/* Journey and a data id that is text are copied; what other data ids point to is borrowed as long as the item is out,
+ * the test's name as long as there is a sink. NULL without memory. */
 struct context *context_new(struct sink *sink, const struct message_origin *origin) PRIVATE_API(context_new);
 struct context *context_ref(struct context *context) PRIVATE_API(context_ref);
 void context_unref(struct context *context) PRIVATE_API(context_unref);

@@ -217,6 +217,17 @@ static void visit_done(struct visit *visit)
     visit_free(visit->runner, visit);
 }
 
+/* The item is in again, and what its id points to has gone with it. Only whoever kept the context could still see it.
+ */
+static void forget_data_id(struct context *context)
+{
+    enum value_type type = context->origin.scenario_data_id.type;
+
+    if (type == VALUE_LIST || type == VALUE_MAP) {
+        context->origin.scenario_data_id = value_nil();
+    }
+}
+
 /* From the loop; with the runner gone, only memory is left to give back. */
 static void ended(void *arg, struct context *context, enum journey_outcome outcome)
 {
@@ -240,6 +251,7 @@ static void ended(void *arg, struct context *context, enum journey_outcome outco
      * next journey from inside this call. */
     runner->controller_ops->completed(runner->controller, runner->id, context->origin.scenario_id,
                                       &context->origin.scenario_data_id, at_once);
+    forget_data_id(context);
     visit_done(visit);
     if (runner->stopping && runner->counts.running == 0) {
         runner->controller_ops->idle(runner->controller, runner->id);

@@ -10,8 +10,8 @@
 struct datapool;
 
 struct datapool_item {
-    struct value id;   /* an integer in mite's own pools, any scalar or text in the user's; text lives as long as the
-                        * item is out */
+    struct value id;   /* an integer in mite's own pools, anything that msgpack carries in the user's; what it points to
+                        * lives as long as the item is out */
     struct args *args; /* counted reference, handed over */
 };
 
