@@ -15,6 +15,18 @@ class Refused(Exception):
     """What the user gave cannot be used; the text is the rest of a sentence."""
 
 
+def hint(error: OSError) -> str:
+    """What to add to the sentence about an error: the recorder's directory is easily taken for its file."""
+    if not isinstance(error, IsADirectoryError) or not error.filename:
+        return ""
+    from glob import glob
+    from os import fsdecode, path
+
+    directory = fsdecode(error.filename)
+    files = sorted(glob(path.join(directory, "*.msgpack"))) or [path.join(directory, "NAME.msgpack")]
+    return f" (the records are in the files in it, such as {files[0]})"
+
+
 async def result_of(value: Any) -> Any:
     """The value of what may be awaitable."""
     return await value if inspect.isawaitable(value) else value

@@ -1,6 +1,7 @@
 /*
- * What the program sees of the Python plugin: one table of functions, found by `mite__python_api` in libmite-python.so (dlopen,
- * when the first Python spec comes up) or registered by the extension `_mite` when Python started us. No Python.h here.
+ * What the program sees of the Python plugin: one table of functions, found by `mite__python_api` in libmite-python.so
+ * (dlopen, when the first Python spec comes up) or registered by the extension `_mite` when Python started us. No
+ * Python.h here.
  *
  * Life cycle: start, load..., loop_attach, the run, detach, stop. All from the main thread.
  */
@@ -18,7 +19,7 @@ struct python_options {
     bool exclude_working_directory; /* the current directory is importable otherwise, as sys.path[0] */
     bool debugging;                 /* a journey's exception opens the post-mortem debugger, then the run ends with 1 */
     bool memory_tracing;
-    const struct config *config;    /* borrowed: becomes each context's config */
+    const struct config *config;            /* borrowed: becomes each context's config */
     const struct http_client_options *http; /* borrowed: of the one client behind ctx.http and acurl */
     /* A debugger (breakpoint(), post mortem) takes the terminal and gives it back: displays and watchdog step aside. */
     void (*debugger)(void *arg, bool begins);
@@ -31,20 +32,20 @@ struct python_options {
 
 struct python_api {
     int version;
-    /* Starts the interpreter (or takes the one that runs us). MITE_EINVAL with one sentence: a virtual environment of another
-     * Python version, broken home. */
+    /* Starts the interpreter (or takes the one that runs us). MITE_EINVAL with one sentence: a virtual environment of
+     * another Python version, broken home. */
     int (*start)(const struct python_options *options, struct mite_error *error);
 
-    /* Specs. MITE_ENOTFOUND, MITE_EINVAL: one sentence with the remedy; MITE_EUSER: their code raised, detail is its traceback
-     * from their first frame on. */
+    /* Specs. MITE_ENOTFOUND, MITE_EINVAL: one sentence with the remedy; MITE_EUSER: their code raised, detail is its
+     * traceback from their first frame on. */
     int (*load_scenario)(const char *spec, struct config *config, struct sink *sender, struct scenario *out,
                          struct mite_error *error);
     int (*load_datapool)(const char *spec, struct datapool **out, struct mite_error *error);
     int (*load_config)(const char *spec, struct config *config, struct mite_error *error); /* --config=SPEC */
     int (*eval_config)(void *arg, struct config *config, struct str key, const char *expression,
                        struct mite_error *error); /* MITE_EVAL_CONF_key */
-    /* One of --message-processors: made with the map of options, or without arguments. The built-in ones of mite.logoutput are
-     * recognised by the caller and never come here. */
+    /* One of --message-processors: made with the map of options, or without arguments. The built-in ones of
+     * mite.logoutput are recognised by the caller and never come here. */
     int (*load_processor)(const char *spec, const struct value *options, struct sink **out, struct mite_error *error);
     /* --collector-filter: a function of the raw bytes; true keeps. */
     int (*load_filter)(const char *spec, bool (**filter)(void *arg, struct str bytes), void **arg,

@@ -56,7 +56,7 @@ PyObject *args_to_python(const struct args *args)
     struct value list;
     arena_init(&arena, 0);
     PyObject *items = args->ops->to_value(args, &arena, &list, &error) == 0 ? convert_to_python(&list, CONVERT_LISTS)
-                                                                           : errors_to_python(&error); /* new */
+                                                                            : errors_to_python(&error); /* new */
     arena_done(&arena);
     error_done(&error);
     return items;

@@ -1,6 +1,6 @@
 /*
- * A journey's arguments that are a Python tuple or list: no conversion on the way from a datapool in Python to a journey in
- * Python.
+ * A journey's arguments that are a Python tuple or list: no conversion on the way from a datapool in Python to a
+ * journey in Python.
  */
 #pragma once
 

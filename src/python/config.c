@@ -4,15 +4,14 @@
 #include "python/errors.h"
 
 struct manager {
-    PyObject_HEAD
-    struct config *config; /* the run's, borrowed, or &own */
+    PyObject_HEAD struct config *config; /* the run's, borrowed, or &own */
     struct config own;
     PyObject *told; /* runner id → version of the newest change it was told */
 };
 
 static const struct config *source;
-static PyObject *shared;         /* the dict; owned */
-static uint64_t shared_version;  /* of the source when the dict was filled */
+static PyObject *shared;        /* the dict; owned */
+static uint64_t shared_version; /* of the source when the dict was filled */
 
 void config_set_source(const struct config *config)
 {
@@ -205,8 +204,9 @@ static void manager_dealloc(struct manager *self)
 }
 
 PyDoc_STRVAR(get_doc, "get($self, key, default=None, /)\n--\n\nThe value of a key.");
-PyDoc_STRVAR(set_doc, "set($self, key, value, /)\n--\n\nSet a key; runners learn of it. The value must be one that msgpack "
-                      "carries.");
+PyDoc_STRVAR(set_doc,
+             "set($self, key, value, /)\n--\n\nSet a key; runners learn of it. The value must be one that msgpack "
+             "carries.");
 PyDoc_STRVAR(changes_doc, "get_changes_for_runner($self, runner_id, /)\n--\n\n"
                           "A list of (key, value): what has changed since this runner was last told.");
 

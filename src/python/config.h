@@ -1,6 +1,6 @@
 /*
- * Configuration for Python: the plain dict that is every context's `config`, and `mite.config.ConfigManager`, through which
- * scenarios read and change the values that the runners get.
+ * Configuration for Python: the plain dict that is every context's `config`, and `mite.config.ConfigManager`, through
+ * which scenarios read and change the values that the runners get.
  */
 #pragma once
 
@@ -8,8 +8,8 @@
 
 int config_exec(PyObject *module);
 
-/* The dict of the run's configuration, one for all contexts, brought up to date when something has changed. New reference,
- * NULL with an exception. An empty dict while no run is set up. */
+/* The dict of the run's configuration, one for all contexts, brought up to date when something has changed. New
+ * reference, NULL with an exception. An empty dict while no run is set up. */
 PyObject *config_shared(void);
 
 /* Where the run's configuration is; borrowed, NULL: none any more. */

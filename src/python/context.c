@@ -81,8 +81,8 @@ static PyObject *message_dict(struct py_context *self, const struct message *mes
     if (dict) {
         bool inside = message->transaction.p != NULL;
         path = inside ? PyUnicode_DecodeUTF8(message->transaction.p, (Py_ssize_t)message->transaction.n, "replace")
-                      : Py_NewRef(Py_None);                                                        /* new */
-        id = inside ? PyLong_FromLongLong(message->transaction_id) : Py_NewRef(Py_None);           /* new */
+                      : Py_NewRef(Py_None);                                              /* new */
+        id = inside ? PyLong_FromLongLong(message->transaction_id) : Py_NewRef(Py_None); /* new */
     }
     if (dict && (!path || !id || PyDict_SetItemString(dict, "transaction", path) != 0 ||
                  PyDict_SetItemString(dict, "transaction_id", id) != 0)) {
@@ -97,7 +97,7 @@ static PyObject *message_dict(struct py_context *self, const struct message *mes
 static void call_send_fn(struct sink *sink, const struct message *message)
 {
     struct py_context *self = (struct py_context *)((char *)sink - offsetof(struct py_context, sink));
-    PyObject *dict = PyErr_Occurred() ? NULL : message_dict(self, message);            /* new */
+    PyObject *dict = PyErr_Occurred() ? NULL : message_dict(self, message);    /* new */
     PyObject *result = dict ? PyObject_CallOneArg(self->send_fn, dict) : NULL; /* new */
     Py_XDECREF(dict);
     Py_XDECREF(result);
@@ -164,9 +164,10 @@ static int send_fields(struct py_context *self, PyObject *type, struct field *fi
     return PyErr_Occurred() ? -1 : 0;
 }
 
-PyDoc_STRVAR(send_doc, "send($self, type, /, **fields)\n--\n\n"
-                       "Send a message of this type. It is copied before send() returns; awaiting the result is allowed and\n"
-                       "takes no time. A value that msgpack cannot carry is a TypeError.");
+PyDoc_STRVAR(send_doc,
+             "send($self, type, /, **fields)\n--\n\n"
+             "Send a message of this type. It is copied before send() returns; awaiting the result is allowed and\n"
+             "takes no time. A value that msgpack cannot carry is a TypeError.");
 
 static PyObject *context_py_send(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
 {
@@ -177,8 +178,10 @@ static PyObject *context_py_send(PyObject *object, PyObject *const *args, Py_ssi
     int failed = -1;
 
     if (count != 1) {
-        return PyErr_Format(PyExc_TypeError, "send() takes the message's type and then fields by name, got %zd positional "
-                                             "arguments", count);
+        return PyErr_Format(PyExc_TypeError,
+                            "send() takes the message's type and then fields by name, got %zd positional "
+                            "arguments",
+                            count);
     }
     arena_init(&arena, 0);
     if (field_count > FIELDS_ON_STACK) {
@@ -404,16 +407,11 @@ PyDoc_STRVAR(context_doc, "Context(send_fn, config, id_data=None, should_stop_fu
                           "send_fn as a dict.");
 
 static PyType_Slot context_slots[] = {
-    {Py_tp_doc, (void *)context_doc},
-    {Py_tp_new, context_tp_new},
-    {Py_tp_init, context_init},
-    {Py_tp_dealloc, context_dealloc},
-    {Py_tp_traverse, context_traverse},
-    {Py_tp_clear, context_clear},
-    {Py_tp_methods, context_methods},
-    {Py_tp_members, context_members},
-    {Py_tp_getset, context_getset},
-    {0},
+    {Py_tp_doc, (void *)context_doc},   {Py_tp_new, context_tp_new},
+    {Py_tp_init, context_init},         {Py_tp_dealloc, context_dealloc},
+    {Py_tp_traverse, context_traverse}, {Py_tp_clear, context_clear},
+    {Py_tp_methods, context_methods},   {Py_tp_members, context_members},
+    {Py_tp_getset, context_getset},     {0},
 };
 
 static PyType_Spec context_spec = {

@@ -1,18 +1,17 @@
 /*
- * Context as a journey sees it: `mite.context.Context` around the core's struct context. The runner's journeys get one each;
- * Python makes others for tests, with a function that takes each message as a dict.
+ * Context as a journey sees it: `mite.context.Context` around the core's struct context. The runner's journeys get one
+ * each; Python makes others for tests, with a function that takes each message as a dict.
  */
 #pragma once
 
 #include "python/module.h"
 
 struct py_context {
-    PyObject_HEAD
-    struct context *context; /* counted reference */
-    PyObject *attributes;    /* __dict__: what the user sets; NULL before the first */
+    PyObject_HEAD struct context *context; /* counted reference */
+    PyObject *attributes;                  /* __dict__: what the user sets; NULL before the first */
     PyObject *weak_references;
-    PyObject *config;        /* the plain dict */
-    PyObject *http;          /* what was set or made; NULL: made at its first use */
+    PyObject *config; /* the plain dict */
+    PyObject *http;   /* what was set or made; NULL: made at its first use */
     /* Of a context made in Python, NULL otherwise. */
     PyObject *send_fn, *id_data, *should_stop_fn;
     struct sink sink; /* hands messages to send_fn */

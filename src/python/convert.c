@@ -5,9 +5,9 @@
 /* Where in the whole a part stands: for the sentence, should it be needed. */
 struct place {
     const struct place *around;
-    const char *what;  /* of the outermost */
-    PyObject *key;     /* borrowed; of a dict's value */
-    Py_ssize_t index;  /* of a list's item */
+    const char *what; /* of the outermost */
+    PyObject *key;    /* borrowed; of a dict's value */
+    Py_ssize_t index; /* of a list's item */
     unsigned depth;
 };
 
@@ -79,7 +79,8 @@ static int convert_bytes(PyObject *object, const struct place *place, struct are
         *out = value_bytes((struct str){PyBytes_AS_STRING(object), (size_t)PyBytes_GET_SIZE(object)});
         return 0;
     }
-    struct str copy = arena_str(arena, (struct str){PyByteArray_AS_STRING(object), (size_t)PyByteArray_GET_SIZE(object)});
+    struct str copy =
+        arena_str(arena, (struct str){PyByteArray_AS_STRING(object), (size_t)PyByteArray_GET_SIZE(object)});
     if (!copy.p) {
         PyErr_NoMemory();
         return -1;

@@ -139,10 +139,11 @@ static void give(struct adapter *self, const struct value *id, PyObject *data, d
     struct mite_error error = {0};
     self->given++;
     if (!PyTuple_Check(data) && !PyList_Check(data)) {
-        error_set(&error, MITE_EINVAL,
-                  "datapool %s gave an item (the %lldth) whose data is a %s: it must be a tuple or a list, the journey's "
-                  "arguments",
-                  label_of(self), (long long)self->given, Py_TYPE(data)->tp_name);
+        error_set(
+            &error, MITE_EINVAL,
+            "datapool %s gave an item (the %lldth) whose data is a %s: it must be a tuple or a list, the journey's "
+            "arguments",
+            label_of(self), (long long)self->given, Py_TYPE(data)->tp_name);
         answer(done, arg, MITE_EINVAL, &error);
         error_done(&error);
         return;
@@ -294,7 +295,7 @@ static void checkin_finished(void *arg, PyObject *result, PyObject *exception)
 
 static void checkin_theirs(struct adapter *self, const struct value *id)
 {
-    PyObject *object = take_id(self, id);                                                                  /* new */
+    PyObject *object = take_id(self, id);                                                                 /* new */
     PyObject *result = object ? PyObject_CallMethodOneArg(self->pool, state->str_checkin, object) : NULL; /* new */
     if (result && is_awaitable(result) && !ready_value(result)) {
         PyObject *task = task_start(result, self->label, NULL, checkin_finished, datapool_ref(&self->base)); /* new */

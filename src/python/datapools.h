@@ -1,6 +1,6 @@
 /*
- * Datapools: mite's own as C types (RecyclableIterableDataPool, IterableDataPool, DataPoolItem), and an adapter that makes a
- * struct datapool of any object with checkout and checkin, coroutines or plain functions.
+ * Datapools: mite's own as C types (RecyclableIterableDataPool, IterableDataPool, DataPoolItem), and an adapter that
+ * makes a struct datapool of any object with checkout and checkin, coroutines or plain functions.
  */
 #pragma once
 
@@ -8,7 +8,7 @@
 
 int datapools_exec(PyObject *module);
 
-/* `label` is what sentences call the pool: its spec, or where it stands in its scenario. `config` is a ConfigManager for
- * checkouts that take one. The object is kept. MITE_EINVAL: it is no datapool. */
+/* `label` is what sentences call the pool: its spec, or where it stands in its scenario. `config` is a ConfigManager
+ * for checkouts that take one. The object is kept. MITE_EINVAL: it is no datapool. */
 int datapools_adapt(PyObject *object, const char *label, PyObject *config, struct datapool **out,
                     struct mite_error *error);

@@ -1,7 +1,7 @@
 /*
- * Design notes. Which debugger is opened is Python's own business (PEP 553: sys.breakpointhook reads PYTHONBREAKPOINT) and that of
- * mite._debugger (PYTHONPOSTMORTEM). pdb's set_trace() returns at once and traces from then on, so "it is over" cannot be told
- * from the hook's return: the displays step aside at the first breakpoint() and stay there.
+ * Design notes. Which debugger is opened is Python's own business (PEP 553: sys.breakpointhook reads PYTHONBREAKPOINT)
+ * and that of mite._debugger (PYTHONPOSTMORTEM). pdb's set_trace() returns at once and traces from then on, so "it is
+ * over" cannot be told from the hook's return: the displays step aside at the first breakpoint() and stay there.
  */
 #include "python/debugger.h"
 
@@ -64,7 +64,7 @@ void debugger_journey_failed(PyObject *exception)
     }
     debugger.over = true;
     tell(true);
-    PyObject *module = PyImport_ImportModule("mite._debugger");                                       /* new */
+    PyObject *module = PyImport_ImportModule("mite._debugger");                                    /* new */
     PyObject *result = module ? PyObject_CallMethod(module, "post_mortem", "O", exception) : NULL; /* new */
     if (!result) {
         PyErr_Print();

@@ -1,6 +1,6 @@
 /*
- * Debuggers on the terminal: breakpoint() inside a journey, and with --debugging the post-mortem one when a journey fails. Around
- * each the program is told (python_options.debugger), so that displays and the watchdog step aside.
+ * Debuggers on the terminal: breakpoint() inside a journey, and with --debugging the post-mortem one when a journey
+ * fails. Around each the program is told (python_options.debugger), so that displays and the watchdog step aside.
  */
 #pragma once
 
@@ -10,5 +10,6 @@
 int debugger_start(const struct python_options *options);
 void debugger_stop(void);
 
-/* A journey ended with this exception: with --debugging opens the post-mortem debugger, once, and then asks for the end. */
+/* A journey ended with this exception: with --debugging opens the post-mortem debugger, once, and then asks for the
+ * end. */
 void debugger_journey_failed(PyObject *exception);

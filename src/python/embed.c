@@ -1,7 +1,8 @@
 /*
  * Design notes. libpython is here by DT_NEEDED and goes RTLD_GLOBAL with the plugin (the program sees to that), or else
- * Python's own extension modules would miss its symbols. sys.path begins with the working directory, unless that is excluded,
- * and ends with our packages when they lie beside the plugin (a build tree) or under a prefix that Python does not search.
+ * Python's own extension modules would miss its symbols. sys.path begins with the working directory, unless that is
+ * excluded, and ends with our packages when they lie beside the plugin (a build tree) or under a prefix that Python
+ * does not search.
  */
 #include "python/embed.h"
 
@@ -107,15 +108,15 @@ static int enter_environment(const struct environment *environment)
     if (!*environment->prefix) {
         return 0;
     }
-    PyObject *site = PyImport_ImportModule("site");                                            /* new */
-    PyObject *prefix = site ? PyUnicode_DecodeFSDefault(environment->prefix) : NULL;           /* new */
-    PyObject *packages = prefix ? PyUnicode_FromFormat("%U/lib/python%d.%d/site-packages", prefix, PY_MAJOR_VERSION,
-                                                       PY_MINOR_VERSION)
-                                : NULL;                                                        /* new */
-    PyObject *executable = prefix ? PyUnicode_FromFormat("%U/bin/python", prefix) : NULL;      /* new */
+    PyObject *site = PyImport_ImportModule("site");                                  /* new */
+    PyObject *prefix = site ? PyUnicode_DecodeFSDefault(environment->prefix) : NULL; /* new */
+    PyObject *packages =
+        prefix ? PyUnicode_FromFormat("%U/lib/python%d.%d/site-packages", prefix, PY_MAJOR_VERSION, PY_MINOR_VERSION)
+               : NULL;                                                                    /* new */
+    PyObject *executable = prefix ? PyUnicode_FromFormat("%U/bin/python", prefix) : NULL; /* new */
     PyObject *result = NULL;
-    if (packages && executable && PySys_SetObject("prefix", prefix) == 0 && PySys_SetObject("exec_prefix", prefix) == 0 &&
-        PySys_SetObject("executable", executable) == 0) {
+    if (packages && executable && PySys_SetObject("prefix", prefix) == 0 &&
+        PySys_SetObject("exec_prefix", prefix) == 0 && PySys_SetObject("executable", executable) == 0) {
         result = PyObject_CallMethod(site, "addsitedir", "O", packages); /* new */
     }
     Py_XDECREF(site);
@@ -134,7 +135,8 @@ static bool find_packages(char *path, size_t size)
     Dl_info self;
     if (dladdr((void *)embed_start, &self) && self.dli_fname) {
         const char *slash = strrchr(self.dli_fname, '/');
-        snprintf(path, size, "%.*s/../../python", slash ? (int)(slash - self.dli_fname) : 1, slash ? self.dli_fname : ".");
+        snprintf(path, size, "%.*s/../../python", slash ? (int)(slash - self.dli_fname) : 1,
+                 slash ? self.dli_fname : ".");
         char probe[PATH_MAX_BYTES + 32];
         snprintf(probe, sizeof(probe), "%s/mite/__init__.py", path);
         char *real = access(probe, R_OK) == 0 ? realpath(path, NULL) : NULL;
@@ -150,8 +152,8 @@ static bool find_packages(char *path, size_t size)
 
 static int path_insert(Py_ssize_t at, const char *directory)
 {
-    PyObject *list = PySys_GetObject("path");                    /* borrowed */
-    PyObject *text = PyUnicode_DecodeFSDefault(directory);       /* new */
+    PyObject *list = PySys_GetObject("path");              /* borrowed */
+    PyObject *text = PyUnicode_DecodeFSDefault(directory); /* new */
     int known = list && text ? PySequence_Contains(list, text) : -1;
     int failed = known == 1 ? 0 : known < 0 ? -1 : PyList_Insert(list, at < 0 ? PyList_GET_SIZE(list) : at, text);
     Py_XDECREF(text);
@@ -174,8 +176,8 @@ static int add_working_directory(void)
 
 static int status_error(PyStatus status, struct mite_error *error)
 {
-    return error_set(error, MITE_EINVAL, "cannot start Python %d.%d with home %s: %s", PY_MAJOR_VERSION, PY_MINOR_VERSION,
-                     PYTHON_HOME, status.err_msg ? status.err_msg : "no reason given");
+    return error_set(error, MITE_EINVAL, "cannot start Python %d.%d with home %s: %s", PY_MAJOR_VERSION,
+                     PY_MINOR_VERSION, PYTHON_HOME, status.err_msg ? status.err_msg : "no reason given");
 }
 
 static int initialise(struct mite_error *error)

@@ -1,6 +1,7 @@
 /*
- * The interpreter: started late, at the first Python spec, with the home of the Python that we were built with, whatever stands
- * first on PATH. A virtual environment of the same minor version gives its sys.prefix and its packages, never its home.
+ * The interpreter: started late, at the first Python spec, with the home of the Python that we were built with,
+ * whatever stands first on PATH. A virtual environment of the same minor version gives its sys.prefix and its packages,
+ * never its home.
  */
 #pragma once
 
@@ -8,8 +9,8 @@
 
 #include <stdbool.h>
 
-/* Starts it, or takes the one that runs us; afterwards `_mite` is imported. MITE_EINVAL: a virtual environment of another
- * Python, a home that does not work. */
+/* Starts it, or takes the one that runs us; afterwards `_mite` is imported. MITE_EINVAL: a virtual environment of
+ * another Python, a home that does not work. */
 int embed_start(bool exclude_working_directory, struct mite_error *error);
 
 /* Ends the interpreter, unless it was Python that started us. */

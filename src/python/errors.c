@@ -37,7 +37,7 @@ static void append_object(struct buf *out, PyObject *text, size_t max)
     Py_ssize_t size = 0;
     PyObject *safe = NULL;
     const char *utf8 = text ? PyUnicode_AsUTF8AndSize(text, &size) : NULL; /* borrowed from text */
-    if (text && !utf8) { /* lone surrogates */
+    if (text && !utf8) {                                                   /* lone surrogates */
         PyErr_Clear();
         safe = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace"); /* new */
         utf8 = safe ? PyBytes_AS_STRING(safe) : NULL;
@@ -61,8 +61,8 @@ static void append_message(struct buf *out, PyObject *exception)
 {
     PyTypeObject *type = Py_TYPE(exception);
     PyObject *module = PyObject_GetAttr((PyObject *)type, state->str___module__); /* new */
-    PyObject *name = PyType_GetQualName(type);                                   /* new */
-    PyObject *text = PyObject_Str(exception);                                    /* new */
+    PyObject *name = PyType_GetQualName(type);                                    /* new */
+    PyObject *text = PyObject_Str(exception);                                     /* new */
     PyErr_Clear();
     if (module && PyUnicode_Check(module) && PyUnicode_CompareWithASCIIString(module, "builtins") != 0 &&
         PyUnicode_CompareWithASCIIString(module, "__main__") != 0) {
@@ -87,7 +87,7 @@ static void append_message(struct buf *out, PyObject *exception)
 static const char *package_root(void)
 {
     if (!state->package_root) {
-        PyObject *package = PyImport_ImportModule("mite");                             /* new */
+        PyObject *package = PyImport_ImportModule("mite");                                /* new */
         PyObject *file = package ? PyObject_GetAttr(package, state->str___file__) : NULL; /* new */
         Py_ssize_t end = file ? PyUnicode_GetLength(file) - (Py_ssize_t)strlen("mite/__init__.py") : -1;
         if (end > 0) {
@@ -166,11 +166,11 @@ static void append_frame(struct buf *out, PyTracebackObject *at)
     Py_DECREF(code);
 }
 
-/* The frames of an exception, of its cause when it has none itself: so it is with a StopIteration that leaves a coroutine,
- * which Python turns into a RuntimeError. New reference or NULL. */
+/* The frames of an exception, of its cause when it has none itself: so it is with a StopIteration that leaves a
+ * coroutine, which Python turns into a RuntimeError. New reference or NULL. */
 static PyTracebackObject *frames_of(PyObject *exception)
 {
-    PyObject *traceback = PyException_GetTraceback(exception);          /* new */
+    PyObject *traceback = PyException_GetTraceback(exception);            /* new */
     PyObject *cause = traceback ? NULL : PyException_GetCause(exception); /* new */
     if (cause) {
         traceback = PyException_GetTraceback(cause);
@@ -267,6 +267,18 @@ static void set_detail(struct mite_error *error, PyObject *exception)
     Py_XDECREF(lines);
 }
 
+/* What mite._host knows about how such an exception comes about: ": ..." behind the sentence, or nothing. */
+static void append_hint(struct buf *out, PyObject *exception)
+{
+    if (!PyErr_GivenExceptionMatches(exception, PyExc_OSError)) {
+        return;
+    }
+    PyObject *hint = module_import(IMPORT_HINT);                         /* borrowed */
+    PyObject *text = hint ? PyObject_CallOneArg(hint, exception) : NULL; /* new */
+    append_object(out, text, 1000);
+    Py_XDECREF(text);
+}
+
 /* A sentence is one line: of a message with several, the first. */
 static struct str first_line(const struct buf *text)
 {
@@ -287,8 +299,9 @@ int errors_to_c(struct mite_error *error, const char *format, ...)
     buf_vprintf(&sentence, format, args);
     va_end(args);
     append_message(&text, exception);
-    struct str line = first_line(&text);
-    error_set(error, MITE_EUSER, STR_FMT ": " STR_FMT, STR_ARG(buf_view(&sentence)), STR_ARG(line));
+    text.size = first_line(&text).n;
+    append_hint(&text, exception);
+    error_set(error, MITE_EUSER, STR_FMT ": " STR_FMT, STR_ARG(buf_view(&sentence)), STR_ARG(buf_view(&text)));
     if (error) {
         trim_front(exception);
         set_detail(error, exception);

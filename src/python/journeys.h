@@ -1,6 +1,6 @@
 /*
- * Journeys in Python as the runner sees them: a struct journey_host whose journeys are coroutine functions. Each run is one
- * asyncio task with a context of its own; the context object carries the run.
+ * Journeys in Python as the runner sees them: a struct journey_host whose journeys are coroutine functions. Each run is
+ * one asyncio task with a context of its own; the context object carries the run.
  */
 #pragma once
 

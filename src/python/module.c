@@ -26,6 +26,7 @@ static const struct {
     [IMPORT_DATAPOOL_EXHAUSTED] = {"mite.exceptions", "DataPoolExhausted"},
     [IMPORT_DATAPOOL_EMPTIED] = {"mite.exceptions", "DataPoolEmptied"},
     [IMPORT_REFUSED] = {"mite._host", "Refused"},
+    [IMPORT_HINT] = {"mite._host", "hint"},
     [IMPORT_JOURNEY] = {"mite._host", "journey"},
     [IMPORT_CHECKOUT] = {"mite._host", "checkout"},
     [IMPORT_SCENARIO] = {"mite._host", "scenario"},
@@ -34,8 +35,8 @@ static const struct {
 
 /* Each adds its types; the first ones are used by those that follow. */
 static int (*const parts[])(PyObject *module) = {
-    ready_exec, task_exec, transaction_exec, context_exec, config_exec, pool_types_exec, volume_exec, scenario_exec,
-    sinks_exec, acurl_module_exec,
+    ready_exec,      task_exec,   transaction_exec, context_exec, config_exec,
+    pool_types_exec, volume_exec, scenario_exec,    sinks_exec,   acurl_module_exec,
 };
 
 PyObject *module_import(enum module_import what)
@@ -44,7 +45,7 @@ PyObject *module_import(enum module_import what)
         /* Asked for while an exception is being looked at: the import must not lose it. */
         PyObject *type, *value, *traceback;
         PyErr_Fetch(&type, &value, &traceback);
-        PyObject *module = PyImport_ImportModule(imports[what].module);                        /* new */
+        PyObject *module = PyImport_ImportModule(imports[what].module);                            /* new */
         state->imports[what] = module ? PyObject_GetAttrString(module, imports[what].name) : NULL; /* new, kept */
         Py_XDECREF(module);
         if (type) {

@@ -52,6 +52,7 @@ enum module_import {
     IMPORT_DATAPOOL_EXHAUSTED,
     IMPORT_DATAPOOL_EMPTIED,
     IMPORT_REFUSED, /* this and the following: mite._host, what is easier said in Python */
+    IMPORT_HINT,
     IMPORT_JOURNEY,
     IMPORT_CHECKOUT,
     IMPORT_SCENARIO,
@@ -72,7 +73,7 @@ struct module_state {
     PyObject *loop;           /* the asyncio loop that ours runs in; NULL while detached */
     struct loop *engine_loop; /* borrowed: ours */
     const struct http_client_options *http_options; /* borrowed: of the one client; NULL: the defaults */
-    PyObject *package_root;   /* the directory that holds our packages, with a slash at its end */
+    PyObject *package_root;                         /* the directory that holds our packages, with a slash at its end */
     PyObject *imports[IMPORT_COUNT];
 
 #define X(name) PyObject *str_##name;
@@ -87,5 +88,6 @@ PyMODINIT_FUNC PyInit__mite(void);
 /* Borrowed; NULL with an exception. */
 PyObject *module_import(enum module_import what);
 
-/* Makes a heap type and adds it to the module under the last part of its name. New reference, NULL with an exception. */
+/* Makes a heap type and adds it to the module under the last part of its name. New reference, NULL with an exception.
+ */
 PyTypeObject *module_add_type(PyObject *module, PyType_Spec *spec);

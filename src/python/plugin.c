@@ -1,6 +1,6 @@
 /*
- * The table of api.h, filled with the parts of this folder. The program finds it in the plugin; the extension gives it to the
- * program when Python is what runs.
+ * The table of api.h, filled with the parts of this folder. The program finds it in the plugin; the extension gives it
+ * to the program when Python is what runs.
  */
 #include "python/api.h"
 
@@ -19,9 +19,9 @@
 
 static struct {
     struct python_options options;
-    struct python_loop *loop;      /* NULL while detached */
-    struct http_counts http;       /* of clients that are gone */
-    PyObject *memory;              /* mite._memory's trace, or NULL */
+    struct python_loop *loop; /* NULL while detached */
+    struct http_counts http;  /* of clients that are gone */
+    PyObject *memory;         /* mite._memory's trace, or NULL */
 } plugin;
 
 /* ---- start and stop ---- */
@@ -55,7 +55,8 @@ static int trace(const char *method, PyObject *loop)
 {
     PyObject *result = NULL;
     if (plugin.memory) {
-        result = loop ? PyObject_CallMethod(plugin.memory, method, "O", loop) : PyObject_CallMethod(plugin.memory, method, NULL);
+        result = loop ? PyObject_CallMethod(plugin.memory, method, "O", loop)
+                      : PyObject_CallMethod(plugin.memory, method, NULL);
     }
     Py_XDECREF(result);
     return plugin.memory && !result ? -1 : 0;
@@ -114,10 +115,10 @@ static int load_config(const char *spec, struct config *config, struct mite_erro
 static int eval_config(void *arg, struct config *config, struct str key, const char *expression,
                        struct mite_error *error)
 {
-    PyObject *names = PyDict_New();                                                                     /* new */
-    PyObject *value = names ? PyRun_String(expression, Py_eval_input, names, names) : NULL;        /* new */
-    PyObject *name = value ? PyUnicode_DecodeUTF8(key.p, (Py_ssize_t)key.n, "replace") : NULL;     /* new */
-    PyObject *dict = name ? PyDict_New() : NULL;                                                        /* new */
+    PyObject *names = PyDict_New();                                                            /* new */
+    PyObject *value = names ? PyRun_String(expression, Py_eval_input, names, names) : NULL;    /* new */
+    PyObject *name = value ? PyUnicode_DecodeUTF8(key.p, (Py_ssize_t)key.n, "replace") : NULL; /* new */
+    PyObject *dict = name ? PyDict_New() : NULL;                                               /* new */
     int code = 0;
     if (!dict || PyDict_SetItem(dict, name, value) != 0 || config_take_dict(config, dict) != 0) {
         code = errors_to_c(error, "cannot evaluate MITE_EVAL_CONF_" STR_FMT "=%s", STR_ARG(key), expression);

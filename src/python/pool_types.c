@@ -1,7 +1,7 @@
 /*
- * Design notes. A recyclable pool reads all its items when it is made and gives them in a ring of indices, first in, first out.
- * `out` has one byte for each item, so that an item that comes back twice is noticed. An iterable pool reads as it goes: its
- * iterable may be endless.
+ * Design notes. A recyclable pool reads all its items when it is made and gives them in a ring of indices, first in,
+ * first out. `out` has one byte for each item, so that an item that comes back twice is noticed. An iterable pool reads
+ * as it goes: its iterable may be endless.
  */
 #include "python/pool_types.h"
 
@@ -12,8 +12,7 @@
 /* ---- DataPoolItem ---- */
 
 struct item {
-    PyObject_HEAD
-    PyObject *id, *data;
+    PyObject_HEAD PyObject *id, *data;
 };
 
 static PyObject *item_make(PyTypeObject *type, PyObject *id, PyObject *data)
@@ -116,9 +115,8 @@ static PyType_Spec item_spec = {
 /* ---- pools ---- */
 
 struct pool {
-    PyObject_HEAD
-    PyObject *items; /* recyclable: a list of all; iterable: the iterator, NULL once used up */
-    int64_t next_id; /* iterable: of the last item given */
+    PyObject_HEAD PyObject *items; /* recyclable: a list of all; iterable: the iterator, NULL once used up */
+    int64_t next_id;               /* iterable: of the last item given */
     /* recyclable only: a ring of the indices that are free, and which are out */
     uint32_t *free_ids;
     uint8_t *out;
@@ -147,7 +145,7 @@ static int pool_clear(struct pool *self)
 
 static int recyclable_init(struct pool *self, PyObject *args, PyObject *kwargs)
 {
-    PyObject *iterable = pool_argument(args, kwargs);               /* borrowed */
+    PyObject *iterable = pool_argument(args, kwargs);              /* borrowed */
     PyObject *items = iterable ? PySequence_List(iterable) : NULL; /* new */
     if (!items) {
         return -1;
@@ -171,7 +169,7 @@ static int recyclable_init(struct pool *self, PyObject *args, PyObject *kwargs)
 
 static int iterable_init(struct pool *self, PyObject *args, PyObject *kwargs)
 {
-    PyObject *iterable = pool_argument(args, kwargs);                 /* borrowed */
+    PyObject *iterable = pool_argument(args, kwargs);                  /* borrowed */
     PyObject *iterator = iterable ? PyObject_GetIter(iterable) : NULL; /* new */
     if (!iterator) {
         return -1;
@@ -264,9 +262,9 @@ static PyObject *pool_checkout(PyObject *self, PyObject *args, PyObject *kwargs)
     case POOL_ITEM:
         break;
     }
-    number = PyLong_FromLongLong(id);                                            /* new */
-    item = number ? item_make(state->item_type, number, data) : NULL;            /* new */
-    ready = item ? ready_new(item) : NULL;                                       /* new */
+    number = PyLong_FromLongLong(id);                                 /* new */
+    item = number ? item_make(state->item_type, number, data) : NULL; /* new */
+    ready = item ? ready_new(item) : NULL;                            /* new */
     Py_DECREF(data);
     Py_XDECREF(number);
     Py_XDECREF(item);
@@ -307,22 +305,32 @@ static PyMethodDef pool_methods[] = {
     {NULL},
 };
 
-PyDoc_STRVAR(recyclable_doc, "RecyclableIterableDataPool(iterable)\n--\n\n"
-                             "Gives each item to one journey at a time, first in, first out, with ids from 0. All items are read at\n"
-                             "once. An item is free again when its journey is over.");
-PyDoc_STRVAR(iterable_doc, "IterableDataPool(iterable)\n--\n\n"
-                           "Gives each item once, with ids from 1; after the last one its journey ends. Items are read as they\n"
-                           "are needed.");
+PyDoc_STRVAR(recyclable_doc,
+             "RecyclableIterableDataPool(iterable)\n--\n\n"
+             "Gives each item to one journey at a time, first in, first out, with ids from 0. All items are read at\n"
+             "once. An item is free again when its journey is over.");
+PyDoc_STRVAR(iterable_doc,
+             "IterableDataPool(iterable)\n--\n\n"
+             "Gives each item once, with ids from 1; after the last one its journey ends. Items are read as they\n"
+             "are needed.");
 
 static PyType_Slot recyclable_slots[] = {
-    {Py_tp_doc, (void *)recyclable_doc}, {Py_tp_init, recyclable_init}, {Py_tp_dealloc, pool_dealloc},
-    {Py_tp_traverse, pool_traverse},     {Py_tp_clear, pool_clear}, {Py_tp_methods, pool_methods},
+    {Py_tp_doc, (void *)recyclable_doc},
+    {Py_tp_init, recyclable_init},
+    {Py_tp_dealloc, pool_dealloc},
+    {Py_tp_traverse, pool_traverse},
+    {Py_tp_clear, pool_clear},
+    {Py_tp_methods, pool_methods},
     {0},
 };
 
 static PyType_Slot iterable_slots[] = {
-    {Py_tp_doc, (void *)iterable_doc}, {Py_tp_init, iterable_init}, {Py_tp_dealloc, pool_dealloc},
-    {Py_tp_traverse, pool_traverse},   {Py_tp_clear, pool_clear}, {Py_tp_methods, pool_methods},
+    {Py_tp_doc, (void *)iterable_doc},
+    {Py_tp_init, iterable_init},
+    {Py_tp_dealloc, pool_dealloc},
+    {Py_tp_traverse, pool_traverse},
+    {Py_tp_clear, pool_clear},
+    {Py_tp_methods, pool_methods},
     {0},
 };
 

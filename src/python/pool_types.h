@@ -1,6 +1,6 @@
 /*
- * mite's own datapools as Python types. The adapter of datapools.c reaches past their coroutine-shaped methods: an item goes
- * from the pool to its journey without any Python code.
+ * mite's own datapools as Python types. The adapter of datapools.c reaches past their coroutine-shaped methods: an item
+ * goes from the pool to its journey without any Python code.
  */
 #pragma once
 

@@ -82,8 +82,8 @@ static const struct sink_ops bytes_ops = {.name = "processor", .message = give_b
 /* mite._host.processor makes the object and picks its method: (object, method, takes bytes). */
 static PyObject *make(PyObject *factory, const struct value *options)
 {
-    PyObject *map = convert_to_python(options, CONVERT_LISTS);              /* new */
-    PyObject *maker = map ? module_import(IMPORT_PROCESSOR) : NULL;         /* borrowed */
+    PyObject *map = convert_to_python(options, CONVERT_LISTS);      /* new */
+    PyObject *maker = map ? module_import(IMPORT_PROCESSOR) : NULL; /* borrowed */
     PyObject *made = maker ? PyObject_CallFunctionObjArgs(maker, factory, map, NULL) : NULL;
     Py_XDECREF(map);
     return made;
@@ -106,8 +106,7 @@ int processors_load(const char *spec, const struct value *options, struct sink *
     struct processor *self = calloc(1, sizeof(*self));
     char *copy = strdup(spec);
     if (self && copy) {
-        *self = (struct processor){
-            {raw ? &bytes_ops : &dict_ops}, Py_NewRef(object), Py_NewRef(method), copy};
+        *self = (struct processor){{raw ? &bytes_ops : &dict_ops}, Py_NewRef(object), Py_NewRef(method), copy};
         *out = &self->sink;
     } else {
         free(self);
@@ -123,7 +122,7 @@ int processors_load(const char *spec, const struct value *options, struct sink *
 /* One that raises keeps the message. */
 static bool call_filter(void *arg, struct str bytes)
 {
-    PyObject *object = PyBytes_FromStringAndSize(bytes.p, (Py_ssize_t)bytes.n);         /* new */
+    PyObject *object = PyBytes_FromStringAndSize(bytes.p, (Py_ssize_t)bytes.n);      /* new */
     PyObject *result = object ? PyObject_CallOneArg((PyObject *)arg, object) : NULL; /* new */
     int keep = result ? PyObject_IsTrue(result) : -1;
     Py_XDECREF(object);

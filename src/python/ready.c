@@ -1,8 +1,7 @@
 #include "python/ready.h"
 
 struct ready {
-    PyObject_HEAD
-    PyObject *value;
+    PyObject_HEAD PyObject *value;
 };
 
 PyObject *ready_new(PyObject *value)

@@ -1,6 +1,6 @@
 /*
- * An awaitable that is over: `await` gives its value at once, without a coroutine and without a turn of the loop. It also has
- * send(), throw() and close(), so that asyncio takes it where a coroutine is asked for.
+ * An awaitable that is over: `await` gives its value at once, without a coroutine and without a turn of the loop. It
+ * also has send(), throw() and close(), so that asyncio takes it where a coroutine is asked for.
  */
 #pragma once
 

@@ -11,8 +11,7 @@
 /* ---- sender ---- */
 
 struct sender {
-    PyObject_HEAD
-    struct sink *sink; /* borrowed */
+    PyObject_HEAD struct sink *sink; /* borrowed */
 };
 
 static PyObject *sender_send(PyObject *object, PyObject *dict)
@@ -147,9 +146,9 @@ int scenario_load(const char *spec, struct config *config, struct sink *sender, 
     if (code != 0) {
         return code;
     }
-    PyObject *manager = config_manager(config);                                                  /* new */
+    PyObject *manager = config_manager(config);                                                   /* new */
     struct sender *object = (struct sender *)state->sender_type->tp_alloc(state->sender_type, 0); /* new */
-    PyObject *run = manager && object ? module_import(IMPORT_SCENARIO) : NULL;                   /* borrowed */
+    PyObject *run = manager && object ? module_import(IMPORT_SCENARIO) : NULL;                    /* borrowed */
     PyObject *items = NULL;
     if (run) {
         object->sink = sender;

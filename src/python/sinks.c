@@ -13,10 +13,9 @@
 
 /* One of the core's sinks, with what it needs around it. */
 struct py_sink {
-    PyObject_HEAD
-    struct sink *sink;           /* NULL once closed */
-    struct collector *collector; /* when it is one: takes bytes as they are */
-    struct totals *totals;       /* of the two-second lines; owned */
+    PyObject_HEAD struct sink *sink; /* NULL once closed */
+    struct collector *collector;     /* when it is one: takes bytes as they are */
+    struct totals *totals;           /* of the two-second lines; owned */
     struct console console;
     PyObject *filter; /* of a collector */
     bool shared;      /* the sink is a static one of the core's */
@@ -31,7 +30,7 @@ static struct py_sink *sink_alloc(void)
 
 static bool call_filter(void *arg, struct str bytes)
 {
-    PyObject *object = PyBytes_FromStringAndSize(bytes.p, (Py_ssize_t)bytes.n);       /* new */
+    PyObject *object = PyBytes_FromStringAndSize(bytes.p, (Py_ssize_t)bytes.n);      /* new */
     PyObject *result = object ? PyObject_CallOneArg((PyObject *)arg, object) : NULL; /* new */
     int keep = result ? PyObject_IsTrue(result) : -1;
     Py_XDECREF(object);
@@ -139,8 +138,7 @@ static PyObject *make_http_stats(PyObject *module, PyObject *args)
 static void print_when_due(struct py_sink *self)
 {
     if (self->totals && totals_window_ns(self->totals) >= CONSOLE_INTERVAL_NS) {
-        struct progress progress = {
-            .elapsed_ns = totals_elapsed_ns(self->totals), .duration_s = -1, .cpu_share = -1};
+        struct progress progress = {.elapsed_ns = totals_elapsed_ns(self->totals), .duration_s = -1, .cpu_share = -1};
         console_print(&self->console, &progress);
     }
 }

@@ -1,6 +1,6 @@
 /*
- * The core's sinks as Python objects: behind mite.collector, mite.recorder and mite.logoutput. And msgpack, as the core reads and
- * writes it: behind mite.utils.
+ * The core's sinks as Python objects: behind mite.collector, mite.recorder and mite.logoutput. And msgpack, as the core
+ * reads and writes it: behind mite.utils.
  */
 #pragma once
 

@@ -10,7 +10,7 @@ static bool is_missing(PyObject *exception, struct str module)
     if (!PyErr_GivenExceptionMatches(exception, PyExc_ModuleNotFoundError)) {
         return false;
     }
-    PyObject *name = PyObject_GetAttr(exception, state->str_name);                           /* new */
+    PyObject *name = PyObject_GetAttr(exception, state->str_name);                       /* new */
     const char *missing = name && PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : NULL; /* borrowed from name */
     size_t length = missing ? strlen(missing) : 0;
     bool same = missing && length <= module.n && memcmp(missing, module.p, length) == 0 &&
@@ -25,14 +25,16 @@ static int import_error(const char *what, const char *spec, struct str module, s
     PyObject *exception = errors_take(); /* new */
     if (is_missing(exception, module)) {
         PyObject *name = PyObject_GetAttr(exception, state->str_name); /* new: a str */
-        int code = error_set(error, MITE_ENOTFOUND, "cannot load %s \"%s\": there is no module \"%s\" in this directory or on "
-                                                    "Python's path (PYTHONPATH adds to it)",
+        int code = error_set(error, MITE_ENOTFOUND,
+                             "cannot load %s \"%s\": there is no module \"%s\" in this directory or on "
+                             "Python's path (PYTHONPATH adds to it)",
                              what, spec, PyUnicode_AsUTF8(name));
         Py_DECREF(name);
         Py_DECREF(exception);
         return code;
     }
-    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception, PyException_GetTraceback(exception)); /* steals */
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception,
+                  PyException_GetTraceback(exception)); /* steals */
     return errors_to_c(error, "cannot load %s \"%s\": importing " STR_FMT " failed", what, spec, STR_ARG(module));
 }
 
@@ -50,8 +52,8 @@ static int name_error(const char *what, const char *spec, PyObject *module, stru
     }
     PyErr_Clear();
     const char *nearest = texts ? str_nearest(name, texts, known) : NULL;
-    int code = error_set(error, MITE_ENOTFOUND, "cannot load %s \"%s\": module " STR_FMT " has no \"%s\"%s%s%s", what, spec,
-                         STR_ARG(module_name), name, nearest ? " (did you mean \"" : "", nearest ? nearest : "",
+    int code = error_set(error, MITE_ENOTFOUND, "cannot load %s \"%s\": module " STR_FMT " has no \"%s\"%s%s%s", what,
+                         spec, STR_ARG(module_name), name, nearest ? " (did you mean \"" : "", nearest ? nearest : "",
                          nearest ? "\"?)" : "");
     free(texts);
     Py_XDECREF(names);
@@ -66,7 +68,7 @@ int spec_load(const char *what, const char *spec, PyObject **out, struct mite_er
         return code;
     }
     PyObject *path = PyUnicode_FromStringAndSize(module_name.p, (Py_ssize_t)module_name.n); /* new */
-    PyObject *module = path ? PyImport_Import(path) : NULL;                                     /* new */
+    PyObject *module = path ? PyImport_Import(path) : NULL;                                 /* new */
     Py_XDECREF(path);
     if (!module) {
         return import_error(what, spec, module_name, error);
@@ -99,6 +101,7 @@ int spec_error(const char *what, const char *spec, struct mite_error *error)
         return code;
     }
     PyErr_Clear();
-    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception, PyException_GetTraceback(exception)); /* steals */
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception,
+                  PyException_GetTraceback(exception)); /* steals */
     return errors_to_c(error, "cannot use %s \"%s\"", what, spec);
 }

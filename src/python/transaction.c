@@ -5,11 +5,10 @@
 #include "python/ready.h"
 
 struct py_transaction {
-    PyObject_HEAD
-    struct py_context *context;   /* counted */
-    PyObject *name;               /* str */
-    struct transaction *inner;    /* counted; NULL before it begins */
-    PyObject *previous;           /* the context variable's value before: a py_transaction or NULL */
+    PyObject_HEAD struct py_context *context; /* counted */
+    PyObject *name;                           /* str */
+    struct transaction *inner;                /* counted; NULL before it begins */
+    PyObject *previous;                       /* the context variable's value before: a py_transaction or NULL */
 };
 
 PyObject *transaction_new(struct py_context *context, PyObject *name)
@@ -43,8 +42,8 @@ static struct py_transaction *innermost(void)
     return (struct py_transaction *)value;
 }
 
-/* Transactions that ended out of turn are passed over. All of the chain is kept alive by its innermost, which the context
- * variable keeps: so what is found may be borrowed. */
+/* Transactions that ended out of turn are passed over. All of the chain is kept alive by its innermost, which the
+ * context variable keeps: so what is found may be borrowed. */
 static struct py_transaction *find_open(struct py_context *context)
 {
     struct py_transaction *first = innermost(); /* new */
@@ -97,8 +96,8 @@ static PyObject *transaction_enter(PyObject *object, PyObject *unused)
     return ready_none();
 }
 
-/* Leaves the nesting as it was before. One that ends out of turn (tasks in a hand-made order) changes nothing: it is passed
- * over as ended. */
+/* Leaves the nesting as it was before. One that ends out of turn (tasks in a hand-made order) changes nothing: it is
+ * passed over as ended. */
 static int leave(struct py_transaction *self)
 {
     struct py_transaction *current = innermost(); /* new */

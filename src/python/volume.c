@@ -7,9 +7,9 @@
 /* ---- the DSL ---- */
 
 struct chain {
-    PyObject_HEAD
-    struct volume_stretch *stretches; /* as written: open ends stay open, for the chain may be joined to others */
-    struct volume_stretch *resolved;  /* with ends; NULL before the first call */
+    PyObject_HEAD struct volume_stretch
+        *stretches;                  /* as written: open ends stay open, for the chain may be joined to others */
+    struct volume_stretch *resolved; /* with ends; NULL before the first call */
     size_t count;
 };
 
@@ -149,13 +149,16 @@ static PyObject *chain_not_made(PyTypeObject *type, PyObject *args, PyObject *kw
     return type->tp_alloc(type, 0);
 }
 
-PyDoc_STRVAR(chain_doc, "Stretches of Nothing, Constant and Ramp, joined with +. Called with the start and the end of a window\n"
-                        "(seconds since the start) it gives the number of journeys to run at once.");
+PyDoc_STRVAR(chain_doc,
+             "Stretches of Nothing, Constant and Ramp, joined with +. Called with the start and the end of a window\n"
+             "(seconds since the start) it gives the number of journeys to run at once.");
 PyDoc_STRVAR(nothing_doc, "Nothing(duration)\n--\n\nNo journeys for so many seconds.");
 PyDoc_STRVAR(constant_doc, "Constant(duration, tps)\n--\n\nSo many journeys at once for so many seconds.");
-PyDoc_STRVAR(ramp_doc, "Ramp(duration, to=None, frm=None)\n--\n\n"
-                       "From one number of journeys to another within so many seconds. The ends come from the neighbours; `frm` is\n"
-                       "for a first stretch, `to` for a last one.");
+PyDoc_STRVAR(
+    ramp_doc,
+    "Ramp(duration, to=None, frm=None)\n--\n\n"
+    "From one number of journeys to another within so many seconds. The ends come from the neighbours; `frm` is\n"
+    "for a first stretch, `to` for a last one.");
 
 static PyType_Slot chain_slots[] = {
     {Py_tp_doc, (void *)chain_doc}, {Py_tp_new, chain_not_made}, {Py_tp_dealloc, chain_dealloc},
@@ -218,9 +221,10 @@ static int to_number(struct adapter *self, PyObject *result, int64_t *wanted, st
         return MITE_EINVAL;
     }
     if (value < 0) {
-        return error_set(error, MITE_EINVAL,
-                         "the volume model of %s gave %lld journeys: it must give 0 or more (to end it, raise StopVolumeModel)",
-                         self->label, value);
+        return error_set(
+            error, MITE_EINVAL,
+            "the volume model of %s gave %lld journeys: it must give 0 or more (to end it, raise StopVolumeModel)",
+            self->label, value);
     }
     *wanted = value;
     return 0;
@@ -271,8 +275,9 @@ int volume_adapt(PyObject *object, const char *label, struct volume_model **out,
         return code == 0 ? 0 : error_prefix(error, "the volume model of %s", label);
     }
     if (!PyCallable_Check(object)) {
-        return error_set(error, MITE_EINVAL, "the volume model of %s is a %s: it must be a function of a window's start and end",
-                         label, Py_TYPE(object)->tp_name);
+        return error_set(error, MITE_EINVAL,
+                         "the volume model of %s is a %s: it must be a function of a window's start and end", label,
+                         Py_TYPE(object)->tp_name);
     }
     struct adapter *self = calloc(1, sizeof(*self));
     char *copy = strdup(label);
