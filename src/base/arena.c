@@ -1,4 +1,5 @@
 #include "base/arena.h"
+
 #include "base/error.h"
 
 #include <stdalign.h>

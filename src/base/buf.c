@@ -1,4 +1,5 @@
 #include "base/buf.h"
+
 #include "base/error.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
 #include "base/hash.h"
+
 #include "base/clock.h"
 
 #include <endian.h>

@@ -1,4 +1,5 @@
 #include "base/log.h"
+
 #include "base/map.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 #include "base/map.h"
+
 #include "base/error.h"
 #include "base/hash.h"
 
@@ -88,12 +89,11 @@ static int rebuild(struct map *map)
     }
     free(map->entries);
     free(map->slots);
-    *map = (struct map){.entries = entries,
-                        .slots = slots,
-                        .entry_count = count,
-                        .entry_capacity = slot_count / 2,
-                        .slot_count = slot_count,
-                        .live_count = count};
+    map->entries = entries;
+    map->slots = slots;
+    map->entry_count = count;
+    map->entry_capacity = slot_count / 2;
+    map->slot_count = slot_count;
     for (uint32_t i = 0; i < count; i++) {
         place(map, i);
     }

@@ -3,8 +3,9 @@
  * open wait on one stack until their number is known, and then go to the arena. A form (json_form.h) is read as the
  * object that it is, then turned into what it stands for.
  */
-#include "value/base64.h"
 #include "value/json.h"
+
+#include "value/base64.h"
 #include "value/json_form.h"
 
 #include <math.h>
@@ -518,7 +519,7 @@ int json_read(struct arena *arena, struct str text, struct value *out, struct mi
 {
     const char *start = text.p ? text.p : "";
     struct reader reader = {.arena = arena, .start = start, .at = start, .end = start + text.n, .error = error};
-    struct value value;
+    struct value value = value_nil();
     int rc;
 
     buf_init(&reader.stack, 0);

@@ -1,5 +1,6 @@
-#include "value/base64.h"
 #include "value/json.h"
+
+#include "value/base64.h"
 #include "value/json_form.h"
 
 #include <inttypes.h>

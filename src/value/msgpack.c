@@ -221,7 +221,7 @@ static int read_items(struct reader *reader, unsigned depth, uint64_t count, str
 
 static int read_list(struct reader *reader, unsigned depth, uint64_t count, struct value *out)
 {
-    struct value *items;
+    struct value *items = NULL;
     int rc = read_items(reader, depth, count, &items);
 
     if (rc == 0) {
@@ -232,7 +232,7 @@ static int read_list(struct reader *reader, unsigned depth, uint64_t count, stru
 
 static int read_map(struct reader *reader, unsigned depth, uint64_t count, struct value *out)
 {
-    struct value *items;
+    struct value *items = NULL;
     int rc;
 
     static_assert(sizeof(struct pair) == 2 * sizeof(struct value), "a pair is a key and its value");

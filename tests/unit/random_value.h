@@ -83,7 +83,7 @@ static inline struct value random_value(struct arena *arena, uint64_t *seed, uns
 
         for (uint32_t i = 0; i < count; i++) {
             /* Mostly text, as in messages; numbered, because JSON keeps the last of equal keys. */
-            pairs[i].key = random_next(seed) % 8 ? value_text(arena_str(arena, (struct str){"012345" + i, 1}))
+            pairs[i].key = random_next(seed) % 8 ? value_text(arena_str(arena, (struct str){&"012345"[i], 1}))
                                                  : random_value(arena, seed, depth - 1);
             pairs[i].value = random_value(arena, seed, depth - 1);
         }

@@ -115,8 +115,8 @@ static void floats_show_what_they_are(void **state)
         assert_string_equal(written(*state, value_float(cases[i].number)), cases[i].text);
         back = read_json(*state, cases[i].text);
         assert_int_equal(back.type, VALUE_FLOAT);
-        assert_true(isnan(cases[i].number) ? isnan(back.number)
-                                           : memcmp(&back.number, &cases[i].number, sizeof(double)) == 0);
+        assert_true(isnan(cases[i].number) ? isnan(back.number) : back.number == cases[i].number);
+        assert_true(signbit(back.number) == signbit(cases[i].number));
     }
 }
 
