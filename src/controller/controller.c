@@ -133,16 +133,12 @@ static void set_timer(struct controller *controller)
 
 /* ---- starting ---- */
 
-/* `error` keeps its detail. */
-static void entry_failed(struct controller *controller, size_t entry, const char *whose, const struct mite_error *error)
+static void entry_failed(struct controller *controller, size_t entry, const struct mite_error *error)
 {
-    const struct scenario_entry *failed = entry_at(controller, entry);
-    struct mite_error told = *error;
-
     tracker_end(&controller->tracker, entry);
     if (controller->hooks.entry_failed) {
-        error_prefix(&told, "%s of journey \"%s\"", whose, failed->journey_spec);
-        controller->hooks.entry_failed(controller->hooks.arg, failed, &told, controller->tracker.started == 0);
+        controller->hooks.entry_failed(controller->hooks.arg, entry_at(controller, entry), error,
+                                       controller->tracker.started == 0);
     }
 }
 
@@ -174,7 +170,7 @@ static void not_checked_out(struct controller *controller, size_t entry, int cod
     } else if (code == MITE_EEND) {
         tracker_end(&controller->tracker, entry);
     } else {
-        entry_failed(controller, entry, "datapool", error);
+        entry_failed(controller, entry, error);
     }
     tracker_not_started(&controller->tracker, entry);
 }
@@ -303,15 +299,18 @@ static void ask_model(struct controller *controller, size_t entry, int64_t start
     int rc = model->ops->at(model, start_s, end_s, &wanted, &error);
 
     if (rc == 0 && wanted < 0) {
-        rc = error_set(&error, MITE_EINVAL, "it wants %lld journeys at once from second %lld on", (long long)wanted,
-                       (long long)start_s);
+        rc = error_set(
+            &error, MITE_EINVAL,
+            "the volume model of journey \"%s\" wants %lld journeys at once from second %lld on: it must be 0 or "
+            "more",
+            entry_at(controller, entry)->journey_spec, (long long)wanted, (long long)start_s);
     }
     if (rc == 0) {
         tracker_want(&controller->tracker, entry, wanted);
     } else if (rc == MITE_EEND) {
         tracker_end(&controller->tracker, entry);
     } else {
-        entry_failed(controller, entry, "volume model", &error);
+        entry_failed(controller, entry, &error);
     }
     error_done(&error);
 }

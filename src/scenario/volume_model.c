@@ -9,7 +9,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* More journeys than any machine runs: a figure that is a mistake. */
 #define MAX_VOLUME 1e9
@@ -164,7 +163,9 @@ int volume_chain_new(const struct volume_stretch *stretches, size_t count, struc
     if (!chain) {
         return error_set(error, MITE_ENOMEM, "no memory for a volume model");
     }
-    memcpy(chain->stretches, stretches, count * sizeof *stretches);
+    for (size_t i = 0; i < count; i++) {
+        chain->stretches[i] = stretches[i];
+    }
     chain->count = count;
     int rc = volume_chain_resolve(chain->stretches, count, error);
     if (rc < 0) {
