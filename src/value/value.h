@@ -10,7 +10,9 @@
 
 #include <stdint.h>
 
-#define VALUE_MAX_DEPTH 64 /* lists and maps inside one another: readers refuse more, writers may count on it */
+/* Lists and maps inside one another: readers refuse more, writers may count on it. A user's value may take 64 of these
+ * levels; the others are those of the messages and replies around it. */
+#define VALUE_MAX_DEPTH 72
 
 enum value_type {
     VALUE_NIL,

@@ -310,7 +310,7 @@ static void nesting_has_a_limit(void **state)
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         assert_int_equal(read_nested(f, VALUE_MAX_DEPTH, kinds[i][0], kinds[i][1]), 0);
         assert_int_equal(read_nested(f, VALUE_MAX_DEPTH + 1, kinds[i][0], kinds[i][1]), MITE_ELIMIT);
-        assert_string_equal(f->error.text, "values nest deeper than 64");
+        assert_string_equal(f->error.text, "values nest deeper than 72");
         assert_int_equal(read_nested(f, 100000, kinds[i][0], kinds[i][1]), MITE_ELIMIT);
     }
 }

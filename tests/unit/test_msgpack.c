@@ -266,7 +266,7 @@ static void nesting_has_a_limit(void **state)
         f->out.size--;
         buf_text(&f->out, one_more[kind]);
         buf_char(&f->out, '\x05');
-        refuses(f, buf_view(&f->out), MITE_ELIMIT, "values nest deeper than 64");
+        refuses(f, buf_view(&f->out), MITE_ELIMIT, "values nest deeper than 72");
     }
 }
 
