@@ -25,7 +25,8 @@ void msgpack_write_bytes(struct buf *out, struct str s) PRIVATE_API(msgpack_writ
 /*
  * Reads one value from the front of `bytes` into the arena (texts are copied, so that `bytes` may go). *used tells how
  * many bytes it took. The arena gives at most 16 bytes for each of them, whatever lengths they name. MITE_EAGAIN: the
- * bytes end before the value does; MITE_EPROTO, MITE_ENOMEM, MITE_ELIMIT: deeper or larger than above, or than the arena.
+ * bytes end before the value does; MITE_ELIMIT: deeper or larger than above, or than the arena; MITE_EPROTO and
+ * MITE_ENOMEM.
  */
 int msgpack_read(struct arena *arena, struct str bytes, size_t *used, struct value *out, struct mite_error *error)
     PRIVATE_API(msgpack_read);
