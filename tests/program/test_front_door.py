@@ -75,3 +75,19 @@ def test_pip_install(tmp_path: Path) -> None:
     assert imports.returncode == 0, imports.stderr
     module = run(str(venv / "bin" / "python"), "-m", "mite", "--version", cwd=tmp_path)
     assert module.stdout == f"mite {imports.stdout}"
+
+
+def test_demo() -> None:
+    """The scenario against the built-in target, here for one second; then the summary, and nothing left running."""
+    done = run(str(ROOT / "scripts" / "demo"), "--duration=1")
+    assert done.returncode == 0, done.stderr
+    assert "Sign up" in done.stdout
+    assert re.search(r"^[1-9]\d* requests, 0 errors, \d+ journeys in", done.stdout, re.MULTILINE)
+
+
+def test_bench() -> None:
+    """One short round measures everything that the bench measures, whatever the figures are."""
+    done = run(str(ROOT / "bench" / "run"), "--quick")
+    assert done.returncode == 0, done.stderr
+    for line in ("wrk", "mite, no collector", "mite, collector", "1,000 sleeping journeys", "first request after"):
+        assert line in done.stdout

@@ -41,3 +41,13 @@ def test_five_minutes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Front page" in done.stdout and "Search" in done.stdout
     assert re.findall(r"(\d+) errors", done.stdout) == ["0"] * 4
+
+
+def test_links_lead_somewhere() -> None:
+    """Relative links in what people read."""
+    broken = []
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("examples/**/*.md")]:
+        for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+            if "://" not in link and not (page.parent / link).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {link}")
+    assert broken == []
