@@ -33,8 +33,8 @@ struct fiber_pool;
 
 #define FIBER_STACK_BYTES (64u << 10)
 
-/* `stack_bytes` of address space for each fiber, the guard included, rounded up to pages; 0: FIBER_STACK_BYTES. Allocates
- * no stack yet. */
+/* `stack_bytes` of address space for each fiber, the guard included, rounded up to pages; 0: FIBER_STACK_BYTES.
+ * Allocates no stack yet. */
 int fiber_pool_new(size_t stack_bytes, struct fiber_pool **out, struct mite_error *error) PRIVATE_API(fiber_pool_new);
 /* Every fiber has ended. NULL is a no-op. */
 void fiber_pool_free(struct fiber_pool *pool) PRIVATE_API(fiber_pool_free);
@@ -59,8 +59,8 @@ void fiber_park(void) PRIVATE_API(fiber_park);
 /* Ends this fiber. */
 _Noreturn void fiber_exit(void) PRIVATE_API(fiber_exit);
 /*
- * Calls fn(arg) on the loop's stack, which is as large as a process's, and returns when it has returned. For whatever is
- * not the journey's own code (libcurl, sinks, Python): so a fiber's stack holds little, and one that sleeps costs a
+ * Calls fn(arg) on the loop's stack, which is as large as a process's, and returns when it has returned. For whatever
+ * is not the journey's own code (libcurl, sinks, Python): so a fiber's stack holds little, and one that sleeps costs a
  * page. `fn` must not park, exit or throw. Outside a fiber, and inside such a call, this is a plain call.
  */
 void fiber_call(void (*fn)(void *arg), void *arg) PRIVATE_API(fiber_call);
