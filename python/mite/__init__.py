@@ -32,14 +32,16 @@ class ensure_fixed_separation:
     async def __aenter__(self) -> None:
         self._start = time.monotonic()
 
-    async def __aexit__(self, *exception: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         import asyncio
 
+        if kind is not None and not issubclass(kind, Exception):
+            return  # cancelled: nobody waits for the interval any more
         await asyncio.sleep(max(0.0, self._start + self._separation - time.monotonic()))
 
 
 class ensure_average_separation(ensure_fixed_separation):
-    """The same around a mean: each time as many seconds as fall within `plus_minus` of it (a quarter of it by default)."""
+    """The same around a mean: each time a number of seconds within `plus_minus` of it, by default a quarter of it."""
 
     def __init__(self, mean_separation: float, plus_minus: float | None = None) -> None:
         from random import uniform

@@ -1,4 +1,4 @@
-"""What the engine asks of Python code that is easier said in Python: what a user's object is, and how it wants to be called.
+"""What the engine asks that is easier said in Python: what a user's object is, and how it wants to be called.
 
 Everything here runs before the load, never for each journey.
 """
@@ -57,7 +57,7 @@ def _is_plain(function: Any) -> bool:
     return inspect.isroutine(function) and hasattr(function, "__code__") and not inspect.iscoroutinefunction(function)
 
 
-def journey(function: Any) -> Callable[..., Awaitable[Any]]:
+def journey(function: Any) -> Any:
     """What is called for each journey."""
     name = getattr(function, "__name__", "journey")
     if not callable(function):
@@ -95,7 +95,7 @@ def _with_fixture(function: Any) -> Callable[..., Awaitable[Any]]:
 # ---- datapools ----
 
 
-def checkout(pool: Any, config: Any) -> Callable[[], Any]:
+def checkout(pool: Any, config: Any) -> Any:
     """Its checkout, to be called without arguments."""
     for name in ("checkout", "checkin"):
         if not callable(getattr(pool, name, None)):
@@ -122,20 +122,20 @@ def scenario(function: Any, config: Any, sender: Any) -> list[Any]:
 
         triplets = asyncio.run(result_of(triplets))
     if isinstance(triplets, (str, bytes, dict)) or not hasattr(triplets, "__iter__"):
-        raise Refused(
-            f"it gave a {type(triplets).__name__}, not a list of triplets (journey spec, datapool or None, volume model)"
-        )
-    triplets = list(triplets)
-    if not triplets:
+        what = "a list of triplets (journey spec, datapool or None, volume model)"
+        raise Refused(f"it gave a {type(triplets).__name__}, not {what}")
+    found: list[Any] = list(triplets)
+    if not found:
         raise Refused("it gave no triplets: there is nothing to run")
-    return triplets
+    return found
 
 
 def _injected(function: Any, config: Any, sender: Any) -> dict[str, Any]:
     known = {"config": config, "sender": sender}
     parameters = _parameters(function) or []
     wanted = [p for p in parameters if p.name in known]
-    needed = [p for p in parameters if p.name not in known and p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    others = [p for p in parameters if p.name not in known and p.kind is p.POSITIONAL_OR_KEYWORD]
+    needed = [p for p in others if p.default is p.empty]
     if len(parameters) == 1 and needed:
         return {needed[0].name: config}
     if needed:

@@ -1,7 +1,7 @@
 """Datapools: what gives each journey its arguments.
 
-A datapool is any object with `checkout(config)`, which gives an item with `.id` and `.data` (or None: nothing free now), and
-`checkin(id)`, both plain or async. `data` is a tuple or list, the journey's arguments.
+A datapool is any object with `checkout(config)`, which gives an item with `.id` and `.data` (or None: nothing free
+now), and `checkin(id)`, both plain or async. `data` is a tuple or list, the journey's arguments.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class _Recorded(RecyclableIterableDataPool):
 
 
 def _recorder_dir() -> str:
-    return "recorder-data" if Path("recorder-data").is_dir() and not Path("recorder_data").is_dir() else "recorder_data"
+    older = Path("recorder-data").is_dir() and not Path("recorder_data").is_dir()
+    return "recorder-data" if older else "recorder_data"
 
 
 def _read_records(path: Path, fields: tuple[str, ...]) -> list[tuple[Any, ...]]:
@@ -93,9 +94,9 @@ def _read_records(path: Path, fields: tuple[str, ...]) -> list[tuple[Any, ...]]:
 def recorded(name: str, *fields: str, directory: str | None = None) -> RecyclableIterableDataPool:
     """What journeys recorded by `ctx.send("data_created", name=name, data={...})`, as a recyclable datapool.
 
-    Each item holds the named fields of one record, in that order. The file is `NAME.msgpack` in `directory`, by default the one
-    that the recorder writes to (recorder_data, or recorder-data where only that exists). It is read at the first checkout, so that the
-    journeys that create and the ones that use the data can stand in one file.
+    Each item holds the named fields of one record, in that order. The file is `NAME.msgpack` in `directory`, by default
+    the one that the recorder writes to (recorder_data, or recorder-data where only that exists). It is read at the first
+    checkout, so that the journeys that create and the ones that use the data can stand in one file.
     """
     if not fields:
         raise ValueError("recorded() needs the names of the fields that become the journey's arguments")

@@ -20,8 +20,8 @@ DROPPED_HEADERS = frozenset({"accept-encoding", "connection", "content-length", 
 
 def _field(value: Any, key: str, kind: type, where: str) -> Any:
     if not isinstance(value, dict) or not isinstance(value.get(key), kind):
-        names = {dict: "an object", list: "a list", str: "text"}
-        raise Refused(f"{where} has no {key!r} that is {names[kind]}")
+        what = "text" if kind is str else "a list" if kind is list else "an object"
+        raise Refused(f"{where} has no {key!r} that is {what}")
     return value[key]
 
 
@@ -99,7 +99,8 @@ def har_to_journey(har: Any, sleep_time: float = 1) -> str:
     if not lines:
         raise Refused("there is no HTTP request in it")
     head = ["import asyncio", ""] if sleeps else []
-    return "\n".join([*head, "from mite_http import mite_http", "", "", "@mite_http", "async def journey(ctx):", *lines, ""])
+    head += ["from mite_http import mite_http", "", "", "@mite_http", "async def journey(ctx):"]
+    return "\n".join([*head, *lines, ""])
 
 
 def convert(source: str, target: str, sleep_time: float = 1) -> None:

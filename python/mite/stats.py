@@ -1,7 +1,8 @@
 """Statistics of messages: what the exporter shows to Prometheus.
 
-A stat takes the messages that its matcher is true for, and adds what its extractor finds in each: pairs of a tuple of label
-values and a number. `dump()` gives what came since the last dump, as a map ready to be sent; gauges give their latest values.
+A stat takes the messages that its matcher is true for, and adds what its extractor finds in each: pairs of a tuple of
+label values and a number. `dump()` gives what came since the last dump, as a map ready to be sent; gauges give their
+latest values.
 
 Packages register lists of stats of their own under the entry-point group `mite_stats`.
 """
@@ -12,6 +13,7 @@ import os
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 __all__ = [
@@ -89,6 +91,9 @@ class _Stat:
     def _add(self, labels: Labels, value: float) -> None:
         raise NotImplementedError
 
+    def dump(self) -> dict[str, Any]:
+        raise NotImplementedError
+
 
 class _Metric(_Stat):
     """One number for each set of label values."""
@@ -98,7 +103,8 @@ class _Metric(_Stat):
         self.metrics: dict[Labels, float] = {}
 
     def dump(self) -> dict[str, Any]:
-        return {"type": self.kind, "name": self.name, "metrics": dict(self.metrics), "labels": list(self.extractor.labels)}
+        labels = list(self.extractor.labels)
+        return {"type": self.kind, "name": self.name, "metrics": dict(self.metrics), "labels": labels}
 
 
 class Counter(_Metric):
@@ -210,8 +216,9 @@ def _http_stats() -> list[_Stat]:
 
 
 def _dns_stats() -> list[_Stat]:
+    http = matcher_by_type("http_metrics")
     buckets = _buckets("MITE_DNS_HISTOGRAM_BUCKETS")
-    return [Histogram("mite_dns_time", matcher_by_type("http_metrics"), extractor(("transaction",), "dns_time"), buckets)]
+    return [Histogram("mite_dns_time", http, extractor(("transaction",), "dns_time"), buckets)]
 
 
 _BUILT_IN: dict[str, Callable[[], list[_Stat]]] = {"mite": _mite_stats, "mite_http": _http_stats}
@@ -221,7 +228,11 @@ _OPTIONAL: dict[str, Callable[[], list[_Stat]]] = {"mite_dns": _dns_stats}
 def _registered() -> dict[str, Callable[[], list[Any]]]:
     from importlib.metadata import entry_points
 
-    return {point.name: (lambda point=point: list(point.load())) for point in entry_points(group=ENTRY_POINTS)}
+    return {point.name: partial(_load, point) for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _load(point: Any) -> list[Any]:
+    return list(point.load())
 
 
 def _names(names: str | Iterable[str] | None) -> set[str]:
@@ -232,18 +243,21 @@ def _names(names: str | Iterable[str] | None) -> set[str]:
 class Stats:
     """Feeds messages to the stats of the chosen processors and sends their dumps.
 
-    `include` and `exclude` name processors (a list, or text with commas); without `include` it is all but the optional ones. A
-    dump goes to `sender.send` with the first message that comes a quarter of a second after the last.
+    `include` and `exclude` name processors (a list, or text with commas); without `include` it is all but the optional
+    ones. A dump goes to `sender.send` with the first message that comes a quarter of a second after the last.
     """
 
-    def __init__(self, sender: Any, include: str | Iterable[str] | None = None, exclude: str | Iterable[str] | None = None) -> None:
+    def __init__(
+        self, sender: Any, include: str | Iterable[str] | None = None, exclude: str | Iterable[str] | None = None
+    ) -> None:
         included, excluded = _names(include), _names(exclude)
         usual = {**_registered(), **_BUILT_IN}
         known = {**_OPTIONAL, **usual}
         for name in sorted((included | excluded) - known.keys()):
             raise ValueError(f'there is no stats processor "{name}", only {", ".join(sorted(known))}')
         self._sender = sender
-        self._stats = [stat for name in known if name in (included or usual) and name not in excluded for stat in known[name]()]
+        chosen = [name for name in known if name in (included or usual) and name not in excluded]
+        self._stats = [stat for name in chosen for stat in known[name]()]
         self._dump_due = time.monotonic() + DUMP_INTERVAL_S
 
     def process(self, message: Message) -> None:

@@ -34,8 +34,8 @@ async def _run(config: dict[str, Any], journey: Callable[..., Awaitable[Any]], d
 def run_single_journey(config: dict[str, Any], journey: Callable[..., Awaitable[Any]], datapool: Any = None) -> Any:
     """Runs a journey once, as the runner would, with one item of the datapool.
 
-    Gives a dict: under `messages` all that it sent, and what the journey itself returned, when that is a dict. What the journey
-    raises comes out. Called where an event loop runs already, it gives an awaitable of the dict.
+    Gives a dict: under `messages` all that it sent, and what the journey itself returned, when that is a dict. What the
+    journey raises comes out. Called where an event loop runs already, it gives an awaitable of the dict.
     """
     try:
         asyncio.get_running_loop()
@@ -72,10 +72,10 @@ def http_spy(journey: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[
     @wraps(journey)
     async def spy(ctx: Any, *args: Any) -> dict[str, Any]:
         responses: dict[str, list[Any]] = {}
-        plain = type(ctx)
+        plain: Any = type(ctx)
 
         # Decorators put sessions of their own on the context, so it is the reading that has to be seen.
-        class Spied(plain):
+        class Spied(plain):  # type: ignore[misc]
             __slots__ = ()
 
             @property
