@@ -24,22 +24,33 @@ static uint64_t info_bytes(CURL *easy, CURLINFO info)
     return n > 0 ? (uint64_t)n : 0;
 }
 
-/* The start is counted back from the end: libcurl's clock begins when it takes the request up. */
-static void fill_timings(CURL *easy, struct http_timings *out)
+/* A phase on our clock: libcurl's own begins only when it takes the request up, `delay` later. 0: it did not happen. */
+static uint64_t phase_ns(CURL *easy, CURLINFO info, uint64_t delay)
 {
+    uint64_t ns = info_ns(easy, info);
+
+    return ns > 0 ? ns + delay : 0;
+}
+
+/* The clock of a request starts when it is asked for: what it waits for our own loop is part of what its user waits. */
+static void fill_timings(const struct http_transfer *transfer, struct http_timings *out)
+{
+    CURL *easy = transfer->easy;
+    uint64_t elapsed = clock_now_ns() - transfer->start_ns, total = info_ns(easy, CURLINFO_TOTAL_TIME_T);
+    uint64_t delay = elapsed > total ? elapsed - total : 0;
     long connections = 0;
 
     *out = (struct http_timings){
-        .pretransfer_ns = info_ns(easy, CURLINFO_PRETRANSFER_TIME_T),
-        .first_byte_ns = info_ns(easy, CURLINFO_STARTTRANSFER_TIME_T),
-        .total_ns = info_ns(easy, CURLINFO_TOTAL_TIME_T),
+        .start_ns = transfer->start_ns,
+        .pretransfer_ns = phase_ns(easy, CURLINFO_PRETRANSFER_TIME_T, delay),
+        .first_byte_ns = phase_ns(easy, CURLINFO_STARTTRANSFER_TIME_T, delay),
+        .total_ns = total + delay,
     };
-    out->start_ns = clock_now_ns() - out->total_ns;
     curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connections);
     if (connections > 0) {
-        out->dns_ns = info_ns(easy, CURLINFO_NAMELOOKUP_TIME_T);
-        out->connect_ns = info_ns(easy, CURLINFO_CONNECT_TIME_T);
-        out->tls_ns = info_ns(easy, CURLINFO_APPCONNECT_TIME_T);
+        out->dns_ns = phase_ns(easy, CURLINFO_NAMELOOKUP_TIME_T, delay);
+        out->connect_ns = phase_ns(easy, CURLINFO_CONNECT_TIME_T, delay);
+        out->tls_ns = phase_ns(easy, CURLINFO_APPCONNECT_TIME_T, delay);
     }
 }
 
@@ -55,7 +66,7 @@ static struct http_response *take_response(struct http_transfer *transfer)
     if (!response) {
         return NULL;
     }
-    fill_timings(easy, &response->timings);
+    fill_timings(transfer, &response->timings);
     response->upload_bytes = info_bytes(easy, CURLINFO_SIZE_UPLOAD_T);
     response->download_bytes = info_bytes(easy, CURLINFO_SIZE_DOWNLOAD_T);
     curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address);
@@ -138,6 +149,7 @@ static int start(struct http_transport *base, const struct http_hop *hop, struct
         return error_set(error, MITE_ENOMEM, "no memory for a request");
     }
     transfer->hop = hop;
+    transfer->start_ns = clock_now_ns();
     int rc = curl_handle_prepare(transfer, error);
     if (rc == 0 && curl_multi_add_handle(transport->multi, transfer->easy) != CURLM_OK) {
         rc = error_set(error, MITE_ENOMEM, "no memory for a request");

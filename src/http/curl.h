@@ -49,6 +49,7 @@ struct http_transfer {
     struct curl_transport *transport;
     const struct http_hop *hop; /* NULL: idle */
     CURL *easy;
+    uint64_t start_ns;     /* when the hop was asked for */
     struct buf head, body; /* of the response under way */
     bool head_ended;       /* the empty line came: what follows is a trailer, unless it is the next status line */
     bool too_large;
