@@ -1,72 +1,19 @@
 /*
  * Design notes
  *
- * - One timer. What is due (a window, a report, tokens, the end of the run) follows from the clock whenever it fires,
- * and it is set to whatever comes first. Hooks are called from it alone, so that their owner may do anything in them
- * but free the controller.
- * - A start is a checkout: it asks the pool, and the pool's answer, at once or later, starts the journey. Checkouts are
- *   recycled; one that is out when the controller is freed is orphaned and checks its item in when it comes.
- * - dispatch() starts whatever the tracker allows. It does not nest: what a pool answers while it runs is seen by its
- * own loop, so a thousand failing checkouts are no recursion.
+ * One timer. What is due (a window, a report, tokens, the end of the run) follows from the clock whenever it fires, and
+ * it is set to whatever comes first. Hooks are called from it alone, so that their owner may do anything in them but free
+ * the controller.
  */
 #include "controller/controller.h"
 
 #include "base/clock.h"
-#include "controller/tracker.h"
-#include "engine/timer.h"
+#include "controller/internal.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 
 #define REPORT_NS NS_PER_S
-
-struct attached_runner {
-    const struct work_runner_ops *ops;
-    void *runner; /* borrowed */
-    bool idle;
-};
-
-struct checkout {
-    struct controller *controller; /* NULL once it is gone */
-    size_t entry;
-    struct datapool *pool; /* counted */
-    LIST_ENTRY(checkout) link;
-};
-
-LIST_HEAD(checkout_list, checkout);
-
-enum phase {
-    PHASE_NEW, /* no runner yet, or in the delay */
-    PHASE_RUNNING,
-    PHASE_DRAINING, /* nothing starts any more */
-    PHASE_FINISHED,
-};
-
-struct controller {
-    struct timer timer;
-    const struct scenario *scenario;
-    struct controller_options options;
-    struct controller_hooks hooks;
-    struct sink *reports;
-    struct tracker tracker;
-    struct attached_runner *runners; /* owned; same order as the tracker's */
-    size_t runner_count;
-    struct checkout_list checkouts, spares;
-    struct message_count *required, *actual; /* owned; room for every entry */
-    enum phase phase;
-    bool dispatching, clock_started;
-    uint64_t wake_ns;          /* what the timer is set to; UINT64_MAX: nothing */
-    uint64_t start_ns, end_ns; /* of the scenario's clock; end 0: it has not finished */
-    int64_t window_s;          /* length of one */
-    int64_t next_window_s;     /* where the next one starts */
-    uint64_t next_report_ns;
-};
-
-static const struct scenario_entry *entry_at(const struct controller *controller, size_t entry)
-{
-    return &controller->scenario->entries[entry];
-}
 
 /* ---- when to look again ---- */
 
@@ -88,8 +35,7 @@ static bool all_over(const struct controller *controller)
     return controller->tracker.running == 0 && controller->tracker.pending == 0;
 }
 
-/* After anything that happened between two looks: what it made due must not wait for the next one. */
-static void look_soon(struct controller *controller)
+void controller_look_soon(struct controller *controller)
 {
     bool running = controller->phase == PHASE_RUNNING;
     uint64_t wait_ns = running ? tracker_wait_ns(&controller->tracker) : UINT64_MAX;
@@ -131,9 +77,9 @@ static void set_timer(struct controller *controller)
     wake_at(controller, at_ns);
 }
 
-/* ---- starting ---- */
+/* ---- what the clock says ---- */
 
-static void entry_failed(struct controller *controller, size_t entry, const struct mite_error *error)
+void controller_entry_failed(struct controller *controller, size_t entry, const struct mite_error *error)
 {
     tracker_end(&controller->tracker, entry);
     if (controller->hooks.entry_failed) {
@@ -141,155 +87,6 @@ static void entry_failed(struct controller *controller, size_t entry, const stru
                                        controller->tracker.started == 0);
     }
 }
-
-/* Starts a journey of a pending entry, or takes the start back. */
-static bool start(struct controller *controller, size_t entry, const struct datapool_item *item)
-{
-    struct tracker *tracker = &controller->tracker;
-    struct work_item work = {
-        .scenario_id = entry_at(controller, entry)->id,
-        .data_id = item->id,
-        .journey_spec = entry_at(controller, entry)->journey_spec,
-        .args = item->args,
-    };
-    int index = tracker->entries[entry].ended ? -1 : tracker_pick_runner(tracker, entry);
-
-    if (index >= 0 && controller->runners[index].ops->start(controller->runners[index].runner, &work) == 0) {
-        tracker_started(tracker, entry, (size_t)index);
-        return true;
-    }
-    tracker_block(tracker, entry);
-    tracker_not_started(tracker, entry);
-    return false;
-}
-
-static void not_checked_out(struct controller *controller, size_t entry, int code, const struct mite_error *error)
-{
-    if (code == MITE_EAGAIN || code == MITE_ECANCELLED) {
-        tracker_block(&controller->tracker, entry);
-    } else if (code == MITE_EEND) {
-        tracker_end(&controller->tracker, entry);
-    } else {
-        entry_failed(controller, entry, error);
-    }
-    tracker_not_started(&controller->tracker, entry);
-}
-
-static void dispatch(struct controller *controller);
-
-/* A pool's answer. */
-static void on_item(void *arg, int code, const struct datapool_item *item, const struct mite_error *error)
-{
-    struct checkout *checkout = arg;
-    struct controller *controller = checkout->controller;
-    struct datapool *pool = checkout->pool;
-
-    if (controller) {
-        LIST_REMOVE(checkout, link);
-        LIST_INSERT_HEAD(&controller->spares, checkout, link);
-        if (code < 0) {
-            not_checked_out(controller, checkout->entry, code, error);
-        }
-    } else {
-        free(checkout);
-    }
-    if (code == 0) {
-        if (!controller || !start(controller, checkout->entry, item)) {
-            pool->ops->checkin(pool, &item->id);
-        }
-        args_unref(item->args);
-    }
-    if (controller) {
-        dispatch(controller);
-        look_soon(controller);
-    }
-    datapool_unref(pool);
-}
-
-static struct checkout *checkout_alloc(struct controller *controller)
-{
-    struct checkout *checkout = LIST_FIRST(&controller->spares);
-
-    if (!checkout) {
-        return malloc(sizeof *checkout);
-    }
-    LIST_REMOVE(checkout, link);
-    return checkout;
-}
-
-static void check_out(struct controller *controller, size_t entry)
-{
-    struct datapool *pool = entry_at(controller, entry)->pool;
-    struct checkout *checkout = pool ? checkout_alloc(controller) : NULL;
-
-    if (!pool) {
-        start(controller, entry, &(struct datapool_item){.id = value_nil()});
-    } else if (!checkout) {
-        tracker_block(&controller->tracker, entry);
-        tracker_not_started(&controller->tracker, entry);
-    } else {
-        *checkout = (struct checkout){.controller = controller, .entry = entry, .pool = datapool_ref(pool)};
-        LIST_INSERT_HEAD(&controller->checkouts, checkout, link);
-        pool->ops->checkout(pool, on_item, checkout);
-    }
-}
-
-static void dispatch(struct controller *controller)
-{
-    int entry;
-
-    if (controller->dispatching || controller->phase != PHASE_RUNNING) {
-        return;
-    }
-    controller->dispatching = true;
-    while ((entry = tracker_next(&controller->tracker)) >= 0) {
-        check_out(controller, (size_t)entry);
-    }
-    controller->dispatching = false;
-}
-
-/* ---- what runners say ---- */
-
-/* Whoever waits for an item of this pool may ask again. */
-static void unblock(struct controller *controller, const struct datapool *pool)
-{
-    for (size_t i = 0; i < controller->scenario->count; i++) {
-        if (entry_at(controller, i)->pool == pool) {
-            tracker_unblock(&controller->tracker, i);
-        }
-    }
-}
-
-static void completed(void *arg, int64_t runner_id, int64_t scenario_id, const struct value *data_id,
-                      bool failed_at_once)
-{
-    struct controller *controller = arg;
-    size_t entry = (size_t)scenario_id - 1;
-    struct datapool *pool = entry_at(controller, entry)->pool;
-
-    if (failed_at_once) {
-        tracker_advance(&controller->tracker, clock_now_ns());
-    }
-    tracker_completed(&controller->tracker, entry, (size_t)runner_id - 1, failed_at_once);
-    if (pool) {
-        pool->ops->checkin(pool, data_id);
-        unblock(controller, pool);
-    }
-    dispatch(controller);
-    look_soon(controller);
-}
-
-static void idle(void *arg, int64_t runner_id)
-{
-    struct controller *controller = arg;
-
-    controller->runners[runner_id - 1].idle = true;
-    look_soon(controller);
-}
-
-const struct work_controller_ops controller_work_ops = {.completed = completed, .idle = idle};
-
-/* ---- what the clock says ---- */
 
 static void ask_model(struct controller *controller, size_t entry, int64_t start_s, int64_t end_s)
 {
@@ -310,7 +107,7 @@ static void ask_model(struct controller *controller, size_t entry, int64_t start
     } else if (rc == MITE_EEND) {
         tracker_end(&controller->tracker, entry);
     } else {
-        entry_failed(controller, entry, &error);
+        controller_entry_failed(controller, entry, &error);
     }
     error_done(&error);
 }
@@ -384,7 +181,7 @@ static void run(struct controller *controller, uint64_t now_ns)
         tracker_end_all(&controller->tracker);
     }
     open_windows(controller, now_ns);
-    dispatch(controller);
+    starts_dispatch(controller);
 }
 
 /* Nothing starts any more. */
@@ -442,16 +239,7 @@ static void on_timer(struct timer *timer)
 
 static void release(struct controller *controller)
 {
-    struct checkout *checkout;
-
-    while ((checkout = LIST_FIRST(&controller->checkouts))) {
-        LIST_REMOVE(checkout, link);
-        checkout->controller = NULL;
-    }
-    while ((checkout = LIST_FIRST(&controller->spares))) {
-        LIST_REMOVE(checkout, link);
-        free(checkout);
-    }
+    starts_release(controller);
     tracker_done(&controller->tracker);
     free(controller->runners);
     free(controller->required);

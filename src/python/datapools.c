@@ -36,6 +36,13 @@ struct pending {
     void *arg;
 };
 
+/* A checkin whose coroutine runs. */
+struct pending_checkin {
+    struct adapter *adapter; /* counted reference */
+    datapool_checkin_done *done;
+    void *arg;
+};
+
 static const char *label_of(const struct adapter *self)
 {
     return PyUnicode_AsUTF8(self->label); /* borrowed; made from UTF-8 */
@@ -285,40 +292,61 @@ static void log_checkin(struct adapter *self)
 
 static void checkin_finished(void *arg, PyObject *result, PyObject *exception)
 {
-    struct adapter *self = arg;
+    struct pending_checkin *pending = arg;
     if (exception && !errors_is_cancelled(exception)) {
         PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
-        log_checkin(self);
+        log_checkin(pending->adapter);
     }
-    datapool_unref(&self->base);
+    pending->done(pending->arg);
+    datapool_unref(&pending->adapter->base);
+    free(pending);
 }
 
-static void checkin_theirs(struct adapter *self, const struct value *id)
+/* Runs a coroutine of checkin. False with an exception. */
+static bool await_checkin(struct adapter *self, PyObject *awaitable, datapool_checkin_done *done, void *arg)
+{
+    struct pending_checkin *pending = malloc(sizeof(*pending));
+    if (!pending) {
+        PyErr_NoMemory();
+        return false;
+    }
+    *pending = (struct pending_checkin){(struct adapter *)datapool_ref(&self->base), done, arg};
+    PyObject *task = task_start(awaitable, self->label, NULL, checkin_finished, pending); /* new; asyncio keeps it */
+    if (!task) {
+        datapool_unref(&self->base);
+        free(pending);
+        return false;
+    }
+    Py_DECREF(task);
+    return true;
+}
+
+static void checkin_theirs(struct adapter *self, const struct value *id, datapool_checkin_done *done, void *arg)
 {
     PyObject *object = take_id(self, id);                                                                 /* new */
     PyObject *result = object ? PyObject_CallMethodOneArg(self->pool, state->str_checkin, object) : NULL; /* new */
-    if (result && is_awaitable(result) && !ready_value(result)) {
-        PyObject *task = task_start(result, self->label, NULL, checkin_finished, datapool_ref(&self->base)); /* new */
-        if (!task) {
-            datapool_unref(&self->base);
-        }
-        Py_XDECREF(task);
-    }
+    bool awaits = result && is_awaitable(result) && !ready_value(result) && await_checkin(self, result, done, arg);
     if (PyErr_Occurred()) {
         log_checkin(self);
     }
     Py_XDECREF(object);
     Py_XDECREF(result);
+    if (!awaits) {
+        done(arg);
+    }
 }
 
-static void checkin(struct datapool *pool, const struct value *id)
+static void checkin(struct datapool *pool, const struct value *id, datapool_checkin_done *done, void *arg)
 {
     struct adapter *self = (struct adapter *)pool;
     if (self->checkout) {
-        checkin_theirs(self, id);
-    } else if (pool_return(self->pool, id->integer) != 0) {
+        checkin_theirs(self, id, done, arg);
+        return;
+    }
+    if (pool_return(self->pool, id->integer) != 0) {
         log_checkin(self);
     }
+    done(arg);
 }
 
 /* ---- life ---- */

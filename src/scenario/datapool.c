@@ -121,18 +121,23 @@ static void recyclable_checkout(struct datapool *base, datapool_checkout_done *d
     give(pool, index, (int64_t)index, done, arg);
 }
 
-static void recyclable_checkin(struct datapool *base, const struct value *id)
+static bool is_out(const struct store *store, const struct value *id)
+{
+    return id->type == VALUE_INT && id->integer >= 0 && (uint64_t)id->integer < store->count &&
+           store->items[id->integer].out;
+}
+
+static void recyclable_checkin(struct datapool *base, const struct value *id, datapool_checkin_done *done, void *arg)
 {
     struct pool *pool = (struct pool *)base;
-    size_t count = pool->store->count;
 
-    if (id->type != VALUE_INT || id->integer < 0 || (uint64_t)id->integer >= count ||
-        !pool->store->items[id->integer].out) {
+    if (is_out(pool->store, id)) {
+        pool->store->items[id->integer].out = false;
+        pool->free_items[(pool->first + pool->waiting++) % pool->store->count] = (size_t)id->integer;
+    } else {
         log_once(LOG_WARNING, "datapool checkin", "an item was checked in that is not out of its datapool");
-        return;
     }
-    pool->store->items[id->integer].out = false;
-    pool->free_items[(pool->first + pool->waiting++) % count] = (size_t)id->integer;
+    done(arg);
 }
 
 static void iterable_checkout(struct datapool *base, datapool_checkout_done *done, void *arg)
@@ -149,8 +154,9 @@ static void iterable_checkout(struct datapool *base, datapool_checkout_done *don
 }
 
 /* Each item once: what comes back is used up. */
-static void iterable_checkin(struct datapool *base, const struct value *id)
+static void iterable_checkin(struct datapool *base, const struct value *id, datapool_checkin_done *done, void *arg)
 {
+    done(arg);
 }
 
 static const struct datapool_ops recyclable_ops = {

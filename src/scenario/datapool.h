@@ -23,10 +23,14 @@ struct datapool_item {
 typedef void datapool_checkout_done(void *arg, int code, const struct datapool_item *item,
                                     const struct mite_error *error);
 
+/* Comes exactly once for each checkin, when the item is in or its checkin has failed. */
+typedef void datapool_checkin_done(void *arg);
+
 struct datapool_ops {
     void (*checkout)(struct datapool *pool, datapool_checkout_done *done, void *arg);
-    /* The item's journey is over (or never started). Failures are logged once by the pool. `id` is borrowed. */
-    void (*checkin)(struct datapool *pool, const struct value *id);
+    /* The item's journey is over (or never started). Failures are logged once by the pool. `id` is borrowed for the
+     * call. */
+    void (*checkin)(struct datapool *pool, const struct value *id, datapool_checkin_done *done, void *arg);
     void (*free)(struct datapool *pool);
 };
 

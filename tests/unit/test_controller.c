@@ -149,8 +149,10 @@ static const struct volume_model_ops script_ops = {.at = script_at, .free = scri
 /* Answers when the test says; embedded in its test. */
 struct slow_pool {
     struct datapool base;
-    datapool_checkout_done *done;
-    void *arg;
+    datapool_checkout_done *out_done;
+    datapool_checkin_done *in_done; /* of the last checkin, when `slow_in` */
+    void *out_arg, *in_arg;
+    bool slow_in;
     int asked, checked_in;
 };
 
@@ -159,14 +161,22 @@ static void slow_checkout(struct datapool *base, datapool_checkout_done *done, v
     struct slow_pool *pool = (struct slow_pool *)base;
 
     pool->asked++;
-    pool->done = done;
-    pool->arg = arg;
+    pool->out_done = done;
+    pool->out_arg = arg;
 }
 
-static void slow_checkin(struct datapool *base, const struct value *id)
+static void slow_checkin(struct datapool *base, const struct value *id, datapool_checkin_done *done, void *arg)
 {
+    struct slow_pool *pool = (struct slow_pool *)base;
+
     assert_int_equal(id->integer, 7);
-    ((struct slow_pool *)base)->checked_in++;
+    pool->checked_in++;
+    if (pool->slow_in) {
+        pool->in_done = done;
+        pool->in_arg = arg;
+    } else {
+        done(arg);
+    }
 }
 
 static void slow_free(struct datapool *base)
@@ -180,7 +190,7 @@ static void slow_answer(struct slow_pool *pool, int code)
     struct value list = value_list(NULL, 0);
 
     item.args = code == 0 ? args_new(&list) : NULL;
-    pool->done(pool->arg, code, code == 0 ? &item : NULL, code < 0 ? &error : NULL);
+    pool->out_done(pool->out_arg, code, code == 0 ? &item : NULL, code < 0 ? &error : NULL);
 }
 
 static const struct datapool_ops slow_ops = {.checkout = slow_checkout, .checkin = slow_checkin, .free = slow_free};
@@ -457,6 +467,49 @@ static void a_pool_may_answer_later(void **state)
     assert_int_equal(pool.base.refs, 0);
 }
 
+/* Who takes a journey's place finds its item, and the run waits for the last one. */
+static void a_checkin_may_take_its_time(void **state)
+{
+    struct slow_pool pool = SLOW_POOL;
+    struct bench bench;
+
+    pool.slow_in = true;
+    bench_init(&bench);
+    add_constant(&bench, "shop:visit", &pool.base, 1);
+    bench_go(&bench, (struct controller_options){.iterations = 2});
+    for (int i = 1; i <= 2; i++) {
+        FAKE_WAIT(bench.loop, pool.asked == i);
+        slow_answer(&pool, 0);
+        FAKE_WAIT(bench.loop, pool.checked_in == i);
+        assert_int_equal(bench.journeys.running, 0);
+        assert_int_equal(counts_of(&bench).running, 1);
+        fake_turn(bench.loop);
+        assert_int_equal(pool.asked, i);
+        assert_int_equal(bench.finished, 0);
+        pool.in_done(pool.in_arg);
+    }
+    FAKE_WAIT(bench.loop, bench.finished);
+    assert_int_equal(counts_of(&bench).completed, 2);
+    bench_done(&bench);
+}
+
+static void a_checkin_may_outlive_the_run(void **state)
+{
+    struct slow_pool pool = SLOW_POOL;
+    struct bench bench;
+
+    pool.slow_in = true;
+    bench_init(&bench);
+    add_constant(&bench, "shop:visit", &pool.base, 1);
+    bench_go(&bench, (struct controller_options){0});
+    FAKE_WAIT(bench.loop, pool.asked == 1);
+    slow_answer(&pool, 0);
+    FAKE_WAIT(bench.loop, pool.checked_in == 1);
+    bench_done(&bench);
+    pool.in_done(pool.in_arg);
+    assert_int_equal(pool.base.refs, 0);
+}
+
 static void an_item_that_comes_after_the_stop_goes_back(void **state)
 {
     struct slow_pool pool = SLOW_POOL;
@@ -593,6 +646,8 @@ int main(void)
         cmocka_unit_test(a_small_pool_limits_what_runs),
         cmocka_unit_test(entries_may_share_a_pool),
         cmocka_unit_test(a_pool_may_answer_later),
+        cmocka_unit_test(a_checkin_may_take_its_time),
+        cmocka_unit_test(a_checkin_may_outlive_the_run),
         cmocka_unit_test(an_item_that_comes_after_the_stop_goes_back),
         cmocka_unit_test(an_item_that_comes_after_the_end_goes_back),
         cmocka_unit_test(a_model_that_fails_at_first_is_fatal),

@@ -38,11 +38,22 @@ static int64_t check_out(struct datapool *pool, struct args **args)
     return answer.code == 0 ? answer.id : answer.code;
 }
 
+static void on_checked_in(void *arg)
+{
+    (*(int *)arg)++;
+}
+
+static void check_in_value(struct datapool *pool, struct value id)
+{
+    int times = 0;
+
+    pool->ops->checkin(pool, &id, on_checked_in, &times);
+    assert_int_equal(times, 1);
+}
+
 static void check_in(struct datapool *pool, int64_t id)
 {
-    struct value value = value_int(id);
-
-    pool->ops->checkin(pool, &value);
+    check_in_value(pool, value_int(id));
 }
 
 static const struct value first[] = {{.type = VALUE_INT, .integer = 10}, {.type = VALUE_INT, .integer = 20}};
@@ -91,12 +102,11 @@ static void recyclable_goes_round_in_order(void **state)
 static void recyclable_ignores_what_is_not_out(void **state)
 {
     struct datapool *pool = recyclable(1);
-    struct value text = value_text(STR("0"));
 
     check_in(pool, 0);
     check_in(pool, -1);
     check_in(pool, 1);
-    pool->ops->checkin(pool, &text);
+    check_in_value(pool, value_text(STR("0")));
     assert_int_equal(check_out(pool, NULL), 0);
     assert_int_equal(check_out(pool, NULL), MITE_EAGAIN);
     datapool_unref(pool);
