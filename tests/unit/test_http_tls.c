@@ -1,8 +1,11 @@
-/* Whom the client trusts: an authority of the test's own, and `openssl s_server` with certificates of it. */
+/* Whom the client trusts: an authority of the test's own, and `openssl s_server` with certificates of it; and HTTP/2,
+ * with nginx. */
 #include "http_fixture.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,6 +80,39 @@ static void server_stop(struct server *server)
 {
     kill(server->pid, SIGTERM);
     waitpid(server->pid, NULL, 0);
+}
+
+#define NGINX_FD "9"
+
+/* nginx takes a listening socket over from us: its port is free for sure, and it is never too early to connect. */
+static void nginx_start(struct server *server)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    char script[1024];
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 128), 0);
+    getsockname(fd, (struct sockaddr *)&address, &size);
+    server->port = ntohs(address.sin_port);
+    snprintf(
+        script, sizeof script,
+        "cd \"$0\" && for t in client_body proxy fastcgi uwsgi scgi; do temp=\"$temp ${t}_temp_path $0/$t;\"; done\n"
+        "echo \"daemon off; pid $0/nginx.pid; events {} http { access_log off; $temp server {\n"
+        "  listen 127.0.0.1:%d ssl http2; ssl_certificate server.crt; ssl_certificate_key server.key;\n"
+        "  location / { return 200 'hello'; } } }\" >nginx.conf\n"
+        "PATH=$PATH:/usr/sbin NGINX='" NGINX_FD
+        ";' exec nginx -p \"$0\" -c \"$0/nginx.conf\" -e \"$0/error.log\" 2>/dev/null",
+        server->port);
+    server->pid = fork();
+    if (server->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        dup2(fd, atoi(NGINX_FD));
+        execl("/bin/sh", "sh", "-c", script, directory, (char *)NULL);
+        _exit(127);
+    }
+    close(fd);
 }
 
 static const char *file(const char *name)
@@ -230,12 +266,53 @@ static void test_plain_text_to_tls(void **state)
     assert_true(f->failure == HTTP_CLOSED || f->failure == HTTP_PROTOCOL);
 }
 
+static void on_h2_done(void *arg, const struct http_outcome *outcome)
+{
+    struct fixture *f = arg;
+
+    assert_int_equal(outcome->failure, HTTP_OK);
+    assert_int_equal(memcmp(outcome->response->header_block.p, "HTTP/2 200", 10), 0);
+    if (++f->ends == 20) {
+        loop_stop(f->loop);
+    }
+}
+
+static void test_http2(void **state)
+{
+    static const struct http_handlers h2_handlers = {.done = on_h2_done};
+    struct fixture *f = *state;
+    struct http_exchange *exchange;
+    struct http_counts counts;
+    struct server nginx;
+
+    if (run_script("PATH=$PATH:/usr/sbin command -v nginx") != 0) {
+        skip();
+    }
+    nginx_start(&nginx);
+    open_client(f, &(struct http_client_options){.ca_file = file("ca.crt")});
+    snprintf(f->base_url, sizeof f->base_url, "https://127.0.0.1:%d", nginx.port);
+    run_get(f, "/");
+    if (f->failure != HTTP_OK) {
+        fail_msg("%s", f->sentence);
+    }
+    f->ends = 0;
+    for (int i = 0; i < 20; i++) { /* all at once over the one connection */
+        struct http_request request = get(f, "/");
+        assert_int_equal(http_request(f->session, &request, &h2_handlers, f, &exchange, NULL), 0);
+    }
+    loop_run(f->loop, NULL);
+    http_client_counts(f->client, &counts);
+    assert_int_equal(counts.responses, 21);
+    assert_int_equal(counts.connections, 1);
+    server_stop(&nginx);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_trusted),        TEST(test_untrusted),         TEST(test_wrong_host), TEST(test_client_certificate),
-        TEST(test_no_authorities), TEST(test_plain_text_to_tls),
+        TEST(test_no_authorities), TEST(test_plain_text_to_tls), TEST(test_http2),
     };
 
     if (run_script("command -v openssl") != 0) {

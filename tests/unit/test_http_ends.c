@@ -1,0 +1,337 @@
+/* Every way in which an exchange ends other than well: what fails, what is refused at once, what is cancelled when. */
+#include "http_fixture.h"
+#include "http_peer.h"
+
+#define GZIP_ANSWER                                                                                                    \
+    "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 25\r\n\r\n"                                          \
+    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\x48\xcd\xc9\xc9\x07\x00\x86\xa6\x10\x36\x05\x00\x00\x00"
+#define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+static const struct peer_route routes[] = {
+    {"/", OK_ANSWER},
+    {"/text",
+     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-One: a\r\nX-One:  b \r\nContent-Length: 5\r\n\r\nhello"},
+    {"/301", "HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"},
+    {"/302-stall", "HTTP/1.1 302 Found\r\nLocation: /stall\r\nContent-Length: 0\r\n\r\n"},
+    {"/gzip", GZIP_ANSWER, sizeof GZIP_ANSWER - 1},
+    {"/bad-gzip", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd"},
+    {"/cut", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", 0, true},
+    {"/drop", NULL, 0, true},
+    {"/stall", NULL},
+    {"/stall-body", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"},
+    {"/garbage", "SSH-2.0-OpenSSH_9.2\r\n", 0, true},
+    {NULL},
+};
+
+/* ---- the server ---- */
+
+static struct peer peer;
+
+static int setup(void **state)
+{
+    static struct fixture fixture;
+
+    fixture_open(&fixture);
+    peer_start(&peer, fixture.loop, "127.0.0.1", routes);
+    memcpy(fixture.base_url, peer.url, sizeof peer.url);
+    *state = &fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    peer_stop(&peer);
+    fixture_close(*state);
+    return 0;
+}
+
+static void assert_str(struct str s, const char *text)
+{
+    if (!str_is(s, text)) {
+        fail_msg("\"" STR_FMT "\" is not \"%s\"", STR_ARG(s), text);
+    }
+}
+
+static void assert_ok(struct fixture *f, int status, const char *body)
+{
+    if (f->failure != HTTP_OK) {
+        fail_msg("%s", f->sentence);
+    }
+    assert_int_equal(f->response->status, status);
+    assert_str(f->response->body, body);
+}
+
+/* ---- what goes wrong ---- */
+
+static void test_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct http_counts counts;
+    struct http_request request = get(f, "/");
+    char url[64];
+
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/x", peer.port);
+    peer_stop(&peer);
+    while (uv_is_active((uv_handle_t *)&peer.listener)) {
+        uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
+    }
+    request.url = str_of(url);
+    run(f, &request);
+    peer_start(&peer, f->loop, "127.0.0.1", routes);
+    char expected[128];
+    snprintf(expected, sizeof expected, "GET %s: connection refused", url);
+    assert_failed(f, HTTP_CONNECT, 7, expected);
+    assert_string_equal(f->curl_text, "Couldn't connect to server");
+    http_client_counts(f->client, &counts);
+    assert_int_equal(counts.failed, 1);
+}
+
+static void test_no_such_host(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/");
+
+    request.url = STR("http://name.invalid/x");
+    run(f, &request);
+    assert_failed(f, HTTP_RESOLVE, 6, "GET http://name.invalid/x: ");
+    assert_contains(f->sentence, "name.invalid");
+}
+
+static void test_closed(void **state)
+{
+    struct fixture *f = *state;
+
+    run_get(f, "/drop");
+    assert_failed(f, HTTP_CLOSED, 52, "/drop: the server closed the connection without an answer");
+    run_get(f, "/cut");
+    assert_failed(f, HTTP_CLOSED, 18, "/cut: the server closed the connection in the middle of its answer");
+    assert_int_equal(f->responses, 0);
+    run_get(f, "/");
+    assert_ok(f, 200, "ok");
+}
+
+static void test_not_http(void **state)
+{
+    struct fixture *f = *state;
+
+    run_get(f, "/garbage");
+    assert_failed(f, HTTP_PROTOCOL, 1, "HTTP/0.9");
+    run_get(f, "/bad-gzip");
+    assert_int_equal(f->failure, HTTP_PROTOCOL);
+}
+
+static void test_timeout(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/stall");
+
+    request.timeout_ns = 20 * NS_PER_MS;
+    run(f, &request);
+    assert_failed(f, HTTP_TIMEOUT, 28, "/stall: no answer within 0.02 s");
+    request.url = str_of(url_of(f, "/stall-body"));
+    run(f, &request);
+    assert_failed(f, HTTP_TIMEOUT, 28, "the answer was not whole within 0.02 s");
+    run_get(f, "/");
+    assert_ok(f, 200, "ok");
+}
+
+static void test_max_body(void **state)
+{
+    struct fixture *f = *state;
+
+    open_client(f, &(struct http_client_options){.max_body_bytes = 4});
+    run_get(f, "/");
+    assert_ok(f, 200, "ok");
+    run_get(f, "/text");
+    assert_failed(f, HTTP_TOO_LARGE, 63, "the body is larger than 4 bytes (--max-body-size)");
+    run_get(f, "/gzip"); /* its decoded form counts */
+    assert_failed(f, HTTP_TOO_LARGE, 63, "--max-body-size");
+}
+
+static void refuse(struct fixture *f, const struct http_request *request, int code, const char *sentence)
+{
+    struct mite_error error = {0};
+    struct http_exchange *exchange = NULL;
+
+    assert_int_equal(http_request(f->session, request, &fixture_handlers, f, &exchange, &error), code);
+    assert_null(exchange);
+    assert_contains(error.text, sentence);
+    error_done(&error);
+}
+
+static void test_refused_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct http_header bad[] = {{STR("X"), STR("a\r\nY: b")}, {STR("X Y"), STR("a")}};
+    struct http_request request = get(f, "/");
+
+    request.url = STR("ftp://me:secret@h/x");
+    refuse(f, &request, MITE_EINVAL, "bad URL \"ftp://***@h/x\": only http and https are known");
+    request.url = STR("http://h/a b");
+    refuse(f, &request, MITE_EINVAL, "bad URL \"http://h/a b\"");
+    request = get(f, "/");
+    request.headers = bad;
+    request.header_count = 1;
+    refuse(f, &request, MITE_EINVAL, "line break");
+    request.headers = bad + 1;
+    refuse(f, &request, MITE_EINVAL, "\"X Y\" is no name");
+    request = get(f, "/");
+    request.cert_file = STR("/no/such/file");
+    refuse(f, &request, MITE_ENOTFOUND, "cannot read the client certificate /no/such/file: No such file");
+    request = get(f, "/");
+    request.method = STR("GET / HTTP/1.1\r\nX: y\r\n");
+    refuse(f, &request, MITE_EINVAL, "no method");
+}
+
+/* ---- cancelling ---- */
+
+static void assert_quiet(struct fixture *f)
+{
+    for (int i = 0; i < 20; i++) {
+        uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
+    }
+    assert_int_equal(f->ends, 0);
+}
+
+static void test_cancel_before_it_starts(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/");
+    struct http_counts counts;
+
+    start(f, &request);
+    http_cancel(f->exchange);
+    assert_quiet(f);
+    http_client_counts(f->client, &counts);
+    assert_int_equal(counts.aborted, 1);
+    assert_int_equal(peer.requests, 0);
+    run_get(f, "/");
+    assert_ok(f, 200, "ok");
+}
+
+static void test_cancel_while_it_waits(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/stall");
+
+    start(f, &request);
+    while (peer.requests == 0) {
+        uv_run(loop_uv(f->loop), UV_RUN_ONCE);
+    }
+    http_cancel(f->exchange);
+    while (peer.ended == 0) { /* its connection is of no use any more */
+        uv_run(loop_uv(f->loop), UV_RUN_ONCE);
+    }
+    assert_quiet(f);
+    run_get(f, "/");
+    assert_ok(f, 200, "ok");
+}
+
+static void test_cancel_in_the_body(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/stall-body");
+
+    start(f, &request);
+    while (peer.requests == 0) {
+        uv_run(loop_uv(f->loop), UV_RUN_ONCE);
+    }
+    assert_quiet(f);
+    http_cancel(f->exchange);
+    assert_quiet(f);
+}
+
+static void test_cancel_while_resolving(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/");
+
+    request.url = STR("http://name.invalid/");
+    start(f, &request);
+    uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
+    uint64_t before = clock_now_ns();
+    http_cancel(f->exchange);
+    assert_true(clock_now_ns() - before < NS_PER_S / 4);
+    assert_quiet(f);
+}
+
+static void test_cancel_in_a_callback(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/301");
+
+    f->cancel_in_response = true;
+    start(f, &request);
+    loop_run(f->loop, NULL);
+    assert_int_equal(f->responses, 1);
+    f->cancel_in_response = false;
+    assert_quiet(f);
+    assert_int_equal(peer.requests, 1);
+}
+
+static void test_free_in_a_callback(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/301");
+
+    f->free_in_response = true;
+    start(f, &request);
+    loop_run(f->loop, NULL);
+    f->free_in_response = false;
+    assert_quiet(f);
+    refuse(f, &request, MITE_ECANCELLED, "closed");
+
+    open_client(f, &(struct http_client_options){0});
+    f->free_in_done = true;
+    run_get(f, "/");
+}
+
+static void test_free_under_way(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const paths[] = {"/stall", "/stall-body", "/302-stall", "/"};
+    struct http_exchange *exchanges[4];
+
+    for (int round = 0; round < 3; round++) {
+        open_client(f, &(struct http_client_options){0});
+        f->ends = 0;
+        for (int i = 0; i < 4; i++) {
+            struct http_request request = get(f, paths[i]);
+            assert_int_equal(http_request(f->session, &request, &fixture_handlers, f, &exchanges[i], NULL), 0);
+        }
+        for (int i = 0; i < round * 3; i++) {
+            uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
+        }
+        f->ends = 0;
+        http_session_free(f->session);
+        f->session = NULL;
+        http_client_free(f->client);
+        f->client = NULL;
+        assert_quiet(f);
+    }
+}
+
+int main(void)
+{
+    unsetenv("http_proxy");
+    unsetenv("all_proxy");
+    unsetenv("ALL_PROXY");
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_refused),
+        TEST(test_no_such_host),
+        TEST(test_closed),
+        TEST(test_not_http),
+        TEST(test_timeout),
+        TEST(test_max_body),
+        TEST(test_refused_at_once),
+        TEST(test_cancel_before_it_starts),
+        TEST(test_cancel_while_it_waits),
+        TEST(test_cancel_in_the_body),
+        TEST(test_cancel_while_resolving),
+        TEST(test_cancel_in_a_callback),
+        TEST(test_free_in_a_callback),
+        TEST(test_free_under_way),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
