@@ -4,6 +4,7 @@
 #   make check      every test, also under ASan and UBSan; last line: N passed, N failed, N skipped
 #   make bench      CPU and memory against wrk and nginx (bench/README.md)
 #   make install    PREFIX (/usr/local) and DESTDIR as usual
+#   make fuzz       a minute for each decoder, with clang's libFuzzer
 #   make format, make lint, make clean
 
 PREFIX ?= /usr/local
@@ -45,7 +46,11 @@ lint:
 	@scripts/install-deps build test
 	@scripts/lint
 
+fuzz:
+	@scripts/install-deps build fuzz
+	@scripts/fuzz
+
 clean:
 	@rm -rf build build-*
 
-.PHONY: all demo check bench bench-quick install format lint clean
+.PHONY: all demo check bench bench-quick install format lint fuzz clean
