@@ -2,8 +2,8 @@
  * Design notes
  *
  * One timer. What is due (a window, a report, tokens, the end of the run) follows from the clock whenever it fires, and
- * it is set to whatever comes first. Hooks are called from it alone, so that their owner may do anything in them but free
- * the controller.
+ * it is set to whatever comes first. Hooks are called from it alone, so that their owner may do anything in them but
+ * free the controller.
  */
 #include "controller/controller.h"
 

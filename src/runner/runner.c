@@ -217,8 +217,7 @@ static void visit_done(struct visit *visit)
     visit_free(visit->runner, visit);
 }
 
-/* The item is in again, and what its id points to has gone with it. Only whoever kept the context could still see it.
- */
+/* The item goes back, and what its id points to goes with it; whoever kept the context must not see it. */
 static void forget_data_id(struct context *context)
 {
     enum value_type type = context->origin.scenario_data_id.type;
@@ -247,8 +246,7 @@ static void ended(void *arg, struct context *context, enum journey_outcome outco
     runner->counts.failed += failed;
     runner->counts.cancelled += outcome == JOURNEY_CANCELLED;
 
-    /* The visit is kept until the item has been checked in: its context holds the data id. The controller may start the
-     * next journey from inside this call. */
+    /* The visit is kept until then: its context holds the data id. The next journey may be started inside this call. */
     runner->controller_ops->completed(runner->controller, runner->id, context->origin.scenario_id,
                                       &context->origin.scenario_data_id, at_once);
     forget_data_id(context);

@@ -170,7 +170,7 @@ static int pool_new(const struct datapool_ops *ops, const struct value *items, s
     struct store *store = NULL;
     int rc = store_new(items, &store, error);
 
-    if (rc < 0) {
+    if (!store) {
         return rc;
     }
     struct pool *pool = calloc(1, sizeof *pool);
@@ -190,7 +190,7 @@ int datapool_recyclable_new(const struct value *items, struct datapool **out, st
     struct pool *pool = NULL;
     int rc = pool_new(&recyclable_ops, items, &pool, error);
 
-    if (rc < 0) {
+    if (!pool) {
         return rc;
     }
     pool->free_items = malloc((pool->waiting + 1) * sizeof *pool->free_items);
@@ -210,7 +210,7 @@ int datapool_iterable_new(const struct value *items, struct datapool **out, stru
     struct pool *pool = NULL;
     int rc = pool_new(&iterable_ops, items, &pool, error);
 
-    if (rc < 0) {
+    if (!pool) {
         return rc;
     }
     *out = &pool->base;

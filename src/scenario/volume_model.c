@@ -44,42 +44,35 @@ static int check_figures(const struct volume_stretch *stretch, size_t number, st
     return 0;
 }
 
-/* One end of ramp `number`: given where the chain ends, taken from the neighbour elsewhere. */
-static int resolve_end(size_t number, const struct volume_stretch *neighbour, double neighbours, const char *which,
-                       double *end, bool *has_end, struct mite_error *error)
+static int wrong_end(size_t number, const char *which, bool missing, struct mite_error *error)
 {
-    if (!neighbour && !*has_end) {
-        return error_set(error, MITE_EINVAL,
-                         "stretch %zu of a volume model is a ramp without `%s`, and has no neighbour "
-                         "there to take it from",
-                         number, which);
-    }
-    if (neighbour && *has_end) {
-        return error_set(error, MITE_EINVAL,
-                         "stretch %zu of a volume model is a ramp with `%s`, which it takes from its "
-                         "neighbour: leave it out",
-                         number, which);
-    }
-    if (neighbour && neighbour->kind == VOLUME_RAMP) {
-        return error_set(error, MITE_EINVAL,
-                         "stretch %zu of a volume model is a ramp next to another one: put a "
-                         "Constant between them",
-                         number);
-    }
-    if (neighbour) {
-        *end = neighbours;
-        *has_end = true;
-    }
-    return 0;
+    return error_set(error, MITE_EINVAL, "stretch %zu of a volume model is a ramp %s `%s`, %s", number,
+                     missing ? "without" : "with", which,
+                     missing ? "and has no neighbour there to take it from"
+                             : "which it takes from its neighbour: leave it out");
 }
 
+/* The ends of ramp i: given where the chain ends, taken from the neighbour elsewhere. */
 static int resolve_ramp(struct volume_stretch *stretches, size_t count, size_t i, struct mite_error *error)
 {
     struct volume_stretch *ramp = &stretches[i];
-    const struct volume_stretch *before = i > 0 ? ramp - 1 : NULL, *behind = i + 1 < count ? ramp + 1 : NULL;
-    int rc = resolve_end(i + 1, before, before ? before->to : 0, "frm", &ramp->from, &ramp->has_from, error);
+    bool first = i == 0, last = i + 1 == count;
 
-    return rc < 0 ? rc : resolve_end(i + 1, behind, behind ? behind->from : 0, "to", &ramp->to, &ramp->has_to, error);
+    if (ramp->has_from != first) {
+        return wrong_end(i + 1, "frm", first, error);
+    }
+    if (ramp->has_to != last) {
+        return wrong_end(i + 1, "to", last, error);
+    }
+    if (!last && stretches[i + 1].kind == VOLUME_RAMP) {
+        return error_set(error, MITE_EINVAL,
+                         "stretches %zu and %zu of a volume model are both ramps: put a Constant between them", i + 1,
+                         i + 2);
+    }
+    ramp->from = first ? ramp->from : stretches[i - 1].to;
+    ramp->to = last ? ramp->to : stretches[i + 1].from;
+    ramp->has_from = ramp->has_to = true;
+    return 0;
 }
 
 int volume_chain_resolve(struct volume_stretch *stretches, size_t count, struct mite_error *error)

@@ -151,7 +151,7 @@ static void wrong_ramps_are_refused(void **state)
     refused(CHAIN(ramp(10), constant(1, 1)), "without `frm`");
     refused(CHAIN(constant(1, 1), ramp_from(10, 5)), "with `frm`");
     refused(CHAIN(both, constant(1, 1)), "with `to`");
-    refused(CHAIN(ramp_from(1, 1), ramp_to(1, 2)), "next to another");
+    refused(CHAIN(ramp_from(1, 1), ramp_to(1, 2)), "both ramps");
 }
 
 static void wrong_figures_are_refused(void **state)
