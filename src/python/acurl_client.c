@@ -95,7 +95,8 @@ void acurl_client_counts(struct http_counts *out)
 /* ---- CurlWrapper ---- */
 
 struct wrapper {
-    PyObject_HEAD PyObject *loop;
+    PyObject_HEAD
+    PyObject *loop;
 };
 
 static PyObject *wrapper_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)

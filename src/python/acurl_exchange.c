@@ -18,7 +18,8 @@
 enum exchange_state { EXCHANGE_FRESH, EXCHANGE_WAITING, EXCHANGE_OVER };
 
 struct exchange {
-    PyObject_HEAD enum exchange_state state;
+    PyObject_HEAD
+    enum exchange_state state;
     const char *method; /* static */
     struct session *session;
     struct arguments arguments;

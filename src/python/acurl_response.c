@@ -13,7 +13,8 @@
 enum made { MADE_BODY, MADE_TEXT, MADE_HEADERS, MADE_TUPLE, MADE_COOKIES, MADE_HISTORY, MADE_REQUEST, MADE_COUNT };
 
 struct response {
-    PyObject_HEAD struct http_response *response; /* counted */
+    PyObject_HEAD
+    struct http_response *response; /* counted */
     struct session *session;
     struct extras *extras; /* counted, may be NULL */
     PyObject *made[MADE_COUNT];

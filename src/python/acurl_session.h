@@ -10,13 +10,14 @@
 struct context;
 
 struct session {
-    PyObject_HEAD struct http_session *http; /* owned; NULL before the first use and after the client's end */
-    struct context *context;                 /* counted; NULL: plain */
-    PyObject *loop;                          /* asyncio's, of a plain one; NULL otherwise */
-    PyObject *callback;                      /* NULL: none */
-    bool callback_takes_metrics;             /* cb(response, additional_metrics), not cb(response) */
-    PyObject *additional_metrics;            /* dict; NULL: none yet */
-    struct dependent dependent;              /* in the client's list while `http` is set */
+    PyObject_HEAD
+    struct http_session *http;    /* owned; NULL before the first use and after the client's end */
+    struct context *context;      /* counted; NULL: plain */
+    PyObject *loop;               /* asyncio's, of a plain one; NULL otherwise */
+    PyObject *callback;           /* NULL: none */
+    bool callback_takes_metrics;  /* cb(response, additional_metrics), not cb(response) */
+    PyObject *additional_metrics; /* dict; NULL: none yet */
+    struct dependent dependent;   /* in the client's list while `http` is set */
 };
 
 /* acurl.Session. New reference, NULL with an exception. */

@@ -4,16 +4,17 @@
 #include "python/errors.h"
 
 struct manager {
-    PyObject_HEAD struct config *config; /* the run's, borrowed, or &own */
+    PyObject_HEAD
+    bool of_run; /* it is the run's configuration, not its own */
     struct config own;
     PyObject *told; /* runner id → version of the newest change it was told */
 };
 
-static const struct config *source;
+static struct config *source;
 static PyObject *shared;        /* the dict; owned */
 static uint64_t shared_version; /* of the source when the dict was filled */
 
-void config_set_source(const struct config *config)
+void config_set_source(struct config *config)
 {
     source = config;
     shared_version = 0;
@@ -91,7 +92,6 @@ static PyObject *manager_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     struct manager *self = (struct manager *)type->tp_alloc(type, 0); /* new, zeroed */
     if (self) {
         config_init(&self->own);
-        self->config = &self->own;
         self->told = PyDict_New(); /* new */
         if (!self->told) {
             Py_CLEAR(self);
@@ -100,13 +100,18 @@ static PyObject *manager_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     return (PyObject *)self;
 }
 
-PyObject *config_manager(struct config *config)
+PyObject *config_manager(void)
 {
     struct manager *self = (struct manager *)manager_new(state->config_type, NULL, NULL);
     if (self) {
-        self->config = config;
+        self->of_run = true;
     }
     return (PyObject *)self;
+}
+
+static struct config *config_of(struct manager *self)
+{
+    return self->of_run && source ? source : &self->own;
 }
 
 static PyObject *manager_get(PyObject *object, PyObject *const *args, Py_ssize_t count)
@@ -119,7 +124,7 @@ static PyObject *manager_get(PyObject *object, PyObject *const *args, Py_ssize_t
     if (!key.p) {
         return NULL;
     }
-    const struct value *value = config_get(self->config, key);
+    const struct value *value = config_get(config_of(self), key);
     if (value) {
         return convert_to_python(value, CONVERT_LISTS);
     }
@@ -132,7 +137,7 @@ static PyObject *manager_set(PyObject *object, PyObject *const *args, Py_ssize_t
     if (count != 2) {
         return PyErr_Format(PyExc_TypeError, "set() takes a key and a value, got %zd arguments", count);
     }
-    if (config_put(self->config, args[0], args[1]) != 0) {
+    if (config_put(config_of(self), args[0], args[1]) != 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -148,9 +153,9 @@ static PyObject *manager_changes(PyObject *object, PyObject *runner)
         return NULL;
     }
     PyObject *changed = PyDict_New(), *pairs = NULL, *list = NULL, *now = NULL; /* new */
-    if (changed && copy_changes(self->config, version, changed) == 0) {
-        now = PyLong_FromUnsignedLongLong(self->config->version); /* new */
-        pairs = PyDict_Items(changed);                            /* new: a list of tuples */
+    if (changed && copy_changes(config_of(self), version, changed) == 0) {
+        now = PyLong_FromUnsignedLongLong(config_of(self)->version); /* new */
+        pairs = PyDict_Items(changed);                               /* new: a list of tuples */
     }
     if (now && pairs && PyDict_SetItem(self->told, runner, now) == 0) {
         list = pairs;
@@ -166,7 +171,7 @@ static PyObject *manager_subscript(PyObject *object, PyObject *key)
 {
     struct manager *self = (struct manager *)object;
     struct str name = convert_str(key, "a configuration key");
-    const struct value *value = name.p ? config_get(self->config, name) : NULL;
+    const struct value *value = name.p ? config_get(config_of(self), name) : NULL;
     if (!value && !PyErr_Occurred()) {
         PyErr_SetObject(PyExc_KeyError, key);
     }
@@ -177,7 +182,7 @@ static int manager_contains(PyObject *object, PyObject *key)
 {
     struct manager *self = (struct manager *)object;
     struct str name = convert_str(key, "a configuration key");
-    return name.p ? config_get(self->config, name) != NULL : -1;
+    return name.p ? config_get(config_of(self), name) != NULL : -1;
 }
 
 static int manager_traverse(struct manager *self, visitproc visit, void *arg)

@@ -12,11 +12,11 @@ int config_exec(PyObject *module);
  * reference, NULL with an exception. An empty dict while no run is set up. */
 PyObject *config_shared(void);
 
-/* Where the run's configuration is; borrowed, NULL: none any more. */
-void config_set_source(const struct config *config);
+/* Where the run's configuration is; borrowed until it is taken back by NULL. */
+void config_set_source(struct config *config);
 
-/* A ConfigManager around it (borrowed: it must outlive the object, or be detached). New reference. */
-PyObject *config_manager(struct config *config);
+/* A ConfigManager of the run's configuration. It may outlive that, and is empty then. New reference. */
+PyObject *config_manager(void);
 
 /* A dict's pairs into the configuration. 0, or -1 with a TypeError that names what does not fit. */
 int config_take_dict(struct config *config, PyObject *dict);

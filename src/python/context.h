@@ -7,8 +7,9 @@
 #include "python/module.h"
 
 struct py_context {
-    PyObject_HEAD struct context *context; /* counted reference */
-    PyObject *attributes;                  /* __dict__: what the user sets; NULL before the first */
+    PyObject_HEAD
+    struct context *context; /* counted reference */
+    PyObject *attributes;    /* __dict__: what the user sets; NULL before the first */
     PyObject *weak_references;
     PyObject *config; /* the plain dict */
     PyObject *http;   /* what was set or made; NULL: made at its first use */

@@ -232,7 +232,7 @@ static void checkout_finished(void *arg, PyObject *result, PyObject *exception)
     if (result) {
         deliver(pending->adapter, result, pending->done, pending->arg);
     } else {
-        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+        errors_put(Py_NewRef(exception));
         fail(pending->adapter, pending->done, pending->arg);
     }
     datapool_unref(&pending->adapter->base);
@@ -294,7 +294,7 @@ static void checkin_finished(void *arg, PyObject *result, PyObject *exception)
 {
     struct pending_checkin *pending = arg;
     if (exception && !errors_is_cancelled(exception)) {
-        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+        errors_put(Py_NewRef(exception));
         log_checkin(pending->adapter);
     }
     pending->done(pending->arg);

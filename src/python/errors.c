@@ -7,6 +7,17 @@
 
 #define TEXT_MAX_BYTES (64u << 10) /* of one message, and of one stack trace */
 
+#if PY_VERSION_HEX >= 0x030c0000
+PyObject *errors_take(void)
+{
+    return PyErr_GetRaisedException();
+}
+
+void errors_put(PyObject *exception)
+{
+    PyErr_SetRaisedException(exception);
+}
+#else
 PyObject *errors_take(void)
 {
     PyObject *type, *value, *traceback;
@@ -19,6 +30,13 @@ PyObject *errors_take(void)
     Py_XDECREF(traceback);
     return value;
 }
+
+void errors_put(PyObject *exception)
+{
+    PyObject *type = Py_NewRef((PyObject *)Py_TYPE(exception));
+    PyErr_Restore(type, exception, PyException_GetTraceback(exception)); /* steals all three */
+}
+#endif
 
 bool errors_is_cancelled(PyObject *exception)
 {
@@ -61,7 +79,7 @@ static void append_message(struct buf *out, PyObject *exception)
 {
     PyTypeObject *type = Py_TYPE(exception);
     PyObject *module = PyObject_GetAttr((PyObject *)type, state->str___module__); /* new */
-    PyObject *name = PyType_GetQualName(type);                                    /* new */
+    PyObject *name = PyObject_GetAttr((PyObject *)type, state->str___qualname__); /* new */
     PyObject *text = PyObject_Str(exception);                                     /* new */
     PyErr_Clear();
     if (module && PyUnicode_Check(module) && PyUnicode_CompareWithASCIIString(module, "builtins") != 0 &&
@@ -134,6 +152,12 @@ static PyCodeObject *code_of(PyTracebackObject *at)
     return PyFrame_GetCode(at->tb_frame); /* new */
 }
 
+/* Later Pythons work the line out only when it is asked for. */
+static int line_of(PyTracebackObject *at, PyCodeObject *code)
+{
+    return at->tb_lineno > 0 ? at->tb_lineno : PyCode_Addr2Line(code, at->tb_lasti);
+}
+
 static bool frame_is_ours(PyTracebackObject *at)
 {
     PyCodeObject *code = code_of(at);
@@ -146,15 +170,16 @@ static bool frame_is_ours(PyTracebackObject *at)
 static void append_frame(struct buf *out, PyTracebackObject *at)
 {
     PyCodeObject *code = code_of(at);
+    int number = line_of(at, code);
     buf_text(out, "  File \"");
     append_object(out, code->co_filename, 4096);
-    buf_printf(out, "\", line %d, in ", at->tb_lineno);
+    buf_printf(out, "\", line %d, in ", number);
     append_object(out, code->co_name, 1000);
     buf_char(out, '\n');
 
     PyObject *getline = module_import(IMPORT_GETLINE);
-    PyObject *line = getline ? PyObject_CallFunction(getline, "Oi", code->co_filename, at->tb_lineno) : NULL; /* new */
-    PyObject *stripped = line ? PyObject_CallMethod(line, "strip", NULL) : NULL;                              /* new */
+    PyObject *line = getline ? PyObject_CallFunction(getline, "Oi", code->co_filename, number) : NULL; /* new */
+    PyObject *stripped = line ? PyObject_CallMethod(line, "strip", NULL) : NULL;                       /* new */
     PyErr_Clear();
     if (stripped && PyUnicode_Check(stripped) && PyUnicode_GET_LENGTH(stripped) > 0) {
         buf_text(out, "    ");
@@ -202,7 +227,7 @@ void errors_describe(PyObject *exception, struct buf *text, struct message_failu
     if (innermost) {
         PyCodeObject *code = code_of(innermost);
         append_object(text, code->co_filename, 4096);
-        buf_printf(text, ":%d:", innermost->tb_lineno);
+        buf_printf(text, ":%d:", line_of(innermost, code));
         append_object(text, code->co_name, 1000);
         Py_DECREF(code);
     }

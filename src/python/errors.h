@@ -9,6 +9,9 @@
 /* The current exception, normalised, with its traceback; cleared. New reference. One must be set. */
 PyObject *errors_take(void);
 
+/* The other way: makes it the current one. Steals. */
+void errors_put(PyObject *exception);
+
 /* Python → C: the current exception becomes `FORMAT: Type: text`, detail their traceback. Clears it. Always MITE_EUSER.
  */
 int errors_to_c(struct mite_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));

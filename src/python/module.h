@@ -14,17 +14,14 @@
 
 /* Attribute and argument names that C looks up: interned once, state->str_NAME. */
 #define MODULE_NAMES(X)                                                                                                \
-    X(__call__)                                                                                                        \
-    X(__cause__)                                                                                                       \
     X(__file__)                                                                                                        \
     X(__module__)                                                                                                      \
+    X(__qualname__)                                                                                                    \
     X(_mite_reported)                                                                                                  \
-    X(asyncio)                                                                                                         \
     X(cancel)                                                                                                          \
     X(checkin)                                                                                                         \
     X(checkout)                                                                                                        \
     X(close)                                                                                                           \
-    X(config)                                                                                                          \
     X(cr_await)                                                                                                        \
     X(cr_code)                                                                                                         \
     X(cr_frame)                                                                                                        \
@@ -35,10 +32,6 @@
     X(id)                                                                                                              \
     X(loop)                                                                                                            \
     X(name)                                                                                                            \
-    X(process_message)                                                                                                 \
-    X(process_raw_message)                                                                                             \
-    X(send)                                                                                                            \
-    X(sender)                                                                                                          \
     X(throw)
 
 /* What C needs of Python modules now and then: imported at its first use. */

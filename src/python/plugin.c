@@ -43,7 +43,7 @@ static int start(const struct python_options *options, struct mite_error *error)
     plugin.options = *options;
     plugin.http = (struct http_counts){0};
     state->http_options = options->http;
-    config_set_source(options->config);
+    config_set_source((struct config *)options->config); /* changed only by a scenario's ConfigManager */
     if (debugger_start(&plugin.options) != 0 || start_tracing() != 0) {
         return errors_to_c(error, "cannot start Python");
     }
@@ -70,6 +70,7 @@ static void stop(void)
     Py_CLEAR(plugin.memory);
     debugger_stop();
     config_set_source(NULL);
+    scenario_set_sender(NULL);
     if (state) {
         state->http_options = NULL;
     }
@@ -86,7 +87,7 @@ static int load_datapool(const char *spec, struct datapool **out, struct mite_er
     if (code != 0) {
         return code;
     }
-    PyObject *manager = config_manager((struct config *)plugin.options.config); /* new */
+    PyObject *manager = config_manager(); /* new */
     code = manager ? datapools_adapt(object, spec, manager, out, error) : spec_error("datapool", spec, error);
     Py_XDECREF(manager);
     Py_DECREF(object);
@@ -193,6 +194,7 @@ static void loop_detach(struct loop *loop)
     if (http) {
         http->detach();
     }
+    scenario_set_sender(NULL);
     state->engine_loop = NULL;
     Py_CLEAR(state->loop);
 }

@@ -12,7 +12,8 @@
 /* ---- DataPoolItem ---- */
 
 struct item {
-    PyObject_HEAD PyObject *id, *data;
+    PyObject_HEAD
+    PyObject *id, *data;
 };
 
 static PyObject *item_make(PyTypeObject *type, PyObject *id, PyObject *data)
@@ -115,8 +116,9 @@ static PyType_Spec item_spec = {
 /* ---- pools ---- */
 
 struct pool {
-    PyObject_HEAD PyObject *items; /* recyclable: a list of all; iterable: the iterator, NULL once used up */
-    int64_t next_id;               /* iterable: of the last item given */
+    PyObject_HEAD
+    PyObject *items; /* recyclable: a list of all; iterable: the iterator, NULL once used up */
+    int64_t next_id; /* iterable: of the last item given */
     /* recyclable only: a ring of the indices that are free, and which are out */
     uint32_t *free_ids;
     uint8_t *out;

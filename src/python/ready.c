@@ -1,7 +1,8 @@
 #include "python/ready.h"
 
 struct ready {
-    PyObject_HEAD PyObject *value;
+    PyObject_HEAD
+    PyObject *value;
 };
 
 PyObject *ready_new(PyObject *value)

@@ -10,13 +10,15 @@
 
 /* ---- sender ---- */
 
-struct sender {
-    PyObject_HEAD struct sink *sink; /* borrowed */
-};
+static struct sink *sink; /* borrowed; NULL outside of a run */
+
+void scenario_set_sender(struct sink *where)
+{
+    sink = where;
+}
 
 static PyObject *sender_send(PyObject *object, PyObject *dict)
 {
-    struct sink *sink = ((struct sender *)object)->sink;
     struct mite_error error = {0};
     struct message_origin origin;
     struct message message;
@@ -68,7 +70,7 @@ static PyType_Slot sender_slots[] = {
 
 static PyType_Spec sender_spec = {
     .name = "mite.scenario.Sender",
-    .basicsize = sizeof(struct sender),
+    .basicsize = sizeof(PyObject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = sender_slots,
 };
@@ -146,14 +148,12 @@ int scenario_load(const char *spec, struct config *config, struct sink *sender, 
     if (code != 0) {
         return code;
     }
-    PyObject *manager = config_manager(config);                                                   /* new */
-    struct sender *object = (struct sender *)state->sender_type->tp_alloc(state->sender_type, 0); /* new */
-    PyObject *run = manager && object ? module_import(IMPORT_SCENARIO) : NULL;                    /* borrowed */
-    PyObject *items = NULL;
-    if (run) {
-        object->sink = sender;
-        items = PyObject_CallFunctionObjArgs(run, function, manager, object, NULL); /* new: a list */
-    }
+    config_set_source(config);
+    scenario_set_sender(sender);
+    PyObject *manager = config_manager();                                                              /* new */
+    PyObject *object = state->sender_type->tp_alloc(state->sender_type, 0);                            /* new */
+    PyObject *run = manager && object ? module_import(IMPORT_SCENARIO) : NULL;                         /* borrowed */
+    PyObject *items = run ? PyObject_CallFunctionObjArgs(run, function, manager, object, NULL) : NULL; /* new: a list */
     code = items ? add_items(out, spec, items, manager, error) : spec_error("scenario", spec, error);
     Py_DECREF(function);
     Py_XDECREF(manager);

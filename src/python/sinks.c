@@ -13,9 +13,10 @@
 
 /* One of the core's sinks, with what it needs around it. */
 struct py_sink {
-    PyObject_HEAD struct sink *sink; /* NULL once closed */
-    struct collector *collector;     /* when it is one: takes bytes as they are */
-    struct totals *totals;           /* of the two-second lines; owned */
+    PyObject_HEAD
+    struct sink *sink;           /* NULL once closed */
+    struct collector *collector; /* when it is one: takes bytes as they are */
+    struct totals *totals;       /* of the two-second lines; owned */
     struct console console;
     PyObject *filter; /* of a collector */
     bool shared;      /* the sink is a static one of the core's */

@@ -33,8 +33,7 @@ static int import_error(const char *what, const char *spec, struct str module, s
         Py_DECREF(exception);
         return code;
     }
-    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception,
-                  PyException_GetTraceback(exception)); /* steals */
+    errors_put(exception);
     return errors_to_c(error, "cannot load %s \"%s\": importing " STR_FMT " failed", what, spec, STR_ARG(module));
 }
 
@@ -101,7 +100,6 @@ int spec_error(const char *what, const char *spec, struct mite_error *error)
         return code;
     }
     PyErr_Clear();
-    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception,
-                  PyException_GetTraceback(exception)); /* steals */
+    errors_put(exception);
     return errors_to_c(error, "cannot use %s \"%s\"", what, spec);
 }

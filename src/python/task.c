@@ -8,8 +8,9 @@
 #include "python/errors.h"
 
 struct task {
-    PyObject_HEAD PyObject *inner; /* the user's coroutine or iterator */
-    PyObject *task;                /* asyncio.Task */
+    PyObject_HEAD
+    PyObject *inner; /* the user's coroutine or iterator */
+    PyObject *task;  /* asyncio.Task */
     task_done *done;
     void *arg;
 };
@@ -103,7 +104,7 @@ static PySendResult finish(struct task *self, PyObject *owned, PyObject **result
 
     PySendResult how = PYGEN_RETURN;
     if (exception && errors_is_cancelled(exception)) {
-        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+        errors_put(Py_NewRef(exception));
         *result = NULL;
         how = PYGEN_ERROR;
     } else {

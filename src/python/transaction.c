@@ -5,10 +5,11 @@
 #include "python/ready.h"
 
 struct py_transaction {
-    PyObject_HEAD struct py_context *context; /* counted */
-    PyObject *name;                           /* str */
-    struct transaction *inner;                /* counted; NULL before it begins */
-    PyObject *previous;                       /* the context variable's value before: a py_transaction or NULL */
+    PyObject_HEAD
+    struct py_context *context; /* counted */
+    PyObject *name;             /* str */
+    struct transaction *inner;  /* counted; NULL before it begins */
+    PyObject *previous;         /* the context variable's value before: a py_transaction or NULL */
 };
 
 PyObject *transaction_new(struct py_context *context, PyObject *name)
@@ -106,6 +107,12 @@ static int leave(struct py_transaction *self)
     return code;
 }
 
+/* Cancelled, or closed as an async generator is: nothing went wrong. */
+static bool is_called_off(PyObject *exception)
+{
+    return errors_is_cancelled(exception) || PyErr_GivenExceptionMatches(exception, PyExc_GeneratorExit);
+}
+
 static PyObject *transaction_exit(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
     struct py_transaction *self = (struct py_transaction *)object;
@@ -117,7 +124,7 @@ static PyObject *transaction_exit(PyObject *object, PyObject *const *args, Py_ss
         return NULL;
     }
     PyObject *exception = args[1];
-    bool had_error = exception != Py_None && !errors_is_cancelled(exception);
+    bool had_error = exception != Py_None && !is_called_off(exception);
     if (had_error) {
         context_report(self->context, self->inner, exception);
     }

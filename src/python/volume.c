@@ -7,9 +7,9 @@
 /* ---- the DSL ---- */
 
 struct chain {
-    PyObject_HEAD struct volume_stretch
-        *stretches;                  /* as written: open ends stay open, for the chain may be joined to others */
-    struct volume_stretch *resolved; /* with ends; NULL before the first call */
+    PyObject_HEAD
+    struct volume_stretch *stretches; /* as written: open ends stay open, for the chain may be joined to others */
+    struct volume_stretch *resolved;  /* with ends; NULL before the first call */
     size_t count;
 };
 
