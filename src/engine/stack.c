@@ -4,6 +4,7 @@
 #include "engine/sanitizer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ struct stack_pool {
     struct stack *idle;     /* owned; last in, first out; room for every stack of every slab */
     size_t idle_count, stack_count;
     enum guard guard;        /* for new stacks: the best that has not failed yet */
+    bool marks;              /* the first GUARD_MARK was tried, and holds */
     size_t pages, max_pages; /* stacks with GUARD_PAGE */
 };
 
@@ -141,11 +143,24 @@ static void enter_canaries(struct stack_pool *pool)
              pool->pages);
 }
 
+/* Emulators take advice that they do not know without following it: so the first guard is tried, once a pool. */
+static bool faults(char *guard)
+{
+    int zeros = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    bool refused = zeros >= 0 && read(zeros, guard, 1) < 0 && errno == EFAULT;
+
+    if (zeros >= 0) {
+        close(zeros);
+    }
+    return refused;
+}
+
 /* Whether the page at `guard` now faults. */
 static bool protect(struct stack_pool *pool, char *guard)
 {
     if (pool->guard == GUARD_MARK) {
-        if (madvise(guard, pool->page_bytes, MADV_GUARD_INSTALL) == 0) {
+        if (madvise(guard, pool->page_bytes, MADV_GUARD_INSTALL) == 0 && (pool->marks || faults(guard))) {
+            pool->marks = true;
             return true;
         }
         pool->guard = GUARD_PAGE;

@@ -31,7 +31,7 @@ struct stack {
     char *low, *high;     /* the first byte that may be used, and the one behind the last */
     unsigned guard_bytes; /* below low */
     unsigned uses;        /* how often it was put back */
-    bool canary;          /* the guard is no protected page: stack_canary_alive() must be asked */
+    bool canary;          /* the guard is no protected page: ask stack_canary_alive() */
 };
 
 /* `stack_bytes`: address space for each, guard included; rounded up to pages, at least four. */
@@ -42,13 +42,16 @@ void stack_pool_free(struct stack_pool *pool);
 int stack_get(struct stack_pool *pool, struct stack *out); /* 0 or MITE_ENOMEM */
 void stack_put(struct stack_pool *pool, struct stack *stack);
 
+/* What is looked at of a canary. Frames that write less often than this slip through. */
+#define STACK_CANARY_BYTES 1024
+
 /* Both signal-safe. */
 static inline bool stack_canary_alive(const struct stack *stack)
 {
-    const unsigned long *words = (const unsigned long *)(stack->low - 128);
+    const unsigned long *words = (const unsigned long *)(stack->low - STACK_CANARY_BYTES);
     unsigned long all = 0;
 
-    for (size_t i = 0; i < 128 / sizeof *words; i++) {
+    for (size_t i = 0; i < STACK_CANARY_BYTES / sizeof *words; i++) {
         all |= words[i];
     }
     return all == 0;
