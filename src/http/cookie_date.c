@@ -97,7 +97,7 @@ static void take_token(const char *p, const char *end, struct date *date)
 bool cookie_date_parse(struct str text, int64_t *out)
 {
     struct date date = {-1, -1, -1, -1, -1, -1};
-    const char *p = text.p, *end = text.p + text.n;
+    const char *p = text.n ? text.p : "", *end = p + text.n;
 
     while (p < end) {
         if (is_delimiter(*p)) {

@@ -195,9 +195,13 @@ int cookie_jar_receive(struct cookie_jar *jar, struct str set_cookie, struct str
 int cookie_format(const struct cookie *cookie, struct buf *out)
 {
     buf_text(out, cookie->http_only ? "#HttpOnly_" : "");
-    buf_printf(out, STR_FMT "\t%s\t" STR_FMT "\t%s\t%lld\t" STR_FMT "\t" STR_FMT, STR_ARG(cookie->domain),
-               cookie->host_only ? "FALSE" : "TRUE", STR_ARG(cookie->path), cookie->secure ? "TRUE" : "FALSE",
-               (long long)cookie->expires, STR_ARG(cookie->name), STR_ARG(cookie->value));
+    buf_str(out, cookie->domain);
+    buf_text(out, cookie->host_only ? "\tFALSE\t" : "\tTRUE\t");
+    buf_str(out, cookie->path);
+    buf_printf(out, "\t%s\t%lld\t", cookie->secure ? "TRUE" : "FALSE", (long long)cookie->expires);
+    buf_str(out, cookie->name);
+    buf_char(out, '\t');
+    buf_str(out, cookie->value);
     return out->failed ? MITE_ENOMEM : 0;
 }
 

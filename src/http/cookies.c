@@ -178,25 +178,46 @@ int cookie_jar_set(struct cookie_jar *jar, const struct cookie *cookie)
     return cookie_jar_set_at(jar, cookie, cookie->expires ? time(NULL) : 0);
 }
 
-int cookie_jar_set_at(struct cookie_jar *jar, const struct cookie *cookie, int64_t now)
+/* A leading dot, as old cookie files have it, says nothing. */
+static struct cookie without_dot(const struct cookie *cookie)
 {
-    if (cookie->name.n == 0 || !fits_header(cookie->name) || !fits_header(cookie->value)) {
+    struct cookie plain = *cookie;
+
+    while (plain.domain.n > 0 && *plain.domain.p == '.') {
+        plain.domain.p++;
+        plain.domain.n--;
+    }
+    return plain;
+}
+
+static int check(const struct cookie *cookie)
+{
+    if (cookie->name.n == 0 || cookie->domain.n == 0 || !fits_header(cookie->name) || !fits_header(cookie->value) ||
+        !fits_header(cookie->domain) || !fits_header(cookie->path)) {
         return MITE_EINVAL;
     }
-    if (cookie->name.n + cookie->value.n + cookie->domain.n + cookie->path.n > COOKIE_MAX) {
-        return MITE_ELIMIT;
+    return cookie->name.n + cookie->value.n + cookie->domain.n + cookie->path.n > COOKIE_MAX ? MITE_ELIMIT : 0;
+}
+
+int cookie_jar_set_at(struct cookie_jar *jar, const struct cookie *given, int64_t now)
+{
+    struct cookie cookie = without_dot(given);
+    int rc = check(&cookie);
+
+    if (rc < 0) {
+        return rc;
     }
-    size_t index = find_same(jar, cookie);
-    if (is_expired(cookie, now)) {
+    size_t index = find_same(jar, &cookie);
+    if (is_expired(&cookie, now)) {
         if (index < jar->count) {
             remove_at(jar, index);
         }
         return 0;
     }
     if (index == jar->count) {
-        return append(jar, cookie);
+        return append(jar, &cookie);
     }
-    struct cookie *copy = copy_of(cookie);
+    struct cookie *copy = copy_of(&cookie);
     if (!copy) {
         return MITE_ENOMEM;
     }

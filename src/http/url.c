@@ -17,7 +17,7 @@ static bool is_host_char(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
 }
 
-/* What no parser would change: printable ASCII without a fragment and without dot segments. */
+/* What no parser would change: printable ASCII without a fragment, dot segments or an empty query. */
 static bool is_plain_tail(const char *p, const char *end)
 {
     for (; p < end; p++) {
@@ -25,7 +25,7 @@ static bool is_plain_tail(const char *p, const char *end)
             return false;
         }
     }
-    return true;
+    return end[-1] != '?';
 }
 
 /* Digits up to `end` or a slash; false when they are no port. */
@@ -38,7 +38,7 @@ static bool parse_port(const char **p, const char *end, uint16_t *out)
         port = port * 10 + (unsigned)(**p - '0');
     }
     *out = (uint16_t)port;
-    return *p > first && port > 0 && port <= UINT16_MAX;
+    return *p > first && *first != '0' && port <= UINT16_MAX;
 }
 
 /* http[s]://host[:port]/... that needs no normalizing. A host that ends in a digit may be an IPv4 address in one of its
@@ -123,6 +123,9 @@ static CURLUcode take_apart(CURLU *handle, struct buf *storage, struct url *out)
         return host_n == 0 ? CURLUE_NO_HOST : CURLUE_MALFORMED_INPUT;
     }
     const char *at = storage->data;
+    if (strchr(at + host, '%')) { /* no name has one; libcurl encodes it once more each time */
+        return CURLUE_BAD_HOSTNAME;
+    }
     url.tls = scheme_n == 5;
     if (strncmp(at + scheme, "https", 4 + url.tls) != 0 || (scheme_n != 4 && scheme_n != 5)) {
         return CURLUE_UNSUPPORTED_SCHEME;
@@ -212,27 +215,22 @@ bool url_is_loopback(const struct url *url)
 
 void url_mask(struct str text, struct buf *out)
 {
-    size_t start = 0, at = 0, i;
+    const char *scheme_end = memmem(text.p, text.n, "://", 3);
+    size_t start = scheme_end ? (size_t)(scheme_end + 3 - text.p) : 0, at = 0, shown = 0;
 
-    for (i = 0; i + 2 < text.n; i++) {
-        if (memcmp(text.p + i, "://", 3) == 0) {
-            start = i + 3;
-            break;
-        }
-    }
-    for (i = start; i < text.n && !memchr("/?#", text.p[i], 3); i++) {
+    for (size_t i = start; i < text.n && !memchr("/?#", text.p[i], 3); i++) {
         at = text.p[i] == '@' ? i : at;
     }
-    buf_append(out, text.p, at ? start : 0);
-    if (at) {
-        buf_text(out, "***");
-        start = at;
-    } else {
-        start = 0;
-    }
-    size_t rest = text.n - start, shown = rest > SHOWN_MAX ? SHOWN_MAX : rest;
-    buf_append(out, text.p + start, shown);
-    if (shown < rest) {
-        buf_text(out, "...");
+    for (size_t i = 0; i < text.n; i++) {
+        if (at && i == start) {
+            buf_text(out, "***");
+            i = at;
+        }
+        if (shown++ == SHOWN_MAX) {
+            buf_text(out, "...");
+            break;
+        }
+        bool control = (unsigned char)text.p[i] < ' ' || text.p[i] == 0x7f;
+        buf_char(out, control ? '?' : text.p[i]);
     }
 }

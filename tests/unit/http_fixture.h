@@ -148,6 +148,22 @@ static void run_get(struct fixture *f, const char *path)
     run(f, &request);
 }
 
+static inline void assert_str(struct str s, const char *text)
+{
+    if (!str_is(s, text)) {
+        fail_msg("\"" STR_FMT "\" is not \"%s\"", STR_ARG(s), text);
+    }
+}
+
+static inline void assert_ok(struct fixture *f, int status, const char *body)
+{
+    if (f->failure != HTTP_OK) {
+        fail_msg("%s", f->sentence);
+    }
+    assert_int_equal(f->response->status, status);
+    assert_str(f->response->body, body);
+}
+
 static void assert_contains(const char *text, const char *part)
 {
     if (!strstr(text, part)) {

@@ -17,6 +17,12 @@
 
 #include <cmocka.h>
 
+#define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+/* "hello" */
+#define GZIP_ANSWER                                                                                                    \
+    "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 25\r\n\r\n"                                          \
+    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\x48\xcd\xc9\xc9\x07\x00\x86\xa6\x10\x36\x05\x00\x00\x00"
+
 struct peer_route {
     const char *path;   /* with query, as in the request line */
     const char *answer; /* to the byte; NULL: none at all */

@@ -2,11 +2,6 @@
 #include "http_fixture.h"
 #include "http_peer.h"
 
-#define GZIP_ANSWER                                                                                                    \
-    "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 25\r\n\r\n"                                          \
-    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\x48\xcd\xc9\xc9\x07\x00\x86\xa6\x10\x36\x05\x00\x00\x00"
-#define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
 static const struct peer_route routes[] = {
     {"/", OK_ANSWER},
     {"/text",
@@ -43,22 +38,6 @@ static int teardown(void **state)
     peer_stop(&peer);
     fixture_close(*state);
     return 0;
-}
-
-static void assert_str(struct str s, const char *text)
-{
-    if (!str_is(s, text)) {
-        fail_msg("\"" STR_FMT "\" is not \"%s\"", STR_ARG(s), text);
-    }
-}
-
-static void assert_ok(struct fixture *f, int status, const char *body)
-{
-    if (f->failure != HTTP_OK) {
-        fail_msg("%s", f->sentence);
-    }
-    assert_int_equal(f->response->status, status);
-    assert_str(f->response->body, body);
 }
 
 /* ---- what goes wrong ---- */
