@@ -35,7 +35,7 @@ static struct str trim(const char *p, const char *end)
 /* The status line is no header; a line without a colon is none either and is only in the block. */
 static size_t parse_headers(struct str block, struct http_header *headers)
 {
-    const char *end = block.p + block.n, *line = memchr(block.p, '\n', block.n);
+    const char *end = block.p + block.n, *line = block.n ? memchr(block.p, '\n', block.n) : NULL;
     size_t count = 0;
 
     for (line = line ? line + 1 : end; line < end;) {

@@ -13,7 +13,7 @@ struct place {
 
 static PyObject *place_text(const struct place *place)
 {
-    if (place->what) {
+    if (!place->around) {
         return PyUnicode_FromString(place->what);
     }
     PyObject *around = place_text(place->around); /* new */
