@@ -8,5 +8,5 @@
 
 struct journey_host *journeys_host(void); /* static */
 
-/* The spec of the journey whose transaction the running task is in; NULL when it is in none. Borrowed. */
+/* The spec of the journey that the running task belongs to; "?" when it belongs to none. Borrowed. */
 const char *journeys_running(void);

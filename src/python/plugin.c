@@ -143,19 +143,11 @@ static int convert_har(const char *in, const char *out, double sleep_time_s, str
 
 /* ---- loop ---- */
 
-/* A journey outside of any transaction is known by the name of its task. */
 static void on_blocked(void *arg, PyObject *task, const char *location, uint64_t blocked_ns)
 {
-    const char *journey = journeys_running();
-    PyObject *name = !journey && task ? PyObject_CallMethod(task, "get_name", NULL) : NULL; /* new */
-    if (name && PyUnicode_Check(name)) {
-        journey = PyUnicode_AsUTF8(name); /* borrowed from name */
-    }
-    PyErr_Clear();
     if (plugin.options.blocked) {
-        plugin.options.blocked(plugin.options.arg, journey ? journey : "?", location, blocked_ns);
+        plugin.options.blocked(plugin.options.arg, journeys_running(), location, blocked_ns);
     }
-    Py_XDECREF(name);
 }
 
 static int loop_attach(struct loop *loop, struct mite_error *error)
