@@ -6,14 +6,14 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-static uint64_t key[2];
+static uint64_t drawn_key[2];
 
 /* Before main(): a table may be made by another constructor's code, and never with two keys in one life. */
 __attribute__((constructor)) static void draw_key(void)
 {
-    if (getrandom(key, sizeof(key), GRND_NONBLOCK) != sizeof(key)) {
-        key[0] = clock_now_ns();
-        key[1] = (uint64_t)getpid() << 32 ^ (uint64_t)(uintptr_t)&key;
+    if (getrandom(drawn_key, sizeof(drawn_key), GRND_NONBLOCK) != sizeof(drawn_key)) {
+        drawn_key[0] = clock_now_ns();
+        drawn_key[1] = (uint64_t)getpid() << 32 ^ (uint64_t)(uintptr_t)&drawn_key;
     }
 }
 
@@ -44,6 +44,11 @@ static void take(uint64_t v[4], uint64_t word)
 }
 
 uint64_t hash_bytes(struct str bytes)
+{
+    return hash_keyed(drawn_key, bytes);
+}
+
+uint64_t hash_keyed(const uint64_t key[2], struct str bytes)
 {
     uint64_t v[4] = {key[0] ^ UINT64_C(0x736f6d6570736575), key[1] ^ UINT64_C(0x646f72616e646f6d),
                      key[0] ^ UINT64_C(0x6c7967656e657261), key[1] ^ UINT64_C(0x7465646279746573)};

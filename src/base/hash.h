@@ -9,3 +9,6 @@
 #include <stdint.h>
 
 uint64_t hash_bytes(struct str bytes);
+
+/* The same under a key of the caller's: equal in every process, for names of files. */
+uint64_t hash_keyed(const uint64_t key[2], struct str bytes);
