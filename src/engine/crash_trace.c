@@ -1,0 +1,289 @@
+/*
+ * Design notes
+ *
+ * Modules are found with _dl_find_object(), which takes no lock: dladdr() would wait for ever when the crash was inside
+ * the dynamic loader. Functions and lines come from addr2line, run once a module; it reads the debug information that
+ * journeys are compiled with. Where it is not installed only modules and offsets are shown, which it takes elsewhere.
+ */
+#include "engine/crash_trace.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include <unwind.h>
+
+/* ---- noting ---- */
+
+static uintptr_t interrupted_at(const ucontext_t *context)
+{
+#if defined(__x86_64__)
+    return (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+    return (uintptr_t)context->uc_mcontext.pc;
+#endif
+}
+
+/* Who called the code that was interrupted, had that only just been called. */
+static uintptr_t caller_at(const ucontext_t *context)
+{
+#if defined(__x86_64__)
+    return *(const uintptr_t *)context->uc_mcontext.gregs[REG_RSP] - 1;
+#elif defined(__aarch64__)
+    return (uintptr_t)context->uc_mcontext.regs[30] - 1;
+#endif
+}
+
+struct walk {
+    struct trace *trace;
+    uintptr_t from; /* frames further in are the handler's own */
+    bool found;
+};
+
+static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *arg)
+{
+    struct walk *walk = arg;
+    struct trace *trace = walk->trace;
+    int exact = 0;
+    uintptr_t at = _Unwind_GetIPInfo(context, &exact);
+
+    walk->found |= at == walk->from;
+    if (walk->found && at != 0) {
+        trace->frames[trace->count++] = (const void *)(exact ? at : at - 1);
+    }
+    return trace->count < TRACE_FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
+}
+
+void trace_note(struct trace *trace, const void *context)
+{
+    struct walk walk = {.trace = trace, .from = interrupted_at(context)};
+
+    trace->count = 0;
+    _Unwind_Backtrace(on_frame, &walk);
+    if (trace->count == 0) { /* it jumped where no code is */
+        trace->frames[trace->count++] = (const void *)walk.from;
+        uintptr_t caller = caller_at(context);
+        trace->frames[trace->count++] = (const void *)caller;
+    }
+}
+
+/* ---- modules ---- */
+
+/* The file that the address lies in, and where in it; NULL: in none, "": in the program's own. */
+static const char *module_of(const void *frame, uintptr_t *offset)
+{
+    struct dl_find_object found;
+
+    if (_dl_find_object((void *)frame, &found) != 0) {
+        return NULL;
+    }
+    *offset = (uintptr_t)frame - found.dlfo_link_map->l_addr;
+    return found.dlfo_link_map->l_name;
+}
+
+static const char *short_name(const char *module)
+{
+    const char *slash = strrchr(module, '/');
+
+    return slash ? slash + 1 : module[0] ? module : program_invocation_short_name;
+}
+
+/* Text that is cut where its room ends. snprintf is no part of what POSIX calls signal-safe; glibc's allocates nothing
+ * and takes no lock for these formats. */
+struct text {
+    char *to;
+    size_t bytes, length;
+};
+
+static __attribute__((format(printf, 2, 3))) void text_add(struct text *text, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    int n = vsnprintf(text->to + text->length, text->bytes - text->length, format, args);
+    va_end(args);
+    text->length += n < 0 ? 0 : (size_t)n;
+    if (text->length >= text->bytes) {
+        text->length = text->bytes - 1;
+    }
+}
+
+size_t trace_write_raw(const struct trace *trace, char *out, size_t bytes)
+{
+    struct text text = {out, bytes, 0};
+
+    out[0] = 0;
+    for (size_t i = 0; i < trace->count; i++) {
+        uintptr_t offset = 0;
+        const char *module = module_of(trace->frames[i], &offset);
+        if (module) {
+            text_add(&text, "%s%s+0x%lx", i ? " " : "", short_name(module), (unsigned long)offset);
+        } else {
+            text_add(&text, "%s0x%lx", i ? " " : "", (unsigned long)trace->frames[i]);
+        }
+    }
+    return text.length;
+}
+
+/* ---- names ---- */
+
+struct frame_name {
+    const char *module; /* NULL: none */
+    uintptr_t offset;
+    char function[128], place[256]; /* place: FILE:LINE; "": not known */
+};
+
+/* What addr2line says for some frames of one module, which it takes as arguments; -1: it cannot be run. */
+static pid_t start_addr2line(char *const arguments[], int *out_fd)
+{
+    int ends[2];
+
+    if (pipe(ends) < 0) {
+        return -1;
+    }
+    pid_t child = _Fork();
+    if (child == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        close(ends[0]);
+        close(ends[1]);
+        close(STDERR_FILENO);
+        execvp(arguments[0], arguments);
+        _exit(127);
+    }
+    close(ends[1]);
+    if (child < 0) {
+        close(ends[0]);
+        return -1;
+    }
+    *out_fd = ends[0];
+    return child;
+}
+
+static size_t read_all(int fd, char *out, size_t bytes)
+{
+    size_t length = 0;
+    ssize_t n;
+
+    while (length < bytes - 1 && (n = read(fd, out + length, bytes - 1 - length)) != 0) {
+        if (n > 0) {
+            length += (size_t)n;
+        } else if (errno != EINTR) {
+            break;
+        }
+    }
+    out[length] = 0;
+    return length;
+}
+
+/* A line without its end, and what addr2line puts behind it; "" for one that says that nothing is known. */
+static void take_line(char **rest, char *out, size_t bytes)
+{
+    char *line = strsep(rest, "\n");
+
+    out[0] = 0;
+    if (!line) {
+        return;
+    }
+    line[strcspn(line, " ")] = 0; /* " (discriminator 2)" */
+    if (line[0] != '?' && !strstr(line, ":?") && !strstr(line, "??:0")) {
+        snprintf(out, bytes, "%s", line);
+    }
+}
+
+/* Names all frames of the module that the frame `first` is in. */
+static void name_module(struct frame_name *names, size_t count, size_t first)
+{
+    static char output[TRACE_FRAMES * 400], offsets[TRACE_FRAMES][20], module[4096];
+    char *arguments[TRACE_FRAMES + 8] = {"addr2line", "-f", "-C", "-e", module};
+    size_t n = 5, asked[TRACE_FRAMES], asked_count = 0;
+    int fd;
+
+    snprintf(module, sizeof module, "%s", names[first].module);
+    if (!module[0]) {
+        ssize_t length = readlink("/proc/self/exe", module, sizeof module - 1);
+        module[length < 0 ? 0 : length] = 0;
+    }
+    for (size_t i = first; i < count; i++) {
+        if (names[i].module && strcmp(names[i].module, names[first].module) == 0) {
+            snprintf(offsets[asked_count], sizeof offsets[0], "0x%lx", (unsigned long)names[i].offset);
+            arguments[n++] = offsets[asked_count];
+            asked[asked_count++] = i;
+        }
+    }
+    pid_t child = start_addr2line(arguments, &fd);
+    if (child < 0) {
+        return;
+    }
+    read_all(fd, output, sizeof output);
+    close(fd);
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
+    }
+    char *rest = output;
+    for (size_t i = 0; i < asked_count; i++) {
+        take_line(&rest, names[asked[i]].function, sizeof names->function);
+        take_line(&rest, names[asked[i]].place, sizeof names->place);
+    }
+}
+
+static bool seen_before(const struct frame_name *names, size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        if (names[i].module && strcmp(names[i].module, names[index].module) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void write_frame(struct text *text, const struct frame_name *name, const void *frame)
+{
+    text_add(text, "  at ");
+    if (name->function[0]) {
+        text_add(text, "%s ", name->function);
+    }
+    if (name->place[0]) {
+        text_add(text, "%s\n", name->place);
+    } else if (name->module) {
+        text_add(text, "%s+0x%lx\n", short_name(name->module), (unsigned long)name->offset);
+    } else {
+        text_add(text, "0x%lx\n", (unsigned long)frame);
+    }
+}
+
+/* abort() and its like are not where it happened. */
+static bool is_users(const struct frame_name *name)
+{
+    return name->place[0] && strncmp(short_name(name->module), "libc.so", strlen("libc.so")) != 0;
+}
+
+void trace_write(const struct trace *trace, char *out, size_t bytes, char *location, size_t location_bytes)
+{
+    static struct frame_name names[TRACE_FRAMES];
+    struct text text = {out, bytes, 0};
+
+    out[0] = location[0] = 0;
+    for (size_t i = 0; i < trace->count; i++) {
+        names[i].module = module_of(trace->frames[i], &names[i].offset);
+    }
+    for (size_t i = 0, same; i < trace->count; i += same) {
+        if (names[i].module && !seen_before(names, i)) {
+            name_module(names, trace->count, i);
+        }
+        for (same = 1; i + same < trace->count && trace->frames[i + same] == trace->frames[i]; same++) {
+        }
+        write_frame(&text, &names[i], trace->frames[i]);
+        if (same > 1) {
+            text_add(&text, "  ... %zu times\n", same);
+        }
+        if (!location[0] && is_users(&names[i])) {
+            snprintf(location, location_bytes, "%s:%s", names[i].place, names[i].function);
+        }
+    }
+}
