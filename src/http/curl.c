@@ -90,12 +90,51 @@ static void retire(struct http_transfer *transfer)
     struct curl_transport *transport = transfer->transport;
 
     curl_multi_remove_handle(transport->multi, transfer->easy);
+    if (transfer->again) {
+        curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 0L);
+    }
     if (transfer->body.capacity > 2 * RESPONSE_SMALL_BODY) {
         buf_done(&transfer->body);
     }
     transfer->hop = NULL;
     transfer->next_idle = transport->idle;
     transport->idle = transfer;
+}
+
+/*
+ * When the server closes a kept connection just as we send over it, libcurl takes another one, up to five times; but it
+ * counts those over the whole life of a handle, not of a request (7.88). So its giving up says nothing about this one.
+ */
+static bool try_again(struct http_transfer *transfer, CURLcode code)
+{
+    CURLM *multi = transfer->transport->multi;
+    long connections = 0;
+
+    if ((code != CURLE_SEND_ERROR && code != CURLE_RECV_ERROR && code != CURLE_GOT_NOTHING) || transfer->again ||
+        transfer->head.size > 0) {
+        return false;
+    }
+    curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connections);
+    if (connections > 0) {
+        return false;
+    }
+    uint64_t lost_ns = info_ns(transfer->easy, CURLINFO_TOTAL_TIME_T);
+    curl_multi_remove_handle(multi, transfer->easy);
+    curl_handle_try_again(transfer, lost_ns);
+    if (curl_multi_add_handle(multi, transfer->easy) != CURLM_OK) {
+        return false;
+    }
+    curl_loop_kick(transfer->transport);
+    return true;
+}
+
+/* What libcurl takes for an end, and we do not: a head that was cut off. */
+static CURLcode judge(const struct http_transfer *transfer, CURLcode code)
+{
+    if (transfer->too_large) {
+        return CURLE_FILESIZE_EXCEEDED;
+    }
+    return code == CURLE_OK && !transfer->head_ended ? CURLE_PARTIAL_FILE : code;
 }
 
 static void finish(struct http_transfer *transfer, CURLcode code)
@@ -106,9 +145,10 @@ static void finish(struct http_transfer *transfer, CURLcode code)
     enum http_failure failure = HTTP_OK;
     void *arg = transfer->hop->arg;
 
-    if (transfer->too_large) {
-        code = CURLE_FILESIZE_EXCEEDED;
+    if (try_again(transfer, code)) {
+        return;
     }
+    code = judge(transfer, code);
     if (code == CURLE_OK && !(response = take_response(transfer))) {
         code = CURLE_OUT_OF_MEMORY;
     }

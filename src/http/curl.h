@@ -53,6 +53,8 @@ struct http_transfer {
     struct buf head, body; /* of the response under way */
     bool head_ended;       /* the empty line came: what follows is a trailer, unless it is the next status line */
     bool too_large;
+    bool again;       /* this is its second try, over a connection of its own */
+    uint64_t lost_ns; /* what the first one took */
     int socket_errno; /* why no socket could be opened */
 
     struct {
@@ -70,6 +72,8 @@ struct http_transfer *curl_handle_new(struct curl_transport *transport);
 void curl_handle_free(struct http_transfer *transfer); /* NULL is a no-op */
 /* Sets the handle for transfer->hop. */
 int curl_handle_prepare(struct http_transfer *transfer, struct mite_error *error);
+/* For another try at the same hop, over a new connection. `lost_ns` went by with the first. */
+void curl_handle_try_again(struct http_transfer *transfer, uint64_t lost_ns);
 
 /* Sockets and the timer on the loop. */
 int curl_loop_open(struct curl_transport *transport, struct mite_error *error);

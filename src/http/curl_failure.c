@@ -56,11 +56,23 @@ static const char *detail(const struct http_transfer *transfer, CURLcode code)
     return transfer->message[0] ? transfer->message : curl_easy_strerror(code);
 }
 
-/* In TLS 1.3 the server refuses us (a client certificate is missing, for one) when the handshake is over for libcurl.
- */
-static bool is_tls_alert(const struct http_transfer *transfer, CURLcode code)
+static bool message_starts(const struct http_transfer *transfer, const char *text)
 {
-    return (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) && strstr(transfer->message, " alert ");
+    return strncmp(transfer->message, text, strlen(text)) == 0;
+}
+
+/* libcurl has few codes for what it receives; its message tells more. */
+static enum http_failure kind_of_transfer(const struct http_transfer *transfer, CURLcode code)
+{
+    if (code != CURLE_RECV_ERROR && code != CURLE_SEND_ERROR) {
+        return kind_of(code);
+    }
+    if (strstr(transfer->message, " alert ")) { /* in TLS 1.3 the server refuses us when our handshake is over */
+        return HTTP_TLS;
+    }
+    bool lost = code == CURLE_SEND_ERROR || !transfer->message[0] || message_starts(transfer, "Recv failure") ||
+                message_starts(transfer, "OpenSSL SSL_read");
+    return lost ? HTTP_CLOSED : HTTP_PROTOCOL; /* a chunk without its size, a head without end */
 }
 
 static void say_errno(struct buf *out, long number)
@@ -156,7 +168,7 @@ static void describe(const struct http_transfer *transfer, enum http_failure kin
  */
 enum http_failure curl_failure(const struct http_transfer *transfer, CURLcode code, struct mite_error *error)
 {
-    enum http_failure kind = is_tls_alert(transfer, code) ? HTTP_TLS : kind_of(code);
+    enum http_failure kind = kind_of_transfer(transfer, code);
     struct buf text;
 
     buf_init(&text, 4096);

@@ -281,14 +281,21 @@ static void set_limits(struct http_transfer *transfer, const struct http_hop *ho
     }
 }
 
-int curl_handle_prepare(struct http_transfer *transfer, struct mite_error *error)
+static void clear_answer(struct http_transfer *transfer)
 {
-    const struct http_hop *hop = transfer->hop;
-
     buf_clear(&transfer->head);
     buf_clear(&transfer->body);
     transfer->head_ended = transfer->too_large = false;
     transfer->socket_errno = 0;
+}
+
+int curl_handle_prepare(struct http_transfer *transfer, struct mite_error *error)
+{
+    const struct http_hop *hop = transfer->hop;
+
+    transfer->again = false;
+    transfer->lost_ns = 0;
+    clear_answer(transfer);
     set_limits(transfer, hop);
     if (set_text(transfer, CURLOPT_URL, &transfer->set.url, hop->url) < 0 || set_method(transfer, hop) < 0 ||
         set_headers(transfer, hop->header_lines, !hop->body.p) < 0 ||
@@ -300,4 +307,12 @@ int curl_handle_prepare(struct http_transfer *transfer, struct mite_error *error
         return error_set(error, MITE_ENOMEM, "no memory for a request");
     }
     return 0;
+}
+
+void curl_handle_try_again(struct http_transfer *transfer, uint64_t lost_ns)
+{
+    clear_answer(transfer);
+    transfer->again = true;
+    transfer->lost_ns = lost_ns;
+    curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L);
 }

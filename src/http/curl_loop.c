@@ -42,18 +42,7 @@ static void call_for_socket(struct curl_transport *transport, curl_socket_t fd, 
     curl_transport_drain(transport);
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
-{
-    struct watch *watch = poll->data;
-
-    if (watch->wanted == 0) {
-        uv_poll_stop(poll);
-        watch->watched = 0;
-        return;
-    }
-    int mask = (events & UV_READABLE ? CURL_CSELECT_IN : 0) | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0);
-    call_for_socket(watch->transport, watch->fd, status < 0 ? CURL_CSELECT_ERR : mask);
-}
+static void on_poll(uv_poll_t *poll, int status, int events);
 
 static void on_watch_closed(uv_handle_t *handle)
 {
@@ -113,6 +102,30 @@ static int watch_set(struct watch *watch, int events)
     watch->watched = events;
     loop_touch(watch->transport->loop);
     return uv_poll_start(&watch->poll, events, on_poll);
+}
+
+/* A socket with an error is no longer watched by libuv. libcurl shall meet the error itself, where it knows whether the
+ * request can be sent once more; told of one, it would give up at once. */
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct watch *watch = poll->data;
+    struct curl_transport *transport = watch->transport;
+    curl_socket_t fd = watch->fd;
+
+    if (status < 0) {
+        watch->watched = 0;
+        events = watch->wanted;
+    }
+    if (watch->wanted == 0) {
+        uv_poll_stop(poll);
+        watch->watched = 0;
+        return;
+    }
+    call_for_socket(transport, fd,
+                    (events & UV_READABLE ? CURL_CSELECT_IN : 0) | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0));
+    if (status < 0 && (watch = watch_find(transport, fd)) && watch->wanted && !watch->watched) {
+        watch_set(watch, watch->wanted);
+    }
 }
 
 /* CURLMOPT_SOCKETFUNCTION */

@@ -119,16 +119,16 @@ static CURLUcode take_apart(CURLU *handle, struct buf *storage, struct url *out)
     if (storage->failed) {
         return CURLUE_OUT_OF_MEMORY;
     }
-    if (host_n == 0 || path_n == 0 || text_n == 0) {
-        return host_n == 0 ? CURLUE_NO_HOST : CURLUE_MALFORMED_INPUT;
-    }
     const char *at = storage->data;
-    if (strchr(at + host, '%')) { /* no name has one; libcurl encodes it once more each time */
-        return CURLUE_BAD_HOSTNAME;
-    }
     url.tls = scheme_n == 5;
     if (strncmp(at + scheme, "https", 4 + url.tls) != 0 || (scheme_n != 4 && scheme_n != 5)) {
         return CURLUE_UNSUPPORTED_SCHEME;
+    }
+    if (host_n == 0 || path_n == 0 || text_n == 0) {
+        return host_n == 0 ? CURLUE_NO_HOST : CURLUE_MALFORMED_INPUT;
+    }
+    if (strchr(at + host, '%')) { /* no name has one; libcurl encodes it once more each time */
+        return CURLUE_BAD_HOSTNAME;
     }
     bool bracket = at[host] == '[';
     url.host = (struct str){at + host + bracket, host_n - 2 * bracket};

@@ -38,6 +38,7 @@ struct peer {
     char url[64];    /* "http://127.0.0.1:PORT" */
     struct buf last; /* the last request, whole */
     int requests, accepted, ended;
+    bool once; /* the second request over a connection resets it */
 };
 
 struct peer_connection {
@@ -45,6 +46,7 @@ struct peer_connection {
     struct peer *peer;
     struct peer_connection *next;
     struct buf in;
+    int requests;
 };
 
 static void peer_on_closed(uv_handle_t *handle)
@@ -123,6 +125,10 @@ static void peer_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
         buf_append(&peer->last, connection->in.data, size);
         buf_drop_front(&connection->in, size);
         peer->requests++;
+        if (++connection->requests > 1 && peer->once) {
+            uv_tcp_close_reset(&connection->tcp, peer_on_closed);
+            return;
+        }
         const char *path = strchr(peer->last.data, ' ') + 1;
         peer_answer(connection, path, strcspn(path, " "));
     }

@@ -213,7 +213,7 @@ static void test_connections_are_kept(void **state)
     assert_true(counts.received_bytes > 100);
 }
 
-static void test_timeouts_of_idle_connections_do_not_hurt(void **state)
+static void test_idle_connections_that_the_server_closes(void **state)
 {
     struct fixture *f = *state;
 
@@ -226,6 +226,20 @@ static void test_timeouts_of_idle_connections_do_not_hurt(void **state)
     }
     run_get(f, "/");
     assert_ok(f, 200, "ok");
+}
+
+/* A server that closes a kept connection just when a request goes over it: that goes over another one, however often. */
+static void test_a_request_survives_a_connection_that_dies(void **state)
+{
+    struct fixture *f = *state;
+
+    peer.once = true;
+    for (int i = 0; i < 20; i++) {
+        run_get(f, "/");
+        assert_ok(f, 200, "ok");
+    }
+    assert_int_equal(peer.accepted, 20);
+    assert_int_equal(peer.requests, 39);
 }
 
 /* ---- redirects ---- */
@@ -498,7 +512,8 @@ int main(void)
         TEST(test_large_body_waits_for_nothing),
         TEST(test_kinds_of_answers),
         TEST(test_connections_are_kept),
-        TEST(test_timeouts_of_idle_connections_do_not_hurt),
+        TEST(test_idle_connections_that_the_server_closes),
+        TEST(test_a_request_survives_a_connection_that_dies),
         TEST(test_redirects_to_get),
         TEST(test_redirects_that_keep),
         TEST(test_redirect_urls),
