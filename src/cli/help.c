@@ -8,19 +8,21 @@ static const struct {
     unsigned group;
     const char *title;
 } sections[] = {
-    {OPTIONS_TARGET | OPTIONS_CAT | OPTIONS_HAR, "Options"},
+    {OPTIONS_TARGET | OPTIONS_CAT | OPTIONS_HAR | OPTIONS_BUILD, "Options"},
     {OPTIONS_VOLUME | OPTIONS_RUN, "How much runs, and with what"},
     {OPTIONS_RESULTS, "What is shown, and what fails the run"},
     {OPTIONS_FILES, "Files"},
     {OPTIONS_HTTP, "HTTP"},
+    {OPTIONS_COMPILE, "Journeys in C"},
     {OPTIONS_COMMON, "Always"},
 };
 
 static void print_option(const struct option *option)
 {
     char name[80];
+    int n = option->letter ? snprintf(name, sizeof(name), "-%c, ", option->letter) : 0;
 
-    snprintf(name, sizeof(name), "--%s%s%s", option->name, option->value ? "=" : "",
+    snprintf(name + n, sizeof(name) - (size_t)n, "--%s%s%s", option->name, option->value ? "=" : "",
              option->value ? option->value : "");
     printf("  %-34s", name);
     if (strlen(name) > 34) {
@@ -46,8 +48,9 @@ static void print_program(void)
            "  mite scenario test mite.example:scenario\n"
            "  mite journey test shop:browse shop:users --volume=50 --duration=60\n"
            "  mite journey run shop:browse --debugging\n"
-           "\nA SPEC is package.module:name; the current directory can be imported from. Every option can\n"
-           "come from the environment: MITE_OPT_LOG_LEVEL=DEBUG is --log-level=DEBUG. Configuration for\n"
+           "\nA SPEC is package.module:name; the current directory can be imported from. In C it is\n"
+           "FILE.c:name, compiled when it is first used, or FILE.so:name. Every option can come from\n"
+           "the environment: MITE_OPT_LOG_LEVEL=DEBUG is --log-level=DEBUG. Configuration for\n"
            "journeys: MITE_CONF_key=text, read as ctx.config.get(\"key\").\n"
            "\nExit status: 0 good; 1 errors above --max-errors-threshold or a crossed threshold; 2 usage or a\n"
            "bad spec; 3 could not start, broke or crashed; 130 ended by SIGINT or SIGTERM.\n"

@@ -83,6 +83,9 @@ const struct option option_table[] = {
     {"resolve", OPTION_LIST, OPTIONS_HTTP, AT(resolve), NULL, 0, 0, "HOST:PORT:ADDRESS",
      "connect there for that host; repeatable"},
 
+    {"cflags", OPTION_TEXT, OPTIONS_COMPILE, AT(cflags), NULL, 0, 0, "FLAGS", "for the compiler, such as -DLIMIT=3"},
+    {"ldflags", OPTION_TEXT, OPTIONS_COMPILE, AT(ldflags), NULL, 0, 0, "FLAGS", "for the linker, such as -lfoo"},
+
     {"controller-socket", OPTION_TEXT, OPTIONS_COMPONENTS, AT(controller_socket), "tcp://127.0.0.1:14301", 0, 0,
      "SOCKET", NULL},
     {"message-socket", OPTION_TEXT, OPTIONS_COMPONENTS, AT(message_socket), "tcp://127.0.0.1:14302", 0, 0, "SOCKET",
@@ -107,5 +110,6 @@ const struct option option_table[] = {
     {"prettify-timestamps", OPTION_FLAG, OPTIONS_CAT, AT(prettify_timestamps), NULL, 0, 0, NULL, "show times as dates"},
     {"sleep-time", OPTION_NUMBER, OPTIONS_HAR, AT(sleep_time_s), "1", 0, 1e6, "SECONDS",
      "pause between requests (0: as recorded)"},
+    {"output", OPTION_TEXT, OPTIONS_BUILD, AT(output), NULL, 0, 0, "FILE", "the library to write (FILE.so)", 'o'},
 };
 const size_t option_count = sizeof(option_table) / sizeof(option_table[0]);

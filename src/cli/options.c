@@ -191,6 +191,32 @@ static int read_option(int argc, char **argv, int *index, struct options *option
     return set_value(options, option, shown, argv[++*index], error);
 }
 
+/* argv[*index] is `-o` or `-oVALUE`. */
+static int read_letter(int argc, char **argv, int *index, struct options *options, struct words *words,
+                       struct mite_error *error)
+{
+    const char *argument = argv[*index], *value = argument + 2;
+    const struct option *option = NULL;
+    char shown[] = {'-', argument[1], '\0'};
+
+    for (size_t i = 0; !option && i < option_count; i++) {
+        option = option_table[i].letter == argument[1] ? &option_table[i] : NULL;
+    }
+    if (!option) {
+        return error_set(error, MITE_EINVAL, "unknown option %s (options are words: mite --help)", argument);
+    }
+    if (words->given_count < OPTION_LIST_MAX) {
+        words->given[words->given_count++] = option;
+    }
+    if (!*value) {
+        if (*index + 1 == argc) {
+            return error_set(error, MITE_EINVAL, "%s needs a value: %s %s", shown, shown, option->value);
+        }
+        value = argv[++*index];
+    }
+    return set_value(options, option, shown, value, error);
+}
+
 static int read_words(int argc, char **argv, struct options *options, struct words *words, struct mite_error *error)
 {
     bool only_words = false;
@@ -211,7 +237,11 @@ static int read_words(int argc, char **argv, struct options *options, struct wor
                 return rc;
             }
         } else if (!only_words && argument[0] == '-' && argument[1]) {
-            return error_set(error, MITE_EINVAL, "unknown option %s (options are words: mite --help)", argument);
+            int rc = read_letter(argc, argv, &i, options, words, error);
+
+            if (rc < 0) {
+                return rc;
+            }
         } else if (words->count == POSITIONAL_MAX) {
             return error_set(error, MITE_EINVAL, "too many arguments, from %s on", argument);
         } else {

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define OPTION_LIST_MAX 256
-#define POSITIONAL_MAX  16
+#define POSITIONAL_MAX  64
 
 struct command;
 
@@ -62,6 +62,8 @@ struct options {
     const char *ca_file;
     struct option_list resolve; /* HOST:PORT:ADDRESS */
 
+    const char *cflags, *ldflags; /* for the compiler of journeys in C; NULL: none */
+
     /* Sockets and addresses of the distributed components. */
     const char *controller_socket, *message_socket, *collector_socket, *stats_in_socket, *stats_out_socket,
         *recorder_socket, *web_address, *message_backend;
@@ -70,6 +72,7 @@ struct options {
     const char *address;      /* mite target */
     bool prettify_timestamps; /* mite cat */
     double sleep_time_s;      /* mite har */
+    const char *output;       /* mite build; NULL: named after the first source */
 };
 
 enum option_group {
@@ -83,7 +86,9 @@ enum option_group {
     OPTIONS_TARGET = 1 << 7,
     OPTIONS_CAT = 1 << 8,
     OPTIONS_HAR = 1 << 9,
-    OPTIONS_TEST = OPTIONS_RUN | OPTIONS_RESULTS | OPTIONS_FILES | OPTIONS_HTTP | OPTIONS_COMPONENTS,
+    OPTIONS_COMPILE = 1 << 10,
+    OPTIONS_BUILD = 1 << 11,
+    OPTIONS_TEST = OPTIONS_RUN | OPTIONS_RESULTS | OPTIONS_FILES | OPTIONS_HTTP | OPTIONS_COMPONENTS | OPTIONS_COMPILE,
 };
 
 /* `name` is one or two words; `run` returns an exit status (exit.h). */
@@ -109,6 +114,7 @@ struct option {
     double least, most;   /* of numbers */
     const char *value;    /* what the help calls its value */
     const char *help;
+    char letter; /* its short form, '\0': none */
 };
 
 extern const struct option option_table[];
@@ -126,6 +132,7 @@ void help_print(const struct command *command);
 int cmd_journey_test(const struct options *options);
 int cmd_journey_run(const struct options *options);
 int cmd_scenario_test(const struct options *options);
+int cmd_build(const struct options *options);
 int cmd_target(const struct options *options);
 int cmd_cat(const struct options *options);
 int cmd_uncat(const struct options *options);
