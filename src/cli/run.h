@@ -64,6 +64,13 @@ int run_open(struct run *run, const struct options *options, enum run_kind kind)
 void run_go(struct run *run);
 int run_close(struct run *run);
 
+/* The summary, and the report where one is wanted, on stdout. */
+void run_print_results(struct run *run, size_t *crossed);
+
+/* From the beginning until the results are out, a crash still gives what was measured. */
+int run_watch_crashes(struct run *run, struct mite_error *error);
+void run_forget_crashes(void);
+
 /* Says on stderr what went wrong, with the user's traceback below it when there is one; empties the error. */
 void run_complain(const struct mite_error *error);
 

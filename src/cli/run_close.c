@@ -38,7 +38,7 @@ static void end_engine(struct run *run)
     }
 }
 
-static void print_results(struct run *run, size_t *crossed)
+void run_print_results(struct run *run, size_t *crossed)
 {
     char backoff[160];
     const char *notes[1];
@@ -95,8 +95,9 @@ int run_close(struct run *run)
         collector_close(run->collector);
     }
     if (run->loading && run->status != EXIT_USAGE) {
-        print_results(run, &crossed);
+        run_print_results(run, &crossed);
     }
+    run_forget_crashes();
     status = exit_status(run, crossed);
     if (webhook_end(&run->webhook, &error) < 0) {
         run_complain(&error);

@@ -275,7 +275,9 @@ int run_open(struct run *run, const struct options *options, enum run_kind kind)
     run->webhook = (struct webhook){
         .url = options->logging_webhook ? options->logging_webhook : getenv("MITE_LOGGING_URL"), .http = &run->http};
 
-    bool good = step(run, setup_http(options, run->resolve, &run->http, &error), EXIT_USAGE, &error) &&
+    /* First: Python's faulthandler, where the user has it on, then comes back to ours. */
+    bool good = step(run, run_watch_crashes(run, &error), EXIT_BROKE, &error) &&
+                step(run, setup_http(options, run->resolve, &run->http, &error), EXIT_USAGE, &error) &&
                 step(run, read_thresholds(run, &error), EXIT_USAGE, &error) &&
                 step(run, totals_init(&run->totals), EXIT_BROKE, &error) &&
                 step(run, start_python(run, &error), EXIT_BROKE, &error) &&

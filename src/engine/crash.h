@@ -35,8 +35,9 @@ struct crash {
     char journey[256], transaction[256]; /* "": none */
     const void *subject;                 /* from `who`; NULL when that failed */
     char what[160];                      /* "SIGSEGV, invalid memory access at 0x10" */
-    char location[512];                  /* FILE:LINE:FUNCTION of the innermost frame with a known line, or "" */
-    char trace[16384];                   /* a line for each frame, innermost first */
+    char location[512]; /* FILE:LINE:FUNCTION of the innermost frame whose line is known and that is the
+                           user's; or "" */
+    char trace[16384];  /* a line for each frame, innermost first */
 };
 
 struct crash_options {

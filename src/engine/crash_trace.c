@@ -242,25 +242,33 @@ static bool seen_before(const struct frame_name *names, size_t index)
     return false;
 }
 
+/* Without debug information the function is only the nearest one that has a name. */
 static void write_frame(struct text *text, const struct frame_name *name, const void *frame)
 {
-    text_add(text, "  at ");
-    if (name->function[0]) {
-        text_add(text, "%s ", name->function);
-    }
     if (name->place[0]) {
-        text_add(text, "%s\n", name->place);
+        text_add(text, "  at %s %s\n", name->function, name->place);
+    } else if (name->function[0]) {
+        text_add(text, "  at %s+0x%lx, near %s\n", short_name(name->module), (unsigned long)name->offset,
+                 name->function);
     } else if (name->module) {
-        text_add(text, "%s+0x%lx\n", short_name(name->module), (unsigned long)name->offset);
+        text_add(text, "  at %s+0x%lx\n", short_name(name->module), (unsigned long)name->offset);
     } else {
-        text_add(text, "0x%lx\n", (unsigned long)frame);
+        text_add(text, "  at 0x%lx\n", (unsigned long)frame);
     }
 }
 
-/* abort() and its like are not where it happened. */
+static bool begins_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* Neither abort() and its like nor what called the journey is where it happened. */
 static bool is_users(const struct frame_name *name)
 {
-    return name->place[0] && strncmp(short_name(name->module), "libc.so", strlen("libc.so")) != 0;
+    const char *module = name->module ? short_name(name->module) : "";
+
+    return name->place[0] && !begins_with(module, "libc.so") && !begins_with(module, "libmite") &&
+           !begins_with(module, "_mite");
 }
 
 void trace_write(const struct trace *trace, char *out, size_t bytes, char *location, size_t location_bytes)

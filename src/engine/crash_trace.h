@@ -20,5 +20,6 @@ void trace_note(struct trace *trace, const void *context);
 /* "libfoo.so+0x1234 shop.so+0x10 0x7f12...", for the handler; cut at `bytes`. Returns the length. */
 size_t trace_write_raw(const struct trace *trace, char *out, size_t bytes);
 
-/* A line for each frame, ended by 0; `location` gets FILE:LINE:FUNCTION of the innermost one whose line is known. */
+/* A line for each frame, ended by 0; `location` gets FILE:LINE:FUNCTION of the innermost one
+ * whose line is known and that is neither the C library's nor ours. */
 void trace_write(const struct trace *trace, char *out, size_t bytes, char *location, size_t location_bytes);

@@ -151,6 +151,9 @@ static bool begin(struct journey *journey, struct py_context *self, struct args 
     self->task = coroutine ? task_start(coroutine, journey->name, variables, journey_done, self) : NULL;
     Py_XDECREF(coroutine);
     Py_XDECREF(variables);
+    if (self->task) {
+        task_set_journey(self->task, self->context);
+    }
     return self->task != NULL;
 }
 

@@ -13,6 +13,7 @@ struct task {
     PyObject *task;  /* asyncio.Task */
     task_done *done;
     void *arg;
+    struct context *journey; /* borrowed; NULL: it is none */
 };
 
 /* What can be sent to: a coroutine itself, or the iterator behind __await__. New reference. */
@@ -62,6 +63,7 @@ PyObject *task_start(PyObject *awaitable, PyObject *name, PyObject *variables, t
     self->task = NULL;
     self->done = done;
     self->arg = arg;
+    self->journey = NULL;
     self->inner = iterator_of(awaitable);
     PyObject_GC_Track(self);
     if (self->inner) {
@@ -72,6 +74,11 @@ PyObject *task_start(PyObject *awaitable, PyObject *name, PyObject *variables, t
         return NULL;
     }
     return (PyObject *)self;
+}
+
+void task_set_journey(PyObject *task, struct context *context)
+{
+    ((struct task *)task)->journey = context;
 }
 
 void task_cancel(PyObject *task)
@@ -122,7 +129,9 @@ static PySendResult am_send(PyObject *object, PyObject *value, PyObject **result
         *result = NULL;
         return PYGEN_ERROR;
     }
+    context_set_running(self->journey);
     PySendResult how = PyIter_Send(self->inner, value, result);
+    context_set_running(NULL);
     return how == PYGEN_NEXT ? how : finish(self, *result, result);
 }
 
@@ -156,7 +165,9 @@ static PyObject *task_throw(PyObject *object, PyObject *args)
         return PyErr_Format(PyExc_RuntimeError, "this coroutine is over");
     }
     PyObject *throw = PyObject_GetAttr(self->inner, state->str_throw); /* new */
+    context_set_running(self->journey);
     PyObject *yielded = throw ? PyObject_Call(throw, args, NULL) : NULL;
+    context_set_running(NULL);
     Py_XDECREF(throw);
     if (yielded) {
         return yielded;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "python/module.h"
+#include "runner/context.h"
 
 /* Both borrowed, exactly one is not NULL; the exception has its traceback. Called from the task's last step, exactly
  * once. */
@@ -20,6 +21,9 @@ int task_exec(PyObject *module);
  * inside), to be kept until `done`; NULL with an exception, no callback.
  */
 PyObject *task_start(PyObject *awaitable, PyObject *name, PyObject *variables, task_done *done, void *arg);
+
+/* The journey that the task is the whole of, for whoever asks whose code runs. Borrowed until `done`. */
+void task_set_journey(PyObject *task, struct context *context);
 
 /* Asks it to end by CancelledError at its next step. */
 void task_cancel(PyObject *task);

@@ -22,6 +22,8 @@
 
 /* ---- context ---- */
 
+static struct context *running; /* borrowed */
+
 /* What of a data id lies outside its value. */
 static struct str id_text(const struct value *id)
 {
@@ -64,6 +66,9 @@ void context_unref(struct context *context)
     if (!context || --context->refs > 0) {
         return;
     }
+    if (context == running) {
+        running = NULL;
+    }
     transaction_unref(context->root);
     context_detach(context);
     free(context);
@@ -77,6 +82,16 @@ void context_detach(struct context *context)
         LIST_REMOVE(context, link);
         context->link.le_prev = NULL;
     }
+}
+
+void context_set_running(struct context *context)
+{
+    running = context;
+}
+
+struct context *context_running(void)
+{
+    return running;
 }
 
 void context_send(struct context *context, struct transaction *in, struct message *message)

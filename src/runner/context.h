@@ -48,6 +48,11 @@ void context_unref(struct context *context) PRIVATE_API(context_unref);
 /* The run is over: the context outlives its sink and its runner. */
 void context_detach(struct context *context) PRIVATE_API(context_detach);
 
+/* Whose code runs: set by the hosts of journeys around each stretch of it, read by the crash handler. NULL: nobody's.
+ * Borrowed. */
+void context_set_running(struct context *context) PRIVATE_API(context_set_running);
+struct context *context_running(void) PRIVATE_API(context_running);
+
 /* Fills time, origin and transaction (`in` may be NULL: none) and hands the message on. */
 void context_send(struct context *context, struct transaction *in, struct message *message) PRIVATE_API(context_send);
 

@@ -1,0 +1,105 @@
+/*
+ * What is left of a run when the process crashes. who() reads, in the signal handler; save() runs in the forked child:
+ * what is for disk first, for it needs no memory, then the figures. Nothing here may ask the interpreter, whose thread
+ * stands still in the middle of something.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/run.h"
+#include "engine/crash.h"
+
+#include <string.h>
+
+static void who(void *arg, struct crash_who *out)
+{
+    const struct context *context = context_running();
+
+    if (!context) {
+        return;
+    }
+    out->journey = context->origin.journey.p;
+    out->journey_bytes = context->origin.journey.n;
+    if (context->current) {
+        struct str label = message_transaction_label(context->current->path);
+        out->transaction = label.p;
+        out->transaction_bytes = label.n;
+    }
+    out->subject = context;
+}
+
+/* The crash as a message of the journey that it is in, or of none that is known. */
+static void describe(const struct run *run, const struct crash *crash, struct message_origin *nobody,
+                     struct message *out)
+{
+    const struct context *context = crash->subject;
+    const struct transaction *in = context ? context->current : NULL;
+
+    *nobody = (struct message_origin){.test = str_of(run->scenario.name), .runner_id = 1, .journey = STR("?")};
+    *out = (struct message){
+        .kind = MESSAGE_EXCEPTION,
+        .type = message_type_of(MESSAGE_EXCEPTION),
+        .time = clock_wall_s(),
+        .origin = context ? &context->origin : nobody,
+        .test = nobody->test,
+        .transaction = in ? in->path : STR_NONE,
+        .transaction_id = in ? in->id : 0,
+        .failure = {.message = str_of(crash->what),
+                    .ex_type = STR("Crash"),
+                    .location = str_of(crash->location),
+                    .stacktrace = str_of(crash->trace)},
+    };
+}
+
+/* Requests that were under way are cut off like those at the end of a run. */
+static void count_aborted(struct run *run)
+{
+    struct http_counts *counts = &run->http_counts;
+
+    if (run->python) {
+        run->python->http_counts(counts);
+    }
+    counts->aborted = counts->started - counts->responses - counts->failed;
+}
+
+static void save(void *arg, const struct crash *crash)
+{
+    struct run *run = arg;
+    struct message_origin nobody;
+    struct message message;
+    size_t crossed;
+
+    if (!run->loading) {
+        return;
+    }
+    describe(run, crash, &nobody, &message);
+    if (run->collector) {
+        sink_message(collector_sink(run->collector), &message);
+        collector_close(run->collector);
+    }
+    sink_message(&run->totals.sink, &message);
+    totals_stop(&run->totals);
+    if (run->display_made) {
+        display_pause(&run->display);
+    }
+    log_flush_repeats();
+    controller_count(run->controller, &run->counts);
+    count_aborted(run);
+    run_print_results(run, &crossed);
+}
+
+int run_watch_crashes(struct run *run, struct mite_error *error)
+{
+    struct crash_options options = {.exit_status = EXIT_BROKE};
+    int rc = crash_start(&options, error);
+
+    if (rc == 0) {
+        crash_set_who(who, NULL);
+        crash_set_report(save, run);
+    }
+    return rc;
+}
+
+void run_forget_crashes(void)
+{
+    crash_set_report(NULL, NULL);
+}
