@@ -3,10 +3,10 @@ from typing import Any
 class ConfigManager:
     """Key/value configuration that controller and runners share."""
 
-    def get(self, key: str, default: Any = None, /) -> Any:
+    def get(self, key: str, default: Any = None) -> Any:
         """The value of a key."""
 
-    def set(self, key: str, value: Any, /) -> None:
+    def set(self, key: str, value: Any) -> None:
         """Set a key; runners learn of it. The value must be one that msgpack carries."""
 
     def get_changes_for_runner(self, runner_id: Any, /) -> list[tuple[str, Any]]:

@@ -114,30 +114,27 @@ static struct config *config_of(struct manager *self)
     return self->of_run && source ? source : &self->own;
 }
 
-static PyObject *manager_get(PyObject *object, PyObject *const *args, Py_ssize_t count)
+static PyObject *manager_get(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    struct manager *self = (struct manager *)object;
-    if (count < 1 || count > 2) {
-        return PyErr_Format(PyExc_TypeError, "get() takes a key and a default, got %zd arguments", count);
-    }
-    struct str key = convert_str(args[0], "a configuration key");
-    if (!key.p) {
+    static char *names[] = {"key", "default", NULL};
+    PyObject *key, *fallback = Py_None; /* borrowed */
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:get", names, &key, &fallback)) {
         return NULL;
     }
-    const struct value *value = config_get(config_of(self), key);
-    if (value) {
-        return convert_to_python(value, CONVERT_LISTS);
+    struct str name = convert_str(key, "a configuration key");
+    if (!name.p) {
+        return NULL;
     }
-    return Py_NewRef(count == 2 ? args[1] : Py_None);
+    const struct value *value = config_get(config_of((struct manager *)self), name);
+    return value ? convert_to_python(value, CONVERT_LISTS) : Py_NewRef(fallback);
 }
 
-static PyObject *manager_set(PyObject *object, PyObject *const *args, Py_ssize_t count)
+static PyObject *manager_set(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    struct manager *self = (struct manager *)object;
-    if (count != 2) {
-        return PyErr_Format(PyExc_TypeError, "set() takes a key and a value, got %zd arguments", count);
-    }
-    if (config_put(config_of(self), args[0], args[1]) != 0) {
+    static char *names[] = {"key", "value", NULL};
+    PyObject *key, *value; /* borrowed */
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO:set", names, &key, &value) ||
+        config_put(config_of((struct manager *)self), key, value) != 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -208,16 +205,16 @@ static void manager_dealloc(struct manager *self)
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(get_doc, "get($self, key, default=None, /)\n--\n\nThe value of a key.");
+PyDoc_STRVAR(get_doc, "get($self, key, default=None)\n--\n\nThe value of a key.");
 PyDoc_STRVAR(set_doc,
-             "set($self, key, value, /)\n--\n\nSet a key; runners learn of it. The value must be one that msgpack "
+             "set($self, key, value)\n--\n\nSet a key; runners learn of it. The value must be one that msgpack "
              "carries.");
 PyDoc_STRVAR(changes_doc, "get_changes_for_runner($self, runner_id, /)\n--\n\n"
                           "A list of (key, value): what has changed since this runner was last told.");
 
 static PyMethodDef manager_methods[] = {
-    {"get", (PyCFunction)(void (*)(void))manager_get, METH_FASTCALL, get_doc},
-    {"set", (PyCFunction)(void (*)(void))manager_set, METH_FASTCALL, set_doc},
+    {"get", (PyCFunction)(void (*)(void))manager_get, METH_VARARGS | METH_KEYWORDS, get_doc},
+    {"set", (PyCFunction)(void (*)(void))manager_set, METH_VARARGS | METH_KEYWORDS, set_doc},
     {"get_changes_for_runner", manager_changes, METH_O, changes_doc},
     {NULL},
 };

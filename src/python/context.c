@@ -140,14 +140,24 @@ struct transaction *context_current(struct py_context *self)
     return current ? current : self->context->root;
 }
 
-/* Values of keyword arguments to fields; both arrays have kwnames' length. */
-static int fields_from_keywords(PyObject *const *values, PyObject *kwnames, struct arena *arena, struct field *fields)
+/* Keyword arguments to fields, of which there is room for all; one of them may be the type, when there is none yet. */
+static int fields_from_keywords(PyObject *const *values, PyObject *kwnames, struct arena *arena, PyObject **type,
+                                struct field *fields, size_t *count)
 {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
-        fields[i].key = convert_str(PyTuple_GET_ITEM(kwnames, i), "a field's name"); /* borrowed */
-        if (!fields[i].key.p || convert_to_value(values[i], fields[i].key.p, arena, &fields[i].value) != 0) {
+        struct str key = convert_str(PyTuple_GET_ITEM(kwnames, i), "a field's name"); /* borrowed */
+        if (!key.p) {
             return -1;
         }
+        if (!*type && str_is(key, "type")) {
+            *type = values[i];
+            continue;
+        }
+        fields[*count].key = key;
+        if (convert_to_value(values[i], key.p, arena, &fields[*count].value) != 0) {
+            return -1;
+        }
+        (*count)++;
     }
     return 0;
 }
@@ -165,7 +175,7 @@ static int send_fields(struct py_context *self, PyObject *type, struct field *fi
 }
 
 PyDoc_STRVAR(send_doc,
-             "send($self, type, /, **fields)\n--\n\n"
+             "send($self, type, **fields)\n--\n\n"
              "Send a message of this type. It is copied before send() returns; awaiting the result is allowed and\n"
              "takes no time. A value that msgpack cannot carry is a TypeError.");
 
@@ -173,24 +183,23 @@ static PyObject *context_py_send(PyObject *object, PyObject *const *args, Py_ssi
 {
     struct py_context *self = (struct py_context *)object;
     struct field on_stack[FIELDS_ON_STACK], *fields = on_stack;
-    size_t field_count = kwnames ? (size_t)PyTuple_GET_SIZE(kwnames) : 0;
+    size_t room = kwnames ? (size_t)PyTuple_GET_SIZE(kwnames) : 0, field_count = 0;
+    PyObject *type = count == 1 ? args[0] : NULL; /* borrowed */
     struct arena arena;
     int failed = -1;
 
-    if (count != 1) {
-        return PyErr_Format(PyExc_TypeError,
-                            "send() takes the message's type and then fields by name, got %zd positional "
-                            "arguments",
-                            count);
-    }
     arena_init(&arena, 0);
-    if (field_count > FIELDS_ON_STACK) {
-        fields = arena_alloc(&arena, field_count * sizeof(*fields));
+    if (room > FIELDS_ON_STACK) {
+        fields = arena_alloc(&arena, room * sizeof(*fields));
     }
     if (!fields) {
         PyErr_NoMemory();
-    } else if (!kwnames || fields_from_keywords(args + 1, kwnames, &arena, fields) == 0) {
-        failed = send_fields(self, args[0], fields, field_count);
+    } else if (!kwnames || fields_from_keywords(args + count, kwnames, &arena, &type, fields, &field_count) == 0) {
+        if (type && count <= 1) {
+            failed = send_fields(self, type, fields, field_count);
+        } else {
+            PyErr_SetString(PyExc_TypeError, "send() takes the message's type, and then fields by name");
+        }
     }
     arena_done(&arena);
     return failed ? NULL : ready_none();
@@ -300,12 +309,17 @@ void context_report(struct py_context *self, struct transaction *in, PyObject *e
 
 /* ---- what users read and set ---- */
 
-PyDoc_STRVAR(transaction_doc, "transaction($self, name, /)\n--\n\n"
+PyDoc_STRVAR(transaction_doc, "transaction($self, name)\n--\n\n"
                               "A named, timed block: async with ctx.transaction(\"checkout\"): ... Transactions nest.");
 
-static PyObject *context_transaction(PyObject *self, PyObject *name)
+static PyObject *context_transaction(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
 {
-    return transaction_new((struct py_context *)self, name);
+    Py_ssize_t named = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+    if (count + named != 1 || (named == 1 && PyTuple_GET_ITEM(kwnames, 0) != state->str_name)) { /* both interned */
+        PyErr_SetString(PyExc_TypeError, "transaction() takes the transaction's name");
+        return NULL;
+    }
+    return transaction_new((struct py_context *)self, args[0]);
 }
 
 static PyObject *get_should_stop(struct py_context *self, void *unused)
@@ -383,7 +397,7 @@ static void context_dealloc(struct py_context *self)
 
 static PyMethodDef context_methods[] = {
     {"send", (PyCFunction)(void (*)(void))context_py_send, METH_FASTCALL | METH_KEYWORDS, send_doc},
-    {"transaction", context_transaction, METH_O, transaction_doc},
+    {"transaction", (PyCFunction)(void (*)(void))context_transaction, METH_FASTCALL | METH_KEYWORDS, transaction_doc},
     {NULL},
 };
 

@@ -273,10 +273,11 @@ static PyObject *pool_checkout(PyObject *self, PyObject *args, PyObject *kwargs)
     return ready;
 }
 
-static PyObject *pool_checkin(PyObject *self, PyObject *id)
+static PyObject *pool_checkin(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    long long number = PyLong_AsLongLong(id);
-    if ((number == -1 && PyErr_Occurred()) || pool_return(self, number) != 0) {
+    static char *names[] = {"id", NULL};
+    long long id;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "L:checkin", names, &id) || pool_return(self, id) != 0) {
         return NULL;
     }
     return ready_none();
@@ -299,11 +300,11 @@ static void pool_dealloc(struct pool *self)
 }
 
 PyDoc_STRVAR(checkout_doc, "checkout($self, config=None)\n--\n\nAwaitable of the next free item, a DataPoolItem.");
-PyDoc_STRVAR(checkin_doc, "checkin($self, id, /)\n--\n\nGive an item back. Awaitable.");
+PyDoc_STRVAR(checkin_doc, "checkin($self, id)\n--\n\nGive an item back. Awaitable.");
 
 static PyMethodDef pool_methods[] = {
     {"checkout", (PyCFunction)(void (*)(void))pool_checkout, METH_VARARGS | METH_KEYWORDS, checkout_doc},
-    {"checkin", pool_checkin, METH_O, checkin_doc},
+    {"checkin", (PyCFunction)(void (*)(void))pool_checkin, METH_VARARGS | METH_KEYWORDS, checkin_doc},
     {NULL},
 };
 

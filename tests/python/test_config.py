@@ -11,7 +11,8 @@ def test_get_and_set():
     assert config.get("a", 3) == 3
     config.set("a", {"b": [1, None, "x"]})
     assert config.get("a") == {"b": [1, None, "x"]}
-    config.set("a", 4)
+    config.set(key="a", value=4)
+    assert config.get(key="b", default=5) == 5
     assert config.get("a", 3) == 4
     assert config["a"] == 4
     assert "a" in config

@@ -105,8 +105,21 @@ def test_a_value_that_contains_itself(ctx):
 def test_send_wants_a_type(ctx):
     with pytest.raises(TypeError, match="a message's type must be a str, not int"):
         ctx.send(3)
-    with pytest.raises(TypeError, match="fields by name"):
-        ctx.send("note", 3)
+    for arguments in (("note", 3), ()):
+        with pytest.raises(TypeError, match="takes the message's type, and then fields by name"):
+            ctx.send(*arguments, field=1)
+
+
+def test_arguments_by_name(ctx, sent):
+    async def journey():
+        async with ctx.transaction(name="t"):
+            ctx.send(a=1, type="note", b=2)
+
+    run(journey())
+    assert [(m["type"], m["transaction"]) for m in sent] == [("note", "t"), ("txn", "t")]
+    assert (sent[0]["a"], sent[0]["b"]) == (1, 2)
+    with pytest.raises(TypeError):
+        ctx.transaction(title="t")
 
 
 def test_an_exception_of_send_fn_comes_out_of_send():
@@ -363,6 +376,21 @@ def test_cancellation_is_no_error(ctx, sent):
     assert sent[0]["had_error"] is False
 
 
+def test_a_generator_that_is_closed_is_no_error(ctx, sent):
+    async def steps():
+        async with ctx.transaction("steps"):
+            yield 1
+            yield 2
+
+    async def journey():
+        generator = steps()
+        await anext(generator)
+        await generator.aclose()
+
+    run(journey())
+    assert [(m["type"], m["had_error"]) for m in sent] == [("txn", False)]
+
+
 def test_a_timeout_is_an_exception(ctx, sent):
     async def journey():
         async with ctx.transaction("slow"):
@@ -400,6 +428,6 @@ def test_contexts_are_collected():
 
 
 def test_documentation():
-    assert Context.send.__text_signature__ == "($self, type, /, **fields)"
+    assert Context.send.__text_signature__ == "($self, type, **fields)"
     assert "configuration" in Context.config.__doc__
     assert Context.__doc__.startswith("What a running journey knows")

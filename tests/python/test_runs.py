@@ -1,8 +1,11 @@
 """What a user's Python gives to a run: journeys, datapools, scenarios, processors, configuration of every shape."""
 
 import json
+import subprocess
 
 import pytest
+
+from conftest import BUILD, environment
 
 RUN = ("--no-collector", "--log-level=ERROR")
 
@@ -20,7 +23,7 @@ def run(mite, tmp_path):
             "            file.write(json.dumps(message, default=repr) + '\\n')\n"
         )
         (tmp_path / "shop.py").write_text(keep + source)
-        result = mite(*args, *RUN, f"--message-processors={processor}", env=env)
+        result = mite(*RUN, *args, f"--message-processors={processor}", env=env)
         kept = tmp_path / "messages"
         messages = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
         return result, messages
@@ -515,3 +518,60 @@ def test_atexit_runs(run, tmp_path):
     result, _ = run(source, "journey", "run", "shop:journey")
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "bye").exists()
+
+
+def environment_in(folder, python):
+    subprocess.run([python, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder
+
+
+def test_a_virtual_environment(run, tmp_path):
+    venv = environment_in(tmp_path / "venv", "/usr/bin/python3")
+    (packages,) = (venv / "lib").glob("python3.*/site-packages")
+    (packages / "theirs.py").write_text("NAME = 'theirs'\n")
+    source = """
+import sys, ssl, theirs
+async def journey(ctx):
+    ctx.send("got", value=[theirs.NAME, sys.prefix, sys.base_prefix])
+"""
+    result, messages = run(source, "journey", "run", "shop:journey", env={"VIRTUAL_ENV": str(venv)})
+    assert result.returncode == 0, result.stderr
+    assert values(messages) == [["theirs", str(venv), "/usr"]]
+
+
+def test_a_virtual_environment_that_is_gone(run, tmp_path):
+    source = "async def journey(ctx):\n    pass\n"
+    result, _ = run(source, "journey", "run", "shop:journey", "--log-level=WARNING", env={"VIRTUAL_ENV": str(tmp_path / "x")})
+    assert result.returncode == 0
+    assert "where there is no pyvenv.cfg: not used" in result.stderr
+
+
+def test_python_runs_the_program_more_than_once(tmp_path):
+    (tmp_path / "shop.py").write_text(
+        "from mite_http import mite_http\n@mite_http\nasync def journey(ctx):\n    ctx.send('x', n=ctx.config['n'])\n"
+    )
+    words = ["mite", "journey", "test", "shop:journey", "--iterations=3", "--no-collector", "--add-to-config=n:1"]
+    script = f"import _mite\nprint([_mite.main({words!r}) for _ in range(2)])\n"
+    result = subprocess.run(
+        ["/usr/bin/python3", "-c", script],
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=str(BUILD / "python")),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.stdout.splitlines()[-1] == "[0, 0]", result.stdout + result.stderr
+
+
+def test_python_dash_m(tmp_path):
+    (tmp_path / "shop.py").write_text("async def journey(ctx):\n    raise ValueError\n")
+    result = subprocess.run(
+        ["/usr/bin/python3", "-m", "mite", "journey", "run", "shop:journey", "--no-collector"],
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=str(BUILD / "python")),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 1, result.stderr
+    assert "1 errors" in result.stdout

@@ -126,3 +126,37 @@ def test_average_separation(clock, arguments, least, most):
         asyncio.run(journey())
     assert all(least <= seconds <= most for seconds in clock.slept)
     assert most == least or len(set(clock.slept)) > 1
+
+
+def test_a_cancelled_journey_does_not_wait_out_its_separation(clock):
+    async def journey():
+        async with ensure_fixed_separation(60):
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(journey())
+    assert clock.slept == []
+
+
+def test_memory_tracing_looks_every_minute(capfd):
+    from mite._memory import Trace
+
+    class Loop:
+        calls = []
+
+        def call_later(self, seconds, look, loop):
+            self.calls.append((seconds, look))
+
+    loop = Loop()
+    trace = Trace()
+    trace.begin(loop)
+    kept = [bytes(1000) for _ in range(1000)]
+    loop.calls[0][1](loop)
+    err = capfd.readouterr().err
+    assert "Largest allocation differences since the start:" in err
+    assert "Largest allocation differences since the last look:" in err
+    assert "test_testing.py" in err
+    assert [seconds for seconds, _ in loop.calls] == [60, 60]
+    assert kept
+    trace._timer = None
+    trace.stop()
