@@ -37,6 +37,8 @@ const struct option option_table[] = {
      "open a debugger at a journey's first exception"},
     {"memory-tracing", OPTION_FLAG, OPTIONS_RUN, AT(memory_tracing), NULL, 0, 0, NULL,
      "show every 60 s where Python's memory grew"},
+    {"fiber-stack", OPTION_INTEGER, OPTIONS_RUN, AT(fiber_stack), "65536", 16384, 1 << 30, "BYTES",
+     "stack of a journey in C"},
 
     {"report", OPTION_FLAG, OPTIONS_RESULTS, AT(report), NULL, 0, 0, NULL, "end with latency and req/s tables"},
     {"journey-logging", OPTION_FLAG, OPTIONS_RESULTS, AT(journey_logging), NULL, 0, 0, NULL,

@@ -41,6 +41,7 @@ struct options {
     double graceful_stop_s;
     bool failure_backoff;
     bool debugging, memory_tracing;
+    int64_t fiber_stack; /* bytes */
 
     bool journey_logging, report, hide_constant_logs;
     const char *message_processors; /* NULL: the built-in ones; "": none */

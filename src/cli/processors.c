@@ -91,22 +91,29 @@ static int load_user(struct processors *processors, const struct options *option
     return 0;
 }
 
-static int load_one(struct processors *processors, const struct options *options, const struct python_api *python,
-                    const char *spec, struct mite_error *error)
+/* The flag of a processor that is built in; NULL: it is the user's. */
+static bool *built_in(struct processors *processors, const char *spec)
 {
     static const char module[] = "mite.logoutput";
 
-    if (strncmp(spec, module, sizeof(module) - 1) == 0 && strchr(".:", spec[sizeof(module) - 1])) {
-        const char *name = spec + sizeof(module);
-        bool *own = strcmp(name, "HttpStatsOutput") == 0      ? &processors->http_stats
-                    : strcmp(name, "MsgOutput") == 0          ? &processors->message_log
-                    : strcmp(name, "DebugMessageOutput") == 0 ? &processors->debug_messages
-                                                              : NULL;
+    if (strncmp(spec, module, sizeof(module) - 1) != 0 || !strchr(".:", spec[sizeof(module) - 1])) {
+        return NULL;
+    }
+    const char *name = spec + sizeof(module);
+    return strcmp(name, "HttpStatsOutput") == 0      ? &processors->http_stats
+           : strcmp(name, "MsgOutput") == 0          ? &processors->message_log
+           : strcmp(name, "DebugMessageOutput") == 0 ? &processors->debug_messages
+                                                     : NULL;
+}
 
-        if (own) {
-            *own = true;
-            return 0;
-        }
+static int load_one(struct processors *processors, const struct options *options, const struct python_api *python,
+                    const char *spec, struct mite_error *error)
+{
+    bool *own = built_in(processors, spec);
+
+    if (own) {
+        *own = true;
+        return 0;
     }
     return load_user(processors, options, python, spec, error);
 }
@@ -130,6 +137,19 @@ int processors_load(struct processors *processors, const struct options *options
     }
     free(specs);
     return rc;
+}
+
+bool processors_need_python(const struct options *options)
+{
+    struct processors none;
+    char *specs = options->message_processors ? str_copy(str_of(options->message_processors)) : NULL, *rest = specs;
+    bool needed = options->message_processors && !specs;
+
+    for (char *spec; rest && (spec = strsep(&rest, ","));) {
+        needed = needed || (*spec && !built_in(&none, spec));
+    }
+    free(specs);
+    return needed;
 }
 
 void processors_free(struct processors *processors)

@@ -17,6 +17,9 @@ struct processors {
     size_t count;
 };
 
+/* Whether one of --message-processors is the user's own: then Python is started before they are loaded. */
+bool processors_need_python(const struct options *options);
+
 /* Both of mite's without the option, none with an empty one. */
 int processors_load(struct processors *processors, const struct options *options, const struct python_api *python,
                     struct mite_error *error);

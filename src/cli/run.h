@@ -11,11 +11,11 @@
 
 #include "cli/display.h"
 #include "cli/exit.h"
+#include "cli/hosts.h"
 #include "cli/options.h"
 #include "cli/processors.h"
 #include "cli/webhook.h"
 #include "controller/controller.h"
-#include "python/api.h"
 #include "runner/runner.h"
 #include "sinks/collector.h"
 #include "sinks/recorder.h"
@@ -30,12 +30,11 @@ struct run {
     struct config config;
     struct http_resolve resolve[OPTION_LIST_MAX];
     struct http_client_options http;
-    const struct python_api *python; /* NULL until started */
+    struct hosts hosts; /* of journeys, in C and in Python */
     struct scenario scenario;
     struct webhook webhook;
 
     struct loop *loop;
-    bool attached; /* our loop runs inside Python's */
     struct runner *runner;
     struct controller *controller;
     struct timer grace; /* what running journeys get at the end, then what cancelled ones get */

@@ -20,10 +20,7 @@ static void end_engine(struct run *run)
         runner_cancel_all(run->runner);
         runner_count(run->runner, &run->runner_counts);
     }
-    if (run->attached) {
-        run->python->loop_detach(run->loop);
-        run->python->http_counts(&run->http_counts);
-    }
+    hosts_detach(&run->hosts, run->loop, &run->http_counts);
     if (run->display_made && !run->loading) {
         display_finish(&run->display);
     }
@@ -111,9 +108,7 @@ int run_close(struct run *run)
         sink_free(recorder_sink(run->recorder));
     }
     scenario_done(&run->scenario);
-    if (run->python) {
-        run->python->stop();
-    }
+    hosts_close(&run->hosts);
     config_done(&run->config);
     totals_done(&run->totals);
     return status;

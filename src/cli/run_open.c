@@ -61,10 +61,9 @@ static void on_blocked(void *arg, const char *journey, const char *location, uin
              ns_to_s(blocked_ns), location);
 }
 
-static int start_python(struct run *run, struct mite_error *error)
+static int open_hosts(struct run *run, struct mite_error *error)
 {
-    const struct python_api *python;
-    struct python_options options = {
+    struct python_options python = {
         .exclude_working_directory = run->options->exclude_working_directory,
         .debugging = run->options->debugging,
         .memory_tracing = run->options->memory_tracing,
@@ -75,15 +74,8 @@ static int start_python(struct run *run, struct mite_error *error)
         .blocked = on_blocked,
         .arg = run,
     };
-    int rc = cli_python(&python, error);
 
-    if (rc == 0) {
-        rc = python->start(&options, error);
-    }
-    if (rc == 0) {
-        run->python = python;
-    }
-    return rc;
+    return hosts_open(&run->hosts, run->options, &python, error);
 }
 
 static int read_thresholds(struct run *run, struct mite_error *error)
@@ -110,7 +102,7 @@ static int make_files(struct run *run, struct mite_error *error)
     int rc = 0;
 
     if (options->collector && options->collector_filter) {
-        rc = run->python->load_filter(options->collector_filter, &collector.filter, &collector.filter_arg, error);
+        rc = run->hosts.python->load_filter(options->collector_filter, &collector.filter, &collector.filter_arg, error);
     }
     if (rc == 0 && options->collector) {
         rc = collector_new(&collector, &run->collector, error);
@@ -219,7 +211,10 @@ static int make_engine(struct run *run, struct mite_error *error)
                         error);
     }
     if (rc == 0) {
-        runner_add_host(run->runner, run->python->journey_host());
+        runner_add_host(run->runner, native_journey_host(run->hosts.native));
+    }
+    if (rc == 0 && run->hosts.python) {
+        runner_add_host(run->runner, run->hosts.python->journey_host());
     }
     return rc;
 }
@@ -261,8 +256,8 @@ static bool load_journeys(struct run *run, struct mite_error *error)
 static int load_scenario(struct run *run, struct mite_error *error)
 {
     return run->kind == RUN_SCENARIO
-               ? setup_scenario(run->options, run->python, &run->config, &run->fanout.sink, &run->scenario, error)
-               : setup_journey(run->options, run->python, run->kind == RUN_ONCE ? 1 : run->options->volume,
+               ? setup_scenario(run->options, &run->hosts, &run->config, &run->fanout.sink, &run->scenario, error)
+               : setup_journey(run->options, &run->hosts, run->kind == RUN_ONCE ? 1 : run->options->volume,
                                &run->scenario, error);
 }
 
@@ -280,14 +275,16 @@ int run_open(struct run *run, const struct options *options, enum run_kind kind)
                 step(run, setup_http(options, run->resolve, &run->http, &error), EXIT_USAGE, &error) &&
                 step(run, read_thresholds(run, &error), EXIT_USAGE, &error) &&
                 step(run, totals_init(&run->totals), EXIT_BROKE, &error) &&
-                step(run, start_python(run, &error), EXIT_BROKE, &error) &&
-                step(run, setup_config(options, run->python, &run->config, &error), EXIT_USAGE, &error) &&
-                step(run, processors_load(&run->processors, options, run->python, &error), EXIT_USAGE, &error) &&
+                step(run, open_hosts(run, &error), EXIT_BROKE, &error) &&
+                step(run, hosts_start_for(&run->hosts, options, &error), EXIT_BROKE, &error) &&
+                step(run, setup_config(options, run->hosts.python, &run->config, &error), EXIT_USAGE, &error) &&
+                step(run, processors_load(&run->processors, options, run->hosts.python, &error), EXIT_USAGE, &error) &&
                 step(run, make_files(run, &error), EXIT_BROKE, &error) &&
                 step(run, connect_sinks(run, &error), EXIT_BROKE, &error) &&
                 step(run, load_scenario(run, &error), EXIT_USAGE, &error) &&
                 step(run, loop_new(&run->loop, &error), EXIT_BROKE, &error) &&
-                step(run, run->python->loop_attach(run->loop, &error), EXIT_BROKE, &error) && (run->attached = true) &&
+                step(run, hosts_start_for_journeys(&run->hosts, &run->scenario, &error), EXIT_BROKE, &error) &&
+                step(run, hosts_attach(&run->hosts, run->loop, &error), EXIT_BROKE, &error) &&
                 step(run, make_engine(run, &error), EXIT_BROKE, &error) && load_journeys(run, &error) &&
                 step(run, make_display(run, &error), EXIT_BROKE, &error) &&
                 step(run, webhook_start(&run->webhook, run->scenario.name, &error), EXIT_BROKE, &error);

@@ -1,6 +1,6 @@
 #include "cli/setup.h"
 #include "base/clock.h"
-#include "python/api.h"
+#include "cli/hosts.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -88,16 +88,16 @@ static int check_spec(const char *spec, struct mite_error *error)
     return spec_split(spec, &module, &name, error);
 }
 
-int setup_scenario(const struct options *options, const struct python_api *python, struct config *config,
-                   struct sink *sender, struct scenario *out, struct mite_error *error)
+int setup_scenario(const struct options *options, struct hosts *hosts, struct config *config, struct sink *sender,
+                   struct scenario *out, struct mite_error *error)
 {
     const char *spec = options->positional[0];
     int rc = check_spec(spec, error);
 
-    return rc == 0 ? python->load_scenario(spec, config, sender, out, error) : rc;
+    return rc == 0 ? hosts_scenario(hosts, spec, config, sender, out, error) : rc;
 }
 
-int setup_journey(const struct options *options, const struct python_api *python, int64_t volume, struct scenario *out,
+int setup_journey(const struct options *options, struct hosts *hosts, int64_t volume, struct scenario *out,
                   struct mite_error *error)
 {
     const char *spec = options->positional[0];
@@ -113,7 +113,7 @@ int setup_journey(const struct options *options, const struct python_api *python
         rc = scenario_init(out, spec);
     }
     if (rc == 0 && pool_spec) {
-        rc = python->load_datapool(pool_spec, &pool, error);
+        rc = hosts_datapool(hosts, pool_spec, &pool, error);
     }
     if (rc == 0) {
         rc = volume_constant_new(volume, -1, &model, error);

@@ -9,6 +9,7 @@
 #include "http/client.h"
 #include "scenario/scenario.h"
 
+struct hosts;
 struct python_api;
 
 /* The HTTP options; views into `options`. `resolve` has room for OPTION_LIST_MAX. MITE_EINVAL: a --resolve that is
@@ -22,7 +23,7 @@ int setup_config(const struct options *options, const struct python_api *python,
                  struct mite_error *error);
 
 /* The scenario of a command: what the spec's function returns, or one journey with --volume. Both fill an empty one. */
-int setup_scenario(const struct options *options, const struct python_api *python, struct config *config,
-                   struct sink *sender, struct scenario *out, struct mite_error *error);
-int setup_journey(const struct options *options, const struct python_api *python, int64_t volume, struct scenario *out,
+int setup_scenario(const struct options *options, struct hosts *hosts, struct config *config, struct sink *sender,
+                   struct scenario *out, struct mite_error *error);
+int setup_journey(const struct options *options, struct hosts *hosts, int64_t volume, struct scenario *out,
                   struct mite_error *error);

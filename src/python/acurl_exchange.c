@@ -9,11 +9,11 @@
  */
 #include "python/acurl_exchange.h"
 
-#include "base/clock.h"
 #include "python/acurl_metrics.h"
 #include "python/acurl_response.h"
 #include "python/errors.h"
 #include "python/transaction.h"
+#include "runner/http_report.h"
 
 enum exchange_state { EXCHANGE_FRESH, EXCHANGE_WAITING, EXCHANGE_OVER };
 
@@ -45,14 +45,13 @@ static void on_response(void *arg, struct http_response *response)
 
 static PyObject *outcome_error(const struct http_outcome *outcome)
 {
-    const char *sentence = outcome->error ? outcome->error->text : "";
-    if (outcome->failure == HTTP_REDIRECTS) {
-        return PyObject_CallFunction(acurl.request_error, "s", sentence); /* new */
-    }
-    PyObject *text = PyUnicode_FromFormat("curl failed with code %d %s: %s", outcome->curl_code, outcome->curl_text,
-                                          sentence); /* new */
-    PyObject *error = text ? PyObject_CallOneArg(acurl.acurl_error, text) : NULL;
-    Py_XDECREF(text);
+    struct buf text;
+    buf_init(&text, 0);
+    http_report_failure(&text, outcome);
+    struct str sentence = buf_view(&text);
+    PyObject *type = outcome->failure == HTTP_REDIRECTS ? acurl.request_error : acurl.acurl_error; /* borrowed */
+    PyObject *error = PyObject_CallFunction(type, "s#", sentence.p, (Py_ssize_t)sentence.n); /* new */
+    buf_done(&text);
     return error;
 }
 
@@ -114,22 +113,17 @@ static struct transaction *current_transaction(struct context *context)
     return innermost && innermost->context == context ? context_current(innermost) : context->root;
 }
 
-/* What the client did not even start: libcurl has a number for the two that are the caller's. */
+/* What the client did not even start. */
 static void raise_refusal(const struct mite_error *error)
 {
-    switch (error->code) {
-    case MITE_EINVAL:
-        PyErr_Format(acurl.acurl_error, "curl failed with code 3 URL using bad/illegal format or missing URL: %s",
-                     error->text);
-        break;
-    case MITE_EIO:
-    case MITE_ENOTFOUND:
-        PyErr_Format(acurl.acurl_error, "curl failed with code 58 Problem with the local SSL certificate: %s",
-                     error->text);
-        break;
-    default:
+    struct buf text;
+    buf_init(&text, 0);
+    if (http_report_refusal(&text, error)) {
+        PyErr_SetString(acurl.acurl_error, text.data);
+    } else {
         errors_to_python(error);
     }
+    buf_done(&text);
 }
 
 static int start_request(struct exchange *self, struct http_session *session)
@@ -189,11 +183,7 @@ static int report(struct exchange *self, bool waited, PyObject **object)
     if (!self->session->context && !self->session->callback) {
         return 0;
     }
-    if (waited) {
-        uint64_t end_ns = self->response->timings.start_ns + self->response->timings.total_ns;
-        uint64_t now_ns = clock_now_ns();
-        report.wait_ns = now_ns > end_ns ? now_ns - end_ns : 0;
-    }
+    report.wait_ns = waited ? http_report_wait_ns(self->response) : 0;
     return metrics_report(&report, object);
 }
 

@@ -1,9 +1,9 @@
 #include "python/acurl_metrics.h"
 
-#include "base/clock.h"
 #include "python/acurl_response.h"
 #include "python/convert.h"
 #include "python/errors.h"
+#include "runner/http_report.h"
 
 /* Puts the current exception, if any, into *first, unless one is there already. */
 static void keep_first(PyObject **first)
@@ -14,26 +14,6 @@ static void keep_first(PyObject **first)
     } else {
         *first = error;
     }
-}
-
-static void fill_http(struct message_http *out, const struct http_response *response, uint64_t wait_ns)
-{
-    const struct http_timings *timings = &response->timings;
-    *out = (struct message_http){
-        .start_time = clock_wall_at(timings->start_ns),
-        .effective_url = response->url,
-        .response_code = response->status,
-        .dns_time = ns_to_s(timings->dns_ns),
-        .connect_time = ns_to_s(timings->connect_ns),
-        .tls_time = ns_to_s(timings->tls_ns),
-        .transfer_start_time = ns_to_s(timings->pretransfer_ns),
-        .first_byte_time = ns_to_s(timings->first_byte_ns),
-        .total_time = ns_to_s(timings->total_ns),
-        .wait_time = ns_to_s(wait_ns),
-        .primary_ip = str_of(response->primary_ip),
-        .method = response->method,
-        .download_size = (double)response->download_bytes,
-    };
 }
 
 /* The session's additional metrics as fields in the arena, views into the dict's objects. */
@@ -66,7 +46,7 @@ static void send_message(const struct report *report, const struct http_response
     struct arena arena;
 
     arena_init(&arena, 0);
-    fill_http(&message.http, response, wait_ns);
+    http_report_fill(&message.http, response, wait_ns);
     if (metrics && PyDict_GET_SIZE(metrics) > 0 && additional_fields(metrics, &arena, &message) < 0) {
         keep_first(first);
     }

@@ -1,6 +1,6 @@
 /*
- * All that the runner knows of a journey: a table of functions. The Python plugin fills one, the loader of journeys in
- * C another; the runner asks each in turn whether a spec is its own.
+ * All that the runner knows of a journey: a table of functions. The Python plugin fills one, journeys in C (native.h)
+ * another; the first one whose kind of spec it is loads it.
  */
 #pragma once
 
@@ -14,6 +14,8 @@ enum journey_outcome { JOURNEY_OK, JOURNEY_FAILED, JOURNEY_CANCELLED };
 
 struct journey_host {
     const char *name; /* "Python" */
+    /* Whether a spec is of this host's kind, by its form; NULL: any is. */
+    bool (*owns)(const char *spec);
     /* Loaded once a spec and kept. MITE_ENOTFOUND: no such module or name (the sentence suggests), MITE_EINVAL: not a
      * journey, MITE_EUSER: its module failed (detail: their traceback). */
     int (*load)(struct journey_host *host, const char *spec, struct journey **out, struct mite_error *error);

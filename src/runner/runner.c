@@ -87,31 +87,26 @@ void runner_set_id(struct runner *runner, int64_t runner_id)
 
 /* ---- specs ---- */
 
-/* Asks each host; the first one that knows the module decides, and the first one's sentence stands when none does. */
-static void look_up(struct runner *runner, const char *spec, struct loaded *out)
+static struct journey_host *find_host(const struct runner *runner, const char *spec)
 {
-    error_set(&out->error, MITE_ENOTFOUND, "cannot load journey \"%s\": nothing here runs journeys", spec);
     for (size_t i = 0; i < runner->host_count; i++) {
         struct journey_host *host = runner->hosts[i];
-        struct mite_error error = {0};
-        int rc = host->load(host, spec, &out->journey, &error);
-
-        if (rc == 0) {
-            out->host = host;
-            error_done(&out->error);
-            return;
-        }
-        if (i == 0 || rc != MITE_ENOTFOUND) {
-            error_done(&out->error);
-            out->error = error;
-            out->error.code = rc;
-        } else {
-            error_done(&error);
-        }
-        if (rc != MITE_ENOTFOUND) {
-            return;
+        if (!host->owns || host->owns(spec)) {
+            return host;
         }
     }
+    return NULL;
+}
+
+static void look_up(struct runner *runner, const char *spec, struct loaded *out)
+{
+    struct journey_host *host = find_host(runner, spec);
+    int rc = host ? host->load(host, spec, &out->journey, &out->error)
+                  : error_set(&out->error, MITE_ENOTFOUND,
+                              "cannot load journey \"%s\": nothing here runs such journeys", spec);
+
+    out->error.code = rc;
+    out->host = rc == 0 ? host : NULL;
 }
 
 /* Kept by the runner; NULL without memory. */

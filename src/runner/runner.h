@@ -30,7 +30,8 @@ struct runner_counts {
 int runner_new(struct loop *loop, const struct runner_options *options, struct sink *sink,
                const struct work_controller_ops *controller_ops, void *controller, struct runner **out,
                struct mite_error *error) PRIVATE_API(runner_new);
-void runner_add_host(struct runner *runner, struct journey_host *host) PRIVATE_API(runner_add_host); /* borrowed */
+/* Borrowed. Asked in the order of adding: one that owns all specs comes last. */
+void runner_add_host(struct runner *runner, struct journey_host *host) PRIVATE_API(runner_add_host);
 void runner_set_id(struct runner *runner, int64_t runner_id) PRIVATE_API(runner_set_id);
 extern const struct work_runner_ops runner_work_ops PRIVATE_API(runner_work_ops);
 

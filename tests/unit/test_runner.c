@@ -177,7 +177,12 @@ static void preload_says_why(void **state)
     bench_done(&bench);
 }
 
-static void the_next_host_is_asked(void **state)
+static bool owns_broken(const char *spec)
+{
+    return strncmp(spec, "broken:", 7) == 0;
+}
+
+static void the_first_host_of_its_kind_is_asked(void **state)
 {
     struct fake_journeys other;
     struct mite_error error = {0};
@@ -185,13 +190,23 @@ static void the_next_host_is_asked(void **state)
 
     bench_init(&bench, 0);
     fake_journeys_init(&other, bench.loop);
+    bench.journeys.host.owns = owns_broken;
+    runner_add_host(bench.runner, &bench.journeys.host);
+    assert_int_equal(runner_preload(bench.runner, "shop:visit", &error), MITE_ENOTFOUND); /* nobody's */
+    error_done(&error);
+    bench_done(&bench);
+
+    bench_init(&bench, 0);
+    bench.journeys.host.owns = owns_broken;
     runner_add_host(bench.runner, &bench.journeys.host);
     runner_add_host(bench.runner, &other.host);
     assert_int_equal(runner_preload(bench.runner, "missing:visit", &error), MITE_ENOTFOUND);
+    assert_int_equal(bench.journeys.loads, 0);
     assert_int_equal(other.loads, 1);
     error_done(&error);
     assert_int_equal(runner_preload(bench.runner, "broken:visit", &error), MITE_EUSER);
-    assert_int_equal(other.loads, 1); /* the first one knew it */
+    assert_int_equal(bench.journeys.loads, 1);
+    assert_int_equal(other.loads, 1);
     error_done(&error);
     bench_done(&bench);
 }
@@ -301,7 +316,7 @@ int main(void)
         cmocka_unit_test(outcomes_are_told_apart),
         cmocka_unit_test(a_spec_that_does_not_load_is_an_exception_a_start),
         cmocka_unit_test(preload_says_why),
-        cmocka_unit_test(the_next_host_is_asked),
+        cmocka_unit_test(the_first_host_of_its_kind_is_asked),
         cmocka_unit_test(a_full_runner_hands_back),
         cmocka_unit_test(completed_may_start_the_next),
         cmocka_unit_test(idle_when_the_last_has_ended),

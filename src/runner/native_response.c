@@ -1,0 +1,90 @@
+/*
+ * What a journey in C reads of a response.
+ */
+#include "runner/native_http.h"
+
+#include "base/clock.h"
+#include "value/json.h"
+
+int mite_status(const struct mite_response *response)
+{
+    return response->failure || !response->last ? 0 : response->last->status;
+}
+
+const char *mite_failure(const struct mite_response *response)
+{
+    return response->failure;
+}
+
+/* Bodies have a zero behind (response.h). */
+const char *mite_body(const struct mite_response *response)
+{
+    return response->last && response->last->body.n ? response->last->body.p : "";
+}
+
+size_t mite_body_size(const struct mite_response *response)
+{
+    return response->last ? response->last->body.n : 0;
+}
+
+static const char *keep(struct mite_response *response, struct str text)
+{
+    const char *copy = text.p ? arena_str(&response->arena, text).p : NULL;
+
+    if (text.p && !copy) {
+        native_raise(response->ctx, "MemoryError", STR("MemoryError: no memory for a header"));
+    }
+    return copy;
+}
+
+const char *mite_header(struct mite_response *response, const char *name)
+{
+    return response->last ? keep(response, http_response_header(response->last, name)) : NULL;
+}
+
+const char *mite_url(const struct mite_response *response)
+{
+    return response->last ? response->last->url.p : "";
+}
+
+const char *mite_redirect_url(const struct mite_response *response)
+{
+    return response->last ? response->last->redirect_url.p : NULL;
+}
+
+const struct mite_value *mite_json(struct mite_context *ctx, struct mite_response *response)
+{
+    struct mite_error error = {0};
+
+    if (!response->json_read) {
+        struct str body = {mite_body(response), mite_body_size(response)};
+        if (json_read(&response->arena, body, &response->json, &error) < 0) {
+            native_fail(ctx, "JSONDecodeError", "%s", error.text);
+        }
+        response->json_read = true;
+    }
+    return native_public(&response->json);
+}
+
+double mite_seconds(const struct mite_response *response, enum mite_phase phase)
+{
+    if (!response->last) {
+        return 0;
+    }
+    const struct http_timings *timings = &response->last->timings;
+    switch (phase) {
+    case MITE_PHASE_DNS:
+        return ns_to_s(timings->dns_ns);
+    case MITE_PHASE_CONNECT:
+        return ns_to_s(timings->connect_ns);
+    case MITE_PHASE_TLS:
+        return ns_to_s(timings->tls_ns);
+    case MITE_PHASE_TRANSFER_START:
+        return ns_to_s(timings->pretransfer_ns);
+    case MITE_PHASE_FIRST_BYTE:
+        return ns_to_s(timings->first_byte_ns);
+    case MITE_PHASE_TOTAL:
+        return ns_to_s(timings->total_ns);
+    }
+    return 0;
+}

@@ -1,0 +1,56 @@
+/*
+ * Time in a journey in C: sleeping, separations.
+ */
+#include "runner/native_visit.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+
+static void on_timer(struct timer *timer)
+{
+    native_wake((struct mite_context *)((char *)timer - offsetof(struct mite_context, timer)), timer);
+}
+
+static void sleep_ns(struct mite_context *ctx, uint64_t ns)
+{
+    if (!ctx->timer_made) {
+        if (timer_init(&ctx->timer, ctx->native->loop, on_timer) < 0) {
+            native_raise(ctx, "MemoryError", STR("MemoryError: no memory for a timer"));
+        }
+        ctx->timer_made = true;
+    }
+    timer_start(&ctx->timer, ns, 0);
+    native_wait(ctx, &ctx->timer);
+}
+
+void mite_sleep(struct mite_context *ctx, double seconds)
+{
+    sleep_ns(ctx, ns_from_s(seconds));
+}
+
+bool mite_should_stop(struct mite_context *ctx)
+{
+    return ctx->context->should_stop;
+}
+
+/* ---- separations ---- */
+
+struct mite_separation mite_separation_begin(struct mite_context *ctx, double mean, double plus_minus)
+{
+    double spread = plus_minus < 0 ? mean * 0.25 : plus_minus;
+    double seconds = mean + spread * (2 * drand48() - 1);
+
+    return (struct mite_separation){ctx, clock_now_ns() + ns_from_s(seconds)};
+}
+
+void mite_separation_end(struct mite_separation *separation)
+{
+    struct mite_context *ctx = separation->ctx;
+    uint64_t now_ns = clock_now_ns();
+
+    separation->ctx = NULL;
+    if (ctx && !ctx->cancelled && now_ns < separation->end_ns) {
+        sleep_ns(ctx, separation->end_ns - now_ns);
+    }
+}

@@ -1,0 +1,116 @@
+/*
+ * What the files of journeys in C (native*.c) share: `struct mite_context`, one visit of a journey, and how a visit
+ * waits, fails and ends.
+ *
+ * A visit is taken from its host's list when the journey starts and goes back there when it has ended, with its memory:
+ * a journey like others before it allocates nothing here. Code that a journey calls runs on the fiber's stack; whatever
+ * is not small (sinks, libcurl) goes through fiber_call().
+ */
+#pragma once
+
+#define MITE_IMPLEMENTATION
+#include "mite/mite.h"
+
+#include "base/buf.h"
+#include "engine/fiber.h"
+#include "engine/timer.h"
+#include "runner/native.h"
+
+#include <sys/queue.h>
+
+LIST_HEAD(response_list, mite_response);
+TAILQ_HEAD(visit_queue, mite_context);
+
+/* What a journey has of HTTP; all zero before its first use. */
+struct native_session {
+    struct http_session *http;
+    void (*callback)(struct mite_context *ctx, struct mite_response *response, void *arg);
+    void *callback_arg;
+    struct arena arenas[2]; /* one holds the metrics, the other the next ones while they are made */
+    unsigned arena;
+    struct field *metrics;
+    size_t metric_count;
+};
+
+struct mite_context {
+    struct native *native;
+    struct context *context; /* borrowed while the journey runs */
+    const struct mite_entry *entry;
+    struct fiber *fiber; /* NULL before it has begun */
+    struct value args;   /* a list */
+    const char *wrong;   /* why there are no args, in the arena; NULL: there are */
+    struct arena arena;
+    const char *file; /* where the journey called last; NULL: nowhere yet */
+    int line;
+    bool cancelled, failed;
+    const void *awaited; /* what it waits for, until native_wake(); NULL: it does not */
+    bool firm;           /* what it waits for cannot be called off */
+    struct deferred_call *deferred;
+    struct native_session session;
+    struct response_list responses; /* that the journey holds */
+    struct timer timer;
+    bool timer_made;
+    void (*ended)(void *arg, struct context *context, enum journey_outcome outcome);
+    void *ended_arg;
+    TAILQ_ENTRY(mite_context) link; /* in one of the host's queues */
+};
+
+struct native {
+    struct journey_host host;
+    struct native_options options;
+    struct loop *loop; /* NULL unless open */
+    struct fiber_pool *fibers;
+    struct http_client *http;       /* NULL before the first request */
+    struct http_counts http_counts; /* of the client that is gone */
+    struct visit_queue starting, running, spares;
+    bool start_asked, cancel_asked; /* a deferred call will look */
+    bool closing;
+    struct response_list spare_responses;
+    struct buf scratch; /* for rendering what is copied at once */
+};
+
+/* ---- waiting (native.c) ---- */
+
+/* Lets others run until native_wake() comes for the same thing. Does not return when the journey is cancelled
+ * meanwhile, unless it is `firm`. False: it has not come, for the host closes and ends clean-ups that wait. */
+bool native_wait(struct mite_context *ctx, const void *what);
+/* From the loop. A visit that does not wait for this is left alone. */
+void native_wake(struct mite_context *ctx, const void *what);
+
+/* ---- failing (native_fail.c) ---- */
+
+/* Sends an exception in the innermost transaction, ends the transactions and the journey. The message becomes
+ * `Type: text`. */
+_Noreturn void native_fail(struct mite_context *ctx, const char *ex_type, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same with the whole message. */
+_Noreturn void native_raise(struct mite_context *ctx, const char *ex_type, struct str message);
+/* Sends the exception only: for what fails outside of the fiber. */
+void native_report(struct mite_context *ctx, const char *ex_type, struct str message);
+
+/* ---- ending ---- */
+
+/* Ends open transactions, the innermost first, up to `outermost` (included; NULL: all but the root). */
+void native_end_transactions(struct mite_context *ctx, struct transaction *outermost, bool had_error);
+void native_run_deferred(struct mite_context *ctx);
+void native_http_end(struct mite_context *ctx); /* reports and gives back what is left of requests and the session */
+void native_http_close(struct native *native);  /* the client and spare responses */
+
+/* ---- values (native_values.c) ---- */
+
+/* Values and fields of mite.h are ours, and pairs: the same bytes. */
+static inline const struct value *native_value(const struct mite_value *value)
+{
+    return (const struct value *)value;
+}
+static inline const struct mite_value *native_public(const struct value *value)
+{
+    return (const struct mite_value *)value;
+}
+
+/* Fields as those of a message, into room for `count`. Fails the journey for what no message can carry. */
+void native_fields(struct mite_context *ctx, const struct mite_field *fields, size_t count, struct field *out);
+/* Whether a message may carry it: its types, UTF-8, depth. The sentence says what is wrong with `name`. */
+int native_check_value(const struct mite_value *value, const char *name, struct mite_error *error);
+/* A copy in the journey's memory. Fails the journey without memory. */
+const char *native_copy(struct mite_context *ctx, struct str text);
