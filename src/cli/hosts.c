@@ -135,20 +135,26 @@ static void add_counts(struct http_counts *sum, const struct http_counts *more)
     sum->received_bytes += more->received_bytes;
 }
 
-void hosts_detach(struct hosts *hosts, struct loop *loop, struct http_counts *http)
+void hosts_detach(struct hosts *hosts, struct loop *loop)
 {
-    struct http_counts counts;
-
-    *http = (struct http_counts){0};
-    if (hosts->native) {
-        native_close(hosts->native);
-        native_http_counts(hosts->native, http);
-    }
+    native_close(hosts->native);
     if (hosts->python_attached) {
         hosts->python->loop_detach(loop);
-        hosts->python->http_counts(&counts);
-        add_counts(http, &counts);
     }
+}
+
+void hosts_http_counts(const struct hosts *hosts, struct http_counts *out)
+{
+    struct http_counts of_python = {0};
+
+    *out = (struct http_counts){0};
+    if (hosts->native) {
+        native_http_counts(hosts->native, out);
+    }
+    if (hosts->python) {
+        hosts->python->http_counts(&of_python);
+    }
+    add_counts(out, &of_python);
 }
 
 void hosts_close(struct hosts *hosts)

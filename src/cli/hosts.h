@@ -37,6 +37,8 @@ int hosts_scenario(struct hosts *hosts, const char *spec, struct config *config,
 int hosts_start_for_journeys(struct hosts *hosts, const struct scenario *scenario, struct mite_error *error);
 
 int hosts_attach(struct hosts *hosts, struct loop *loop, struct mite_error *error);
-/* Ends what still runs; `http` gets the counts of all clients. */
-void hosts_detach(struct hosts *hosts, struct loop *loop, struct http_counts *http);
+/* Ends what still runs. */
+void hosts_detach(struct hosts *hosts, struct loop *loop);
+/* Of all HTTP clients, also of those that are gone. */
+void hosts_http_counts(const struct hosts *hosts, struct http_counts *out);
 void hosts_close(struct hosts *hosts);

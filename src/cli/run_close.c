@@ -20,7 +20,8 @@ static void end_engine(struct run *run)
         runner_cancel_all(run->runner);
         runner_count(run->runner, &run->runner_counts);
     }
-    hosts_detach(&run->hosts, run->loop, &run->http_counts);
+    hosts_detach(&run->hosts, run->loop);
+    hosts_http_counts(&run->hosts, &run->http_counts);
     if (run->display_made && !run->loading) {
         display_finish(&run->display);
     }

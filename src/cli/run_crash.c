@@ -55,9 +55,7 @@ static void count_aborted(struct run *run)
 {
     struct http_counts *counts = &run->http_counts;
 
-    if (run->python) {
-        run->python->http_counts(counts);
-    }
+    hosts_http_counts(&run->hosts, counts);
     counts->aborted = counts->started - counts->responses - counts->failed;
 }
 
