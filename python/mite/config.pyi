@@ -5,13 +5,10 @@ class ConfigManager:
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of a key."""
-
     def set(self, key: str, value: Any) -> None:
         """Set a key; runners learn of it. The value must be one that msgpack carries."""
-
     def get_changes_for_runner(self, runner_id: Any, /) -> list[tuple[str, Any]]:
         """What has changed since this runner was last told."""
-
     def __getitem__(self, key: str) -> Any: ...
     def __contains__(self, key: object) -> bool: ...
 

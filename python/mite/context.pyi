@@ -20,16 +20,13 @@ class Context:
     @property
     def should_stop(self) -> bool:
         """True once the run wants its journeys to come to their end."""
-
     def send(self, type: str, **fields: Any) -> Awaitable[None]:
         """Send a message of this type. It is copied before send() returns; awaiting the result is allowed.
 
         A value that msgpack cannot carry is a TypeError.
         """
-
     def transaction(self, name: str) -> Transaction:
         """A named, timed block: async with ctx.transaction("checkout"): ... Transactions nest."""
-
     def __getattr__(self, name: str) -> Any: ...
     def __setattr__(self, name: str, value: Any) -> None: ...
 

@@ -86,7 +86,8 @@ def _read_records(path: Path, fields: tuple[str, ...]) -> list[tuple[Any, ...]]:
         for number, record in enumerate(msgpack.Unpacker(file, raw=False, use_list=False), 1):
             missing = [field for field in fields if field not in record]
             if missing:
-                raise KeyError(f"record {number} of {path} has no {missing[0]!r}, only {', '.join(map(repr, record))}")
+                there = ", ".join(map(repr, record))
+                raise KeyError(f"record {number} of {path} has no {missing[0]!r}, only {there}")
             rows.append(tuple(record[field] for field in fields))
     return rows
 

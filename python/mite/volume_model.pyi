@@ -5,7 +5,6 @@ class VolumeModel:
 
     def __call__(self, start: float, end: float) -> int:
         """The number of journeys to run at once in the window. StopVolumeModel when it is over."""
-
     def __add__(self, other: VolumeModel) -> VolumeModel: ...
 
 class Nothing(VolumeModel):

@@ -64,7 +64,22 @@ def test_many_fields(ctx, sent):
 
 @pytest.mark.parametrize(
     "value",
-    [None, True, -1, 2**63, 2**64 - 1, -(2**63), 1.5, "text", "ünï", b"bytes", [1, [2]], {"a": {"b": [None]}}, {1: "x"}, ""],
+    [
+        None,
+        True,
+        -1,
+        2**63,
+        2**64 - 1,
+        -(2**63),
+        1.5,
+        "text",
+        "ünï",
+        b"bytes",
+        [1, [2]],
+        {"a": {"b": [None]}},
+        {1: "x"},
+        "",
+    ],
 )
 def test_values_arrive_as_they_are(ctx, sent, value):
     ctx.send("note", value=value)

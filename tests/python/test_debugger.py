@@ -143,7 +143,9 @@ def test_pythonbreakpoint_of_ones_own(terminal):
 
 
 @pytest.mark.parametrize(
-    "env", [{"PYTHONPOSTMORTEM": "mine.post_mortem"}, {"PYTHONBREAKPOINT": "mine.set_trace"}], ids=["named", "by module"]
+    "env",
+    [{"PYTHONPOSTMORTEM": "mine.post_mortem"}, {"PYTHONBREAKPOINT": "mine.set_trace"}],
+    ids=["named", "by module"],
 )
 def test_post_mortem_of_ones_own(terminal, env):
     session = terminal("journey", "test", "shop:journey", "--debugging", **env)

@@ -17,7 +17,9 @@ def har(*entries):
 
 
 SESSION = har(
-    entry("GET", "http://shop/", 0, headers=[{"name": ":path", "value": "/"}, {"name": "Accept", "value": "text/html"}]),
+    entry(
+        "GET", "http://shop/", 0, headers=[{"name": ":path", "value": "/"}, {"name": "Accept", "value": "text/html"}]
+    ),
     entry("get", "data:image/png;base64,x", 0.1),
     entry(
         "POST",
@@ -62,7 +64,11 @@ def test_requests(monkeypatch):
     calls, slept, transactions = run(har_to_journey(SESSION), monkeypatch)
     assert calls == [
         ("get", "http://shop/", {"headers": {"Accept": "text/html"}}),
-        ("post", "http://shop/login?next=%2F", {"headers": {"Content-Type": "application/json"}, "data": '{"user": "ann"}'}),
+        (
+            "post",
+            "http://shop/login?next=%2F",
+            {"headers": {"Content-Type": "application/json"}, "data": '{"user": "ann"}'},
+        ),
         ("post", "http://shop/form", {"data": "a=1+2"}),
     ]
     assert slept == [1, 1]

@@ -20,7 +20,14 @@ def directory(tmp_path, monkeypatch):
 
 
 def test_pack_and_unpack():
-    message = {"type": "x", "list": [1, (2,)], "bytes": b"\x00", "map": {("a", 1): None}, "large": 2**64 - 1, "f": 0.5}
+    message = {
+        "type": "x",
+        "list": [1, (2,)],
+        "bytes": b"\x00",
+        "map": {("a", 1): None},
+        "large": 2**64 - 1,
+        "f": 0.5,
+    }
     packed = pack_msg(message)
     assert packed == msgpack.packb(message)
     assert unpack_msg(packed) == {**message, "list": (1, (2,))}
@@ -123,7 +130,14 @@ def test_outputs_take_options_or_nothing(output, arguments):
 
 def test_message_output_shows_stack_traces(capfd):
     MsgOutput().process_message(
-        {"type": "exception", "message": "E: no", "ex_type": "E", "location": "f:1:g", "stacktrace": "  File f\n", "time": 1}
+        {
+            "type": "exception",
+            "message": "E: no",
+            "ex_type": "E",
+            "location": "f:1:g",
+            "stacktrace": "  File f\n",
+            "time": 1,
+        }
     )
     assert "File f" in capfd.readouterr().err
 

@@ -23,9 +23,19 @@ def http(**fields):
 
 def test_counter():
     counter = Counter("c", matcher_by_type("a", "b"), extractor(("x", "y")))
-    for message in ({"type": "a", "x": 1}, {"type": "b", "x": 1}, {"type": "c", "x": 1}, {"type": "a", "x": 2, "y": "z"}):
+    for message in (
+        {"type": "a", "x": 1},
+        {"type": "b", "x": 1},
+        {"type": "c", "x": 1},
+        {"type": "a", "x": 2, "y": "z"},
+    ):
         counter.process(message)
-    assert counter.dump() == {"type": "Counter", "name": "c", "metrics": {(1, ""): 2, (2, "z"): 1}, "labels": ["x", "y"]}
+    assert counter.dump() == {
+        "type": "Counter",
+        "name": "c",
+        "metrics": {(1, ""): 2, (2, "z"): 1},
+        "labels": ["x", "y"],
+    }
     assert counter.dump()["metrics"] == {}
 
 
@@ -92,7 +102,17 @@ def test_the_built_in_processors():
     stats.process(http())
     stats.process(http(method=b"POST", response_code=404))
     stats.process({"type": "txn", "test": "t", "journey": "j", "transaction": "__root__", "had_error": True})
-    stats.process({"type": "error", "test": "t", "journey": "j", "transaction": "", "location": "l", "ex_type": "E", "message": "m"})
+    stats.process(
+        {
+            "type": "error",
+            "test": "t",
+            "journey": "j",
+            "transaction": "",
+            "location": "l",
+            "ex_type": "E",
+            "message": "m",
+        }
+    )
     stats.process({"type": "controller_report", "test": "t", "required": {1: 2}, "actual": {1: 1}, "num_runners": 3})
     dumps = by_name(stats)
     assert dumps["mite_http_response_total"]["metrics"] == {
