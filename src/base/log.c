@@ -113,6 +113,18 @@ __attribute__((format(printf, 4, 0))) static size_t compose(char *out, size_t ro
     return text < 0 ? n : n + (size_t)text;
 }
 
+/* Lines carry what servers and journeys say: none of it may steer the terminal. */
+static void disarm(char *line, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)line[i];
+
+        if ((c < ' ' && c != '\n' && c != '\t') || c == 0x7f) {
+            line[i] = '?';
+        }
+    }
+}
+
 /* Works without memory too: what is longer than usual is then cut where the longest is cut otherwise. */
 __attribute__((format(printf, 2, 0))) static void print(enum log_level level, const char *format, va_list args)
 {
@@ -132,6 +144,7 @@ __attribute__((format(printf, 2, 0))) static void print(enum log_level level, co
         n = room - 2;
         memcpy(line + n - 3, "...", 3);
     }
+    disarm(line, n);
     line[n] = '\n';
     if (hook) {
         hook(hook_arg, true);
