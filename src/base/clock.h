@@ -23,5 +23,11 @@ static inline double ns_to_s(uint64_t ns)
     return (double)ns / 1e9;
 }
 
+/* A moment that long after another; UINT64_MAX where that does not fit. */
+static inline uint64_t ns_add(uint64_t at_ns, uint64_t ns)
+{
+    return ns > UINT64_MAX - at_ns ? UINT64_MAX : at_ns + ns;
+}
+
 /* Negative and NaN give 0, what does not fit UINT64_MAX. */
 uint64_t ns_from_s(double seconds) PRIVATE_API(ns_from_s);

@@ -55,7 +55,7 @@ void controller_look_soon(struct controller *controller)
 
 static uint64_t at_second(const struct controller *controller, double second)
 {
-    return controller->start_ns + ns_from_s(second);
+    return ns_add(controller->start_ns, ns_from_s(second));
 }
 
 /* The first of what comes by the clock. */
@@ -74,7 +74,10 @@ static void set_timer(struct controller *controller)
             at_ns = others[i] < at_ns ? others[i] : at_ns;
         }
     }
-    wake_at(controller, at_ns);
+    /* libuv fires a timer that is due at once before it polls: with a model or a pool that takes longer than a window
+     * nothing else would ever get its turn. */
+    uint64_t soonest_ns = clock_now_ns() + NS_PER_MS;
+    wake_at(controller, at_ns > soonest_ns ? at_ns : soonest_ns);
 }
 
 /* ---- what the clock says ---- */
@@ -317,7 +320,7 @@ int64_t controller_add_runner(struct controller *controller, const struct work_r
     runners[index] = (struct attached_runner){.ops = ops, .runner = runner};
     controller->runner_count++;
     if (index == 0) {
-        wake_at(controller, clock_now_ns() + ns_from_s(controller->options.delay_start_s));
+        wake_at(controller, ns_add(clock_now_ns(), ns_from_s(controller->options.delay_start_s)));
     }
     return (int64_t)index + 1;
 }

@@ -34,7 +34,7 @@ int timer_init(struct timer *timer, struct loop *loop, void (*fire)(struct timer
 static uint64_t timeout_ms(struct timer *timer, uint64_t after_ns)
 {
     uint64_t now_ns = clock_now_ns(), loop_ms = uv_now(loop_uv(timer->loop));
-    uint64_t due_ns = after_ns > UINT64_MAX - now_ns ? UINT64_MAX : now_ns + after_ns;
+    uint64_t due_ns = ns_add(now_ns, after_ns);
 
     return after_ns == 0 || ms_up(due_ns) < loop_ms ? 0 : ms_up(due_ns) - loop_ms;
 }
