@@ -4,7 +4,11 @@
 #include "cli/exit.h"
 #include "cli/options.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 const struct command command_table[] = {
     {"scenario test", "SPEC", "run a scenario on this machine", "mite scenario test mite.example:scenario",
@@ -34,11 +38,36 @@ int cmd_version(const struct options *options)
     return EXIT_GOOD;
 }
 
+/* A stream that the caller has closed becomes /dev/null, or what is opened next would get its number, and with it what
+ * is said. */
+static void hold_streams(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+/* Results that could not be written are no success. A reader that has left (`| head`) has what it wanted. */
+static int check_output(int status)
+{
+    if (fflush(stdout) == 0 || errno == EPIPE) {
+        return status;
+    }
+    fprintf(stderr, "mite: cannot write to stdout: %s\n", strerror(errno));
+    return status == EXIT_GOOD || status == EXIT_FAILED ? EXIT_BROKE : status;
+}
+
 int mite_main(int argc, char **argv)
 {
     struct options options;
     struct mite_error error = {0};
 
+    hold_streams();
     if (options_parse(argc, argv, &options, &error) < 0) {
         fprintf(stderr, "mite: %s\n", error.text);
         error_done(&error);
@@ -53,5 +82,5 @@ int mite_main(int argc, char **argv)
         return EXIT_USAGE;
     }
     log_set_level(level);
-    return options.command->run(&options);
+    return check_output(options.command->run(&options));
 }

@@ -4,6 +4,7 @@
 #include "sinks/summary.h"
 #include "sinks/text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -65,8 +66,11 @@ void run_print_results(struct run *run, size_t *crossed)
         report_write(&text, &run->totals, &run->thresholds, summary.colour);
     }
     *crossed = summary_write(&text, &summary);
-    fwrite(text.data, 1, text.size, stdout);
-    fflush(stdout);
+    bool written = fwrite(text.data, 1, text.size, stdout) == text.size && fflush(stdout) == 0;
+    if (!written && errno != EPIPE) { /* `| head` has what it wanted */
+        fprintf(stderr, "mite: cannot write the summary: %s\n", strerror(errno));
+        run->status = EXIT_BROKE;
+    }
     buf_done(&text);
 }
 
