@@ -19,13 +19,13 @@ void run_complain(const struct mite_error *error)
     }
 }
 
-/* `status` is what the command ends with when rc says that this step failed. */
+/* `status` is what the command ends with when rc says that this step failed; Ctrl-C is no fault of the step's. */
 static bool step(struct run *run, int rc, int status, struct mite_error *error)
 {
     if (rc < 0) {
         run_complain(error);
         error_done(error);
-        run->status = status;
+        run->status = rc == MITE_ECANCELLED ? EXIT_SIGNALLED : status;
     }
     return rc >= 0;
 }
@@ -57,7 +57,12 @@ static void on_debugger_done(void *arg)
 
 static void on_blocked(void *arg, const char *journey, const char *location, uint64_t blocked_ns)
 {
-    log_line(LOG_WARNING, "journey \"%s\" has blocked the loop for %.1f s at %s: nothing else runs meanwhile", journey,
+    char who[128] = "code outside of any journey";
+
+    if (journey) {
+        snprintf(who, sizeof(who), "journey \"%.100s\"", journey);
+    }
+    log_line(LOG_WARNING, "%s has blocked the loop for %.1f s at %s: nothing else runs meanwhile", who,
              ns_to_s(blocked_ns), location);
 }
 

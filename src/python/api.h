@@ -25,7 +25,7 @@ struct python_options {
     void (*debugger)(void *arg, bool begins);
     /* The post-mortem debugger has been left: end the run, exit code 1. */
     void (*debugger_done)(void *arg);
-    /* A journey blocked the loop: its spec (or "?"), FILE:LINE, for how long so far. */
+    /* A journey blocked the loop: its spec (NULL: it was other code), FILE:LINE, for how long so far. */
     void (*blocked)(void *arg, const char *journey, const char *location, uint64_t blocked_ns);
     void *arg;
 };

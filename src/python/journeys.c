@@ -190,7 +190,7 @@ const char *journeys_running(void)
     }
     const char *name = found ? ((struct py_context *)found)->context->journey_name : NULL;
     Py_XDECREF(found); /* the variable keeps it */
-    return name ? name : "?";
+    return name;
 }
 
 struct journey_host *journeys_host(void)

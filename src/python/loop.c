@@ -146,21 +146,64 @@ static int set_event_loop(PyObject *asyncio_loop)
     return result ? 0 : -1;
 }
 
-PyObject *python_loop_create(void)
+/* New reference; NULL without an exception when uvloop is not installed. */
+static PyObject *import_uvloop(void)
 {
     PyObject *module = PyImport_ImportModule("uvloop"); /* new */
 
-    if (!module) {
-        if (!PyErr_ExceptionMatches(PyExc_ImportError)) {
-            return NULL;
-        }
+    if (!module && PyErr_ExceptionMatches(PyExc_ImportError)) {
         PyErr_Clear();
-        if (!(module = PyImport_ImportModule("asyncio"))) {
-            return NULL;
-        }
     }
-    PyObject *asyncio_loop = PyObject_CallMethod(module, "new_event_loop", NULL); /* new */
-    Py_DECREF(module);
+    return module;
+}
+
+/* New reference. */
+static PyObject *new_event_loop(PyObject *module)
+{
+    return module ? PyObject_CallMethod(module, "new_event_loop", NULL) : NULL;
+}
+
+int python_loop_prepare(void)
+{
+    PyObject *module = import_uvloop();                                                        /* new */
+    PyObject *asyncio_loop = new_event_loop(module);                                           /* new */
+    PyObject *closed = asyncio_loop ? PyObject_CallMethod(asyncio_loop, "close", NULL) : NULL; /* new */
+
+    Py_XDECREF(module);
+    Py_XDECREF(asyncio_loop);
+    Py_XDECREF(closed);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* In debug mode uvloop asks for the Python frame of whoever calls it, and calls of ours have none. */
+static bool wants_frames(PyObject *uvloop)
+{
+    PyObject *debug = PyObject_CallMethod(uvloop, "get_debug", NULL); /* new */
+    bool result = debug == Py_True;
+
+    Py_XDECREF(debug);
+    if (result) {
+        PyObject *closed = PyObject_CallMethod(uvloop, "close", NULL); /* new */
+        Py_XDECREF(closed);
+    }
+    PyErr_Clear(); /* what cannot be asked or closed is used */
+    return result;
+}
+
+PyObject *python_loop_create(void)
+{
+    PyObject *module = import_uvloop();              /* new */
+    PyObject *asyncio_loop = new_event_loop(module); /* new */
+
+    Py_XDECREF(module);
+    if (asyncio_loop && wants_frames(asyncio_loop)) {
+        Py_CLEAR(asyncio_loop);
+    }
+    if (!asyncio_loop && !PyErr_Occurred()) {
+        module = PyImport_ImportModule("asyncio"); /* new */
+        asyncio_loop = new_event_loop(module);
+        Py_XDECREF(module);
+    }
     if (asyncio_loop && set_event_loop(asyncio_loop) < 0) {
         Py_CLEAR(asyncio_loop);
     }
@@ -430,9 +473,8 @@ static PyObject *on_blocked(PyObject *unused, PyObject *const *args, Py_ssize_t 
     }
     PyObject *task = running_task(); /* new */
     tell(task, (PyFrameObject *)args[1]);
-    bool end_it = task && signals_count() >= 2;
     Py_XDECREF(task);
-    if (end_it) {
+    if (signals_count() >= 2) {
         PyErr_SetString(watch.cancelled, "the loop was blocked when the run was called off");
         return NULL;
     }

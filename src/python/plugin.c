@@ -40,6 +40,9 @@ static int start(const struct python_options *options, struct mite_error *error)
     if (code != 0) {
         return code;
     }
+    if (python_loop_prepare() != 0) {
+        return errors_to_c(error, "cannot start Python");
+    }
     plugin.options = *options;
     plugin.http = (struct http_counts){0};
     state->http_options = options->http;

@@ -20,9 +20,25 @@ static bool is_missing(PyObject *exception, struct str module)
     return same;
 }
 
+/* Ctrl-C while code of the user's ran before the load. */
+static bool is_interrupt(PyObject *exception)
+{
+    return PyErr_GivenExceptionMatches(exception, PyExc_KeyboardInterrupt);
+}
+
+/* Takes the reference. */
+static int interrupted(PyObject *exception, const char *what, const char *spec, struct mite_error *error)
+{
+    Py_DECREF(exception);
+    return error_set(error, MITE_ECANCELLED, "interrupted while %s \"%s\" was loaded", what, spec);
+}
+
 static int import_error(const char *what, const char *spec, struct str module, struct mite_error *error)
 {
     PyObject *exception = errors_take(); /* new */
+    if (is_interrupt(exception)) {
+        return interrupted(exception, what, spec, error);
+    }
     if (is_missing(exception, module)) {
         PyObject *name = PyObject_GetAttr(exception, state->str_name); /* new: a str */
         int code = error_set(error, MITE_ENOTFOUND,
@@ -100,6 +116,9 @@ int spec_error(const char *what, const char *spec, struct mite_error *error)
         return code;
     }
     PyErr_Clear();
+    if (is_interrupt(exception)) {
+        return interrupted(exception, what, spec, error);
+    }
     errors_put(exception);
     return errors_to_c(error, "cannot use %s \"%s\"", what, spec);
 }
