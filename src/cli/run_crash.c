@@ -6,14 +6,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/run.h"
+#include "engine/blocking.h"
 #include "engine/crash.h"
 
 #include <string.h>
 
 static void who(void *arg, struct crash_who *out)
 {
-    const struct context *context = context_running();
+    const struct context *context = blocking_owner();
 
+    context = context ? context : context_running();
     if (!context) {
         return;
     }

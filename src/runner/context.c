@@ -22,7 +22,8 @@
 
 /* ---- context ---- */
 
-static struct context *running; /* borrowed */
+/* Borrowed. Of the loop's thread: what crashes in another one is not this journey's doing. */
+static _Thread_local struct context *running __attribute__((tls_model("initial-exec")));
 
 /* What of a data id lies outside its value. */
 static struct str id_text(const struct value *id)

@@ -1,6 +1,6 @@
 /*
  * Lets this kernel look like one without MADV_GUARD_INSTALL, or with few mappings left. A test that includes this is
- * linked with --wrap for madvise and mprotect (meson.build: `kernel_tests`).
+ * linked with --wrap for madvise and mprotect (meson.build: `wrapped`).
  */
 #pragma once
 
