@@ -3,8 +3,57 @@
 #include "base/clock.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #define DEFAULT_CONNECTIONS 10000
+#define LANE_TRANSFERS      256 /* under way in a lane before the next one is taken */
+#define DESCRIPTORS_MAX     (1u << 20)
+
+/* ---- lanes ---- */
+
+static void lane_free(struct curl_lane *lane)
+{
+    curl_multi_cleanup(lane->multi);
+    lane->multi = NULL;
+    curl_loop_close(lane);
+}
+
+static int lane_open(struct curl_transport *transport, struct curl_lane **out, struct mite_error *error)
+{
+    struct curl_lane **lanes = realloc(transport->lanes, (transport->lane_count + 1) * sizeof(struct curl_lane *));
+    struct curl_lane *lane = lanes ? calloc(1, sizeof *lane) : NULL;
+
+    if (lanes) {
+        transport->lanes = lanes;
+    }
+    if (!lane || !(lane->multi = curl_multi_init())) {
+        free(lane);
+        return error_set(error, MITE_ENOMEM, "no memory for the HTTP client");
+    }
+    lane->transport = transport;
+    int rc = curl_loop_open(lane, error);
+    if (rc < 0) {
+        curl_multi_cleanup(lane->multi);
+        free(lane);
+        return rc;
+    }
+    curl_multi_setopt(lane->multi, CURLMOPT_MAXCONNECTS, (long)transport->kept_connections);
+    transport->lanes[transport->lane_count++] = lane;
+    *out = lane;
+    return 0;
+}
+
+/* The first one with room: what few users do at once stays within one pool of connections. */
+static int lane_take(struct curl_transport *transport, struct curl_lane **out, struct mite_error *error)
+{
+    for (size_t i = 0; i < transport->lane_count; i++) {
+        if (transport->lanes[i]->active < LANE_TRANSFERS) {
+            *out = transport->lanes[i];
+            return 0;
+        }
+    }
+    return lane_open(transport, out, error);
+}
 
 /* ---- the end of a transfer ---- */
 
@@ -89,7 +138,9 @@ static void retire(struct http_transfer *transfer)
 {
     struct curl_transport *transport = transfer->transport;
 
-    curl_multi_remove_handle(transport->multi, transfer->easy);
+    curl_multi_remove_handle(transfer->lane->multi, transfer->easy);
+    transfer->lane->active--;
+    transfer->lane = NULL;
     if (transfer->again) {
         curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 0L);
     }
@@ -107,7 +158,7 @@ static void retire(struct http_transfer *transfer)
  */
 static bool try_again(struct http_transfer *transfer, CURLcode code)
 {
-    CURLM *multi = transfer->transport->multi;
+    CURLM *multi = transfer->lane->multi;
     long connections = 0;
 
     if ((code != CURLE_SEND_ERROR && code != CURLE_RECV_ERROR && code != CURLE_GOT_NOTHING) || transfer->again ||
@@ -118,13 +169,12 @@ static bool try_again(struct http_transfer *transfer, CURLcode code)
     if (connections > 0) {
         return false;
     }
-    uint64_t lost_ns = info_ns(transfer->easy, CURLINFO_TOTAL_TIME_T);
     curl_multi_remove_handle(multi, transfer->easy);
-    curl_handle_try_again(transfer, lost_ns);
+    curl_handle_try_again(transfer);
     if (curl_multi_add_handle(multi, transfer->easy) != CURLM_OK) {
         return false;
     }
-    curl_loop_kick(transfer->transport);
+    curl_loop_kick(transfer->lane);
     return true;
 }
 
@@ -160,12 +210,12 @@ static void finish(struct http_transfer *transfer, CURLcode code)
     transport->base.finished(arg, response, failure, (int)code, failure == HTTP_OK ? NULL : &error);
 }
 
-void curl_transport_drain(struct curl_transport *transport)
+void curl_lane_drain(struct curl_lane *lane)
 {
     CURLMsg *message;
     int left;
 
-    while (!transport->closed && (message = curl_multi_info_read(transport->multi, &left))) {
+    while (!lane->transport->closed && (message = curl_multi_info_read(lane->multi, &left))) {
         char *private = NULL;
         CURLcode code = message->data.result;
         if (message->msg == CURLMSG_DONE) {
@@ -182,24 +232,30 @@ static int start(struct http_transport *base, const struct http_hop *hop, struct
 {
     struct curl_transport *transport = (struct curl_transport *)base;
     struct http_transfer *transfer = transport->idle;
+    struct curl_lane *lane = NULL;
+    int rc = lane_take(transport, &lane, error);
 
+    if (rc < 0) {
+        return rc;
+    }
     if (transfer) {
         transport->idle = transfer->next_idle;
     } else if (!(transfer = curl_handle_new(transport))) {
         return error_set(error, MITE_ENOMEM, "no memory for a request");
     }
     transfer->hop = hop;
+    transfer->lane = lane;
     transfer->start_ns = clock_now_ns();
-    int rc = curl_handle_prepare(transfer, error);
-    if (rc == 0 && curl_multi_add_handle(transport->multi, transfer->easy) != CURLM_OK) {
+    rc = curl_handle_prepare(transfer, error);
+    if (rc == 0 && curl_multi_add_handle(lane->multi, transfer->easy) != CURLM_OK) {
         rc = error_set(error, MITE_ENOMEM, "no memory for a request");
     }
     if (rc < 0) {
-        transfer->hop = NULL;
         curl_handle_free(transfer);
         return rc;
     }
-    curl_loop_kick(transport);
+    lane->active++;
+    curl_loop_kick(lane);
     *out = transfer;
     return 0;
 }
@@ -210,30 +266,42 @@ static void cancel(struct http_transport *base, struct http_transfer *transfer)
     retire(transfer);
 }
 
-static void free_transport(struct http_transport *base)
+static void release(struct curl_transport *transport)
 {
-    struct curl_transport *transport = (struct curl_transport *)base;
-
-    transport->closed = true;
     while (transport->idle) {
         struct http_transfer *transfer = transport->idle;
         transport->idle = transfer->next_idle;
         curl_handle_free(transfer);
     }
-    curl_multi_cleanup(transport->multi);
-    curl_loop_close(transport);
+    for (size_t i = 0; i < transport->lane_count; i++) {
+        lane_free(transport->lanes[i]);
+    }
+    curl_loop_close_watches(transport);
     curl_share_cleanup(transport->share);
     curl_slist_free_all(transport->resolve);
     free(transport->ca_file);
     curl_transport_drop(transport);
 }
 
+static void free_transport(struct http_transport *base)
+{
+    struct curl_transport *transport = (struct curl_transport *)base;
+
+    transport->closed = true;
+    release(transport);
+}
+
 void curl_transport_drop(struct curl_transport *transport)
 {
-    if (--transport->holders == 0) {
-        free(transport);
-        curl_global_cleanup();
+    if (--transport->holders > 0) {
+        return;
     }
+    for (size_t i = 0; i < transport->lane_count; i++) {
+        free(transport->lanes[i]);
+    }
+    free(transport->lanes);
+    free(transport);
+    curl_global_cleanup();
 }
 
 static int add_addresses(struct curl_transport *transport, const struct http_client_options *options)
@@ -268,20 +336,29 @@ static bool environment_has_proxy(void)
     return false;
 }
 
-static int set_up(struct curl_transport *transport, const struct http_client_options *options)
+/* A connection is a descriptor, and the usual soft limit of 1,024 is for programs that use select(). */
+static void raise_descriptor_limit(void)
 {
-    size_t kept = options->max_connections ? options->max_connections : DEFAULT_CONNECTIONS;
+    struct rlimit limit;
 
-    transport->multi = curl_multi_init();
-    transport->share = curl_share_init();
-    if (!transport->multi || !transport->share || add_addresses(transport, options) < 0) {
-        return MITE_ENOMEM;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        rlim_t wanted = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
+        if (limit.rlim_cur < wanted) {
+            limit.rlim_cur = wanted;
+            setrlimit(RLIMIT_NOFILE, &limit);
+        }
     }
-    if (options->ca_file && !(transport->ca_file = strdup(options->ca_file))) {
-        return MITE_ENOMEM;
+}
+
+static int set_up(struct curl_transport *transport, const struct http_client_options *options, struct mite_error *error)
+{
+    transport->share = curl_share_init();
+    if (!transport->share || add_addresses(transport, options) < 0 ||
+        (options->ca_file && !(transport->ca_file = strdup(options->ca_file)))) {
+        return error_set(error, MITE_ENOMEM, "no memory for the HTTP client");
     }
     curl_share_setopt(transport->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-    curl_multi_setopt(transport->multi, CURLMOPT_MAXCONNECTS, (long)kept);
+    curl_share_setopt(transport->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
     return 0;
 }
 
@@ -296,17 +373,14 @@ int curl_transport_new(struct loop *loop, const struct http_client_options *opti
     }
     transport->base.ops = &ops;
     transport->loop = loop;
+    transport->kept_connections = options->max_connections ? options->max_connections : DEFAULT_CONNECTIONS;
     transport->proxied = environment_has_proxy();
     transport->holders = 1;
+    raise_descriptor_limit();
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    int rc = set_up(transport, options) < 0 ? error_set(error, MITE_ENOMEM, "no memory for the HTTP client")
-                                            : curl_loop_open(transport, error);
+    int rc = set_up(transport, options, error);
     if (rc < 0) {
-        curl_multi_cleanup(transport->multi);
-        curl_share_cleanup(transport->share);
-        curl_slist_free_all(transport->resolve);
-        free(transport->ca_file);
-        curl_transport_drop(transport);
+        release(transport);
         return rc;
     }
     *out = &transport->base;

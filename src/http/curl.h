@@ -1,7 +1,7 @@
 /*
  * The transport over libcurl: its multi interface drives every connection, our loop tells it when a socket is ready or
- * time has passed. Three parts: curl.c (the multi handle, start and end of transfers), curl_handle.c (what an easy
- * handle is set to), curl_loop.c (sockets and the timer on the loop). This header is also what they share.
+ * time has passed. Three parts: curl.c (multi handles, start and end of transfers), curl_handle.c (what an easy
+ * handle is set to), curl_loop.c (sockets and timers on the loop). This header is also what they share.
  */
 #pragma once
 
@@ -17,22 +17,35 @@ int curl_transport_new(struct loop *loop, const struct http_client_options *opti
 
 struct watch;
 
+/*
+ * A multi handle and what drives it. For each request libcurl walks over its busy connections to that host one by one,
+ * so the requests under way are spread over several of these, the next one being opened when the others are full: a
+ * thousand users cost each request no more than a few hundred do.
+ */
+struct curl_lane {
+    struct curl_transport *transport;
+    CURLM *multi;
+    unsigned active; /* transfers under way */
+    struct timer timer;
+    uint64_t due_ms;   /* when libcurl wants to be called, on the clock of uv_now(); UINT64_MAX: never */
+    uint64_t armed_ms; /* when `timer` fires: not later than due_ms, UINT64_MAX when it is stopped */
+    bool kick_waits;   /* a deferred call will start what was added */
+};
+
 struct curl_transport {
     struct http_transport base;
     struct loop *loop;
-    CURLM *multi;
-    CURLSH *share;              /* TLS sessions: a connection that is opened again resumes */
+    struct curl_lane **lanes; /* owned, each too; the first ones are filled first */
+    size_t lane_count;
+    size_t kept_connections;    /* of each lane */
+    CURLSH *share;              /* names and TLS sessions: a connection that is opened again resumes */
     struct curl_slist *resolve; /* owned; NULL: no address is given */
     char *ca_file;              /* owned; NULL: the system's */
     bool proxied;               /* the environment names a proxy */
     struct http_transfer *idle; /* handles without a transfer, the last used first */
-    struct timer timer;
-    uint64_t due_ms;        /* when libcurl wants to be called, on the clock of uv_now(); UINT64_MAX: never */
-    uint64_t armed_ms;      /* when `timer` fires: not later than due_ms, UINT64_MAX when it is stopped */
-    struct watch **watches; /* by descriptor */
+    struct watch **watches;     /* by descriptor */
     size_t watch_capacity;
     unsigned holders; /* open handles and deferred calls that point here; the last one frees the memory */
-    bool kick_waits;  /* a deferred call will start what was added */
     bool closed;
 };
 
@@ -47,6 +60,7 @@ struct header_list {
 struct http_transfer {
     struct http_transfer *next_idle;
     struct curl_transport *transport;
+    struct curl_lane *lane;     /* that it is in; NULL: idle */
     const struct http_hop *hop; /* NULL: idle */
     CURL *easy;
     uint64_t start_ns;     /* when the hop was asked for */
@@ -54,7 +68,6 @@ struct http_transfer {
     bool head_ended;       /* the empty line came: what follows is a trailer, unless it is the next status line */
     bool too_large;
     bool again;       /* this is its second try, over a connection of its own */
-    uint64_t lost_ns; /* what the first one took */
     int socket_errno; /* why no socket could be opened */
 
     struct {
@@ -72,18 +85,19 @@ struct http_transfer *curl_handle_new(struct curl_transport *transport);
 void curl_handle_free(struct http_transfer *transfer); /* NULL is a no-op */
 /* Sets the handle for transfer->hop. */
 int curl_handle_prepare(struct http_transfer *transfer, struct mite_error *error);
-/* For another try at the same hop, over a new connection. `lost_ns` went by with the first. */
-void curl_handle_try_again(struct http_transfer *transfer, uint64_t lost_ns);
+/* For another try at the same hop, over a new connection. */
+void curl_handle_try_again(struct http_transfer *transfer);
 
-/* Sockets and the timer on the loop. */
-int curl_loop_open(struct curl_transport *transport, struct mite_error *error);
-void curl_loop_close(struct curl_transport *transport); /* after the multi handle is gone */
-void curl_loop_kick(struct curl_transport *transport);  /* something was added: soon, call libcurl once for all of it */
+/* Sockets and the timers on the loop. */
+int curl_loop_open(struct curl_lane *lane, struct mite_error *error);
+void curl_loop_close(struct curl_lane *lane);                   /* when its multi handle is gone */
+void curl_loop_close_watches(struct curl_transport *transport); /* after all lanes */
+void curl_loop_kick(struct curl_lane *lane); /* something was added: soon, call libcurl once for all of it */
 curl_socket_t curl_loop_open_socket(void *transfer, curlsocktype purpose, struct curl_sockaddr *address);
 int curl_loop_close_socket(void *transport, curl_socket_t fd);
 
 /* Ends the transfers that libcurl says are over. */
-void curl_transport_drain(struct curl_transport *transport);
+void curl_lane_drain(struct curl_lane *lane);
 void curl_transport_drop(struct curl_transport *transport); /* one holder less */
 
 /* What went wrong: `code` as one of ours, and the sentence. */

@@ -294,7 +294,6 @@ int curl_handle_prepare(struct http_transfer *transfer, struct mite_error *error
     const struct http_hop *hop = transfer->hop;
 
     transfer->again = false;
-    transfer->lost_ns = 0;
     clear_answer(transfer);
     set_limits(transfer, hop);
     if (set_text(transfer, CURLOPT_URL, &transfer->set.url, hop->url) < 0 || set_method(transfer, hop) < 0 ||
@@ -309,10 +308,9 @@ int curl_handle_prepare(struct http_transfer *transfer, struct mite_error *error
     return 0;
 }
 
-void curl_handle_try_again(struct http_transfer *transfer, uint64_t lost_ns)
+void curl_handle_try_again(struct http_transfer *transfer)
 {
     clear_answer(transfer);
     transfer->again = true;
-    transfer->lost_ns = lost_ns;
     curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L);
 }

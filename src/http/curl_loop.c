@@ -9,9 +9,9 @@
  * - The timer is only ever moved forward: libcurl's next deadline moves back with nearly every request, and a timer
  * that fires too early costs less than one that is set each time. libcurl is called only when its deadline is due.
  * - libcurl is entered from the loop only (kick, ready socket, timer), never from start(): what many journeys add in
- * one round of the loop is started with one call. It never calls up from inside: curl_transport_drain() does that after
+ * one round of the loop is started with one call. It never calls up from inside: curl_lane_drain() does that after
  * it.
- * - After curl_transport_drain() the transport may be closed. Its memory is there as long as a handle or a deferred
+ * - After curl_lane_drain() the transport may be closed. Its memory is there as long as a handle or a deferred
  * call points to it.
  */
 #include "base/clock.h"
@@ -25,7 +25,7 @@
 
 struct watch {
     uv_poll_t poll;
-    struct curl_transport *transport;
+    struct curl_lane *lane;
     curl_socket_t fd;
     int wanted;  /* UV_READABLE | UV_WRITABLE as libcurl wants; 0: nothing, idle */
     int watched; /* what the loop looks for */
@@ -34,12 +34,12 @@ struct watch {
 
 /* ---- sockets ---- */
 
-static void call_for_socket(struct curl_transport *transport, curl_socket_t fd, int mask)
+static void call_for_socket(struct curl_lane *lane, curl_socket_t fd, int mask)
 {
     int running;
 
-    curl_multi_socket_action(transport->multi, fd, mask, &running);
-    curl_transport_drain(transport);
+    curl_multi_socket_action(lane->multi, fd, mask, &running);
+    curl_lane_drain(lane);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -48,7 +48,7 @@ static void on_watch_closed(uv_handle_t *handle)
 {
     struct watch *watch = handle->data;
 
-    curl_transport_drop(watch->transport);
+    curl_transport_drop(watch->lane->transport);
     free(watch);
 }
 
@@ -57,8 +57,10 @@ static struct watch *watch_find(struct curl_transport *transport, curl_socket_t 
     return (size_t)fd < transport->watch_capacity ? transport->watches[fd] : NULL;
 }
 
-static struct watch *watch_open(struct curl_transport *transport, curl_socket_t fd, bool pooled)
+static struct watch *watch_open(struct curl_lane *lane, curl_socket_t fd, bool pooled)
 {
+    struct curl_transport *transport = lane->transport;
+
     if ((size_t)fd >= transport->watch_capacity) {
         size_t capacity = transport->watch_capacity ? transport->watch_capacity : 64;
         while (capacity <= (size_t)fd) {
@@ -78,7 +80,7 @@ static struct watch *watch_open(struct curl_transport *transport, curl_socket_t 
         return NULL;
     }
     watch->poll.data = watch;
-    watch->transport = transport;
+    watch->lane = lane;
     watch->fd = fd;
     watch->pooled = pooled;
     transport->watches[fd] = watch;
@@ -88,9 +90,9 @@ static struct watch *watch_open(struct curl_transport *transport, curl_socket_t 
 
 static void watch_close(struct watch *watch)
 {
-    watch->transport->watches[watch->fd] = NULL;
+    watch->lane->transport->watches[watch->fd] = NULL;
     uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
-    loop_touch(watch->transport->loop);
+    loop_touch(watch->lane->transport->loop);
 }
 
 static int watch_set(struct watch *watch, int events)
@@ -100,7 +102,7 @@ static int watch_set(struct watch *watch, int events)
         return 0;
     }
     watch->watched = events;
-    loop_touch(watch->transport->loop);
+    loop_touch(watch->lane->transport->loop);
     return uv_poll_start(&watch->poll, events, on_poll);
 }
 
@@ -109,7 +111,7 @@ static int watch_set(struct watch *watch, int events)
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct watch *watch = poll->data;
-    struct curl_transport *transport = watch->transport;
+    struct curl_lane *lane = watch->lane;
     curl_socket_t fd = watch->fd;
 
     if (status < 0) {
@@ -121,9 +123,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         watch->watched = 0;
         return;
     }
-    call_for_socket(transport, fd,
+    call_for_socket(lane, fd,
                     (events & UV_READABLE ? CURL_CSELECT_IN : 0) | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0));
-    if (status < 0 && (watch = watch_find(transport, fd)) && watch->wanted && !watch->watched) {
+    if (status < 0 && (watch = watch_find(lane->transport, fd)) && watch->wanted && !watch->watched) {
         watch_set(watch, watch->wanted);
     }
 }
@@ -131,8 +133,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 /* CURLMOPT_SOCKETFUNCTION */
 static int on_socket_wish(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
 {
-    struct curl_transport *transport = arg;
-    struct watch *watch = watch_find(transport, fd);
+    struct curl_lane *lane = arg;
+    struct watch *watch = watch_find(lane->transport, fd);
 
     if (what == CURL_POLL_REMOVE) {
         if (watch && watch->pooled) {
@@ -142,7 +144,7 @@ static int on_socket_wish(CURL *easy, curl_socket_t fd, int what, void *arg, voi
         }
         return 0;
     }
-    if (!watch && !(watch = watch_open(transport, fd, false))) {
+    if (!watch && !(watch = watch_open(lane, fd, false))) {
         return -1;
     }
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
@@ -158,7 +160,7 @@ curl_socket_t curl_loop_open_socket(void *arg, curlsocktype purpose, struct curl
         transfer->socket_errno = errno;
         return CURL_SOCKET_BAD;
     }
-    if (!watch_open(transfer->transport, fd, true)) {
+    if (!watch_open(transfer->lane, fd, true)) {
         transfer->socket_errno = ENOMEM;
         close(fd);
         return CURL_SOCKET_BAD;
@@ -178,73 +180,77 @@ int curl_loop_close_socket(void *arg, curl_socket_t fd)
 
 /* ---- the timer ---- */
 
-static void arm(struct curl_transport *transport, uint64_t now_ms)
+static struct curl_lane *lane_of(struct timer *timer)
 {
-    uint64_t after_ms = transport->due_ms > now_ms ? transport->due_ms - now_ms : 0;
-
-    transport->armed_ms = transport->due_ms;
-    timer_start(&transport->timer, after_ms * NS_PER_MS, 0);
+    return (struct curl_lane *)((char *)timer - offsetof(struct curl_lane, timer));
 }
 
-static uint64_t now_ms(struct curl_transport *transport)
+static void arm(struct curl_lane *lane, uint64_t now_ms)
 {
-    return loop_now_ns(transport->loop) / NS_PER_MS;
+    uint64_t after_ms = lane->due_ms > now_ms ? lane->due_ms - now_ms : 0;
+
+    lane->armed_ms = lane->due_ms;
+    timer_start(&lane->timer, after_ms * NS_PER_MS, 0);
+}
+
+static uint64_t now_ms(struct curl_lane *lane)
+{
+    return loop_now_ns(lane->transport->loop) / NS_PER_MS;
 }
 
 static void on_timer(struct timer *timer)
 {
-    struct curl_transport *transport =
-        (struct curl_transport *)((char *)timer - offsetof(struct curl_transport, timer));
-    uint64_t now = now_ms(transport);
+    struct curl_lane *lane = lane_of(timer);
+    uint64_t now = now_ms(lane);
 
-    transport->armed_ms = NEVER_MS;
-    if (transport->due_ms <= now) {
-        transport->due_ms = NEVER_MS;
-        call_for_socket(transport, CURL_SOCKET_TIMEOUT, 0);
-    } else if (transport->due_ms != NEVER_MS) {
-        arm(transport, now);
+    lane->armed_ms = NEVER_MS;
+    if (lane->due_ms <= now) {
+        lane->due_ms = NEVER_MS;
+        call_for_socket(lane, CURL_SOCKET_TIMEOUT, 0);
+    } else if (lane->due_ms != NEVER_MS) {
+        arm(lane, now);
     }
 }
 
 /* CURLMOPT_TIMERFUNCTION */
 static int on_timer_wish(CURLM *multi, long timeout_ms, void *arg)
 {
-    struct curl_transport *transport = arg;
+    struct curl_lane *lane = arg;
 
     if (timeout_ms == 0) {
-        curl_loop_kick(transport);
+        curl_loop_kick(lane);
         return 0;
     }
-    uint64_t now = now_ms(transport);
-    transport->due_ms = timeout_ms < 0 ? NEVER_MS : now + (uint64_t)timeout_ms;
-    if (transport->due_ms < transport->armed_ms) {
-        arm(transport, now);
+    uint64_t now = now_ms(lane);
+    lane->due_ms = timeout_ms < 0 ? NEVER_MS : now + (uint64_t)timeout_ms;
+    if (lane->due_ms < lane->armed_ms) {
+        arm(lane, now);
     }
     return 0;
 }
 
 static void on_kick(void *arg)
 {
-    struct curl_transport *transport = arg;
+    struct curl_lane *lane = arg;
 
-    transport->kick_waits = false;
-    if (!transport->closed) {
-        call_for_socket(transport, CURL_SOCKET_TIMEOUT, 0);
+    lane->kick_waits = false;
+    if (!lane->transport->closed) {
+        call_for_socket(lane, CURL_SOCKET_TIMEOUT, 0);
     }
-    curl_transport_drop(transport);
+    curl_transport_drop(lane->transport);
 }
 
-void curl_loop_kick(struct curl_transport *transport)
+void curl_loop_kick(struct curl_lane *lane)
 {
-    if (transport->kick_waits) {
+    if (lane->kick_waits) {
         return;
     }
-    if (loop_defer(transport->loop, on_kick, transport) == 0) {
-        transport->kick_waits = true;
-        transport->holders++;
+    if (loop_defer(lane->transport->loop, on_kick, lane) == 0) {
+        lane->kick_waits = true;
+        lane->transport->holders++;
     } else { /* no memory for a deferred call: the timer does as well */
-        transport->due_ms = now_ms(transport);
-        arm(transport, transport->due_ms);
+        lane->due_ms = now_ms(lane);
+        arm(lane, lane->due_ms);
     }
 }
 
@@ -252,26 +258,30 @@ void curl_loop_kick(struct curl_transport *transport)
 
 static void on_timer_closed(struct timer *timer)
 {
-    curl_transport_drop((struct curl_transport *)((char *)timer - offsetof(struct curl_transport, timer)));
+    curl_transport_drop(lane_of(timer)->transport);
 }
 
-int curl_loop_open(struct curl_transport *transport, struct mite_error *error)
+int curl_loop_open(struct curl_lane *lane, struct mite_error *error)
 {
-    transport->due_ms = transport->armed_ms = NEVER_MS;
-    if (timer_init(&transport->timer, transport->loop, on_timer) < 0) {
+    lane->due_ms = lane->armed_ms = NEVER_MS;
+    if (timer_init(&lane->timer, lane->transport->loop, on_timer) < 0) {
         return error_set(error, MITE_EIO, "cannot make a timer for HTTP");
     }
-    transport->holders++;
-    curl_multi_setopt(transport->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wish);
-    curl_multi_setopt(transport->multi, CURLMOPT_SOCKETDATA, transport);
-    curl_multi_setopt(transport->multi, CURLMOPT_TIMERFUNCTION, on_timer_wish);
-    curl_multi_setopt(transport->multi, CURLMOPT_TIMERDATA, transport);
+    lane->transport->holders++;
+    curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wish);
+    curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
+    curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION, on_timer_wish);
+    curl_multi_setopt(lane->multi, CURLMOPT_TIMERDATA, lane);
     return 0;
 }
 
-void curl_loop_close(struct curl_transport *transport)
+void curl_loop_close(struct curl_lane *lane)
 {
-    timer_close(&transport->timer, on_timer_closed);
+    timer_close(&lane->timer, on_timer_closed);
+}
+
+void curl_loop_close_watches(struct curl_transport *transport)
+{
     for (size_t i = 0; i < transport->watch_capacity; i++) { /* those that libcurl closed without a word */
         if (transport->watches[i]) {
             watch_close(transport->watches[i]);
