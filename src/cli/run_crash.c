@@ -8,6 +8,7 @@
 #include "cli/run.h"
 #include "engine/blocking.h"
 #include "engine/crash.h"
+#include "runner/native.h"
 
 #include <string.h>
 
@@ -15,6 +16,7 @@ static void who(void *arg, struct crash_who *out)
 {
     const struct context *context = blocking_owner();
 
+    context = context ? context : native_running();
     context = context ? context : context_running();
     if (!context) {
         return;

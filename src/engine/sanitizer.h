@@ -28,6 +28,7 @@ void __asan_handle_no_return(void);
 #else
 #define VALGRIND_STACK_REGISTER(low, high) 0u
 #define VALGRIND_STACK_DEREGISTER(id)      ((void)(id))
+#define RUNNING_ON_VALGRIND                0
 #endif
 
 /* Around a switch: `save` keeps what ASan knows of the stack that is left (NULL: it is left for good), low and bytes

@@ -48,7 +48,7 @@ void context_unref(struct context *context) PRIVATE_API(context_unref);
 /* The run is over: the context outlives its sink and its runner. */
 void context_detach(struct context *context) PRIVATE_API(context_detach);
 
-/* Whose code runs: set by the hosts of journeys around each stretch of it, read by the crash handler. NULL: nobody's.
+/* Whose code runs: set by Python's host around each stretch of it, read by the crash handler. NULL: nobody's.
  * Borrowed. Of the calling thread; what runs a blocking job has the context as its owner instead (blocking.h). */
 void context_set_running(struct context *context) PRIVATE_API(context_set_running);
 struct context *context_running(void) PRIVATE_API(context_running);

@@ -340,3 +340,10 @@ struct journey_host *native_journey_host(struct native *native)
 {
     return &native->host;
 }
+
+struct context *native_running(void)
+{
+    const struct fiber *fiber = fiber_current();
+
+    return fiber ? ((struct mite_context *)fiber_arg(fiber))->context : NULL;
+}

@@ -1,0 +1,124 @@
+"""A crash in a journey: said whose it was, nothing of what was measured is lost, exit 3."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from conftest import BUILD
+from helpers import Mite, totals
+
+JOURNEYS = """
+import asyncio
+import ctypes
+import os
+
+from mite_http import mite_http
+
+started = 0
+
+async def segfault(ctx):
+    global started
+    started += 1
+    async with ctx.transaction("good"):
+        await asyncio.sleep(0.001)
+    if started == 20:
+        async with ctx.transaction("outer"):
+            async with ctx.transaction("inner"):
+                await asyncio.sleep(0)
+                ctypes.string_at(16)
+
+async def abort(ctx):
+    os.abort()
+
+@mite_http
+async def get_then_abort(ctx, url):
+    for _ in range(10):
+        await ctx.http.get(url)
+    os.abort()
+"""
+
+
+def sanitized() -> bool:
+    libraries = subprocess.run(["ldd", BUILD / "mite"], capture_output=True, text=True, check=True).stdout
+    return "libasan" in libraries
+
+
+pytestmark = pytest.mark.skipif(sanitized(), reason="AddressSanitizer reports crashes itself")
+
+
+@pytest.fixture
+def journeys(tmp_path: Path) -> Path:
+    (tmp_path / "crashing.py").write_text(JOURNEYS)
+    return tmp_path
+
+
+def messages(mite: Mite) -> list[dict]:
+    shown = mite("cat", "collector_data/current")
+    assert shown.returncode == 0, shown.stderr
+    return [json.loads(line) for line in shown.stdout.splitlines()]
+
+
+def test_crash_in_python(mite: Mite, journeys: Path) -> None:
+    result = mite("journey", "test", "crashing:segfault", "--duration=30")
+    assert result.returncode == 3
+    first, addresses = result.stderr.splitlines()[:2]
+    assert first == (
+        'mite: journey "crashing:segfault" crashed in transaction "outer :: inner": '
+        "SIGSEGV, invalid memory access at 0x10"
+    )
+    assert addresses.startswith("mite: at ") and "_ctypes" in addresses
+    assert "lost" not in result.stderr
+    assert '1 × Crash in "outer :: inner"' in result.stdout
+
+    counted = totals(result.stdout)
+    assert (counted.errors, counted.journeys) == (1, 19)
+    kept = messages(mite)
+    assert sum(m["type"] == "txn" and m["transaction"] == "__root__ :: good" for m in kept) == 20
+    crash = kept[-1]
+    assert (crash["type"], crash["ex_type"]) == ("exception", "Crash")
+    assert crash["message"] == "SIGSEGV, invalid memory access at 0x10"
+    assert (crash["journey"], crash["transaction"]) == ("crashing:segfault", "__root__ :: outer :: inner")
+    assert crash["stacktrace"].count("\n") > 5
+
+
+def test_abort_outside_transactions(mite: Mite, journeys: Path) -> None:
+    result = mite("journey", "test", "crashing:abort", "--duration=30")
+    assert result.returncode == 3
+    assert 'mite: journey "crashing:abort" crashed: SIGABRT' in result.stderr
+    assert totals(result.stdout).errors == 1
+
+
+def test_requests_before_a_crash_are_counted(mite: Mite, journeys: Path, target: str) -> None:
+    (journeys / "urls.py").write_text(
+        f"from mite.datapools import RecyclableIterableDataPool\npool = RecyclableIterableDataPool([('{target}/',)])\n"
+    )
+    result = mite("journey", "test", "crashing:get_then_abort", "urls:pool", "--duration=30", "--report")
+    assert result.returncode == 3
+    assert totals(result.stdout).requests == 10
+    assert sum(m["type"] == "http_metrics" for m in messages(mite)) == 10
+
+
+def test_without_collector(mite: Mite, journeys: Path) -> None:
+    result = mite("journey", "run", "crashing:abort", "--no-collector")
+    assert result.returncode == 3
+    assert totals(result.stdout).errors == 1
+
+
+def test_faulthandler_speaks_too(mite: Mite, journeys: Path) -> None:
+    result = mite("journey", "test", "crashing:segfault", "--duration=30", env={"PYTHONFAULTHANDLER": "1"})
+    assert result.returncode == 3
+    assert "Fatal Python error: Segmentation fault" in result.stderr
+    assert re.search(r'crashing.py", line \d+ in segfault', result.stderr)
+    assert 'mite: journey "crashing:segfault" crashed in transaction "outer :: inner": SIGSEGV' in result.stderr
+    assert totals(result.stdout).errors == 1
+
+
+def test_before_the_load(mite: Mite, tmp_path: Path) -> None:
+    (tmp_path / "early.py").write_text("import os\nos.abort()\n")
+    result = mite("journey", "test", "early:journey")
+    assert result.returncode == 3
+    assert result.stderr.startswith("mite: crashed: SIGABRT")
+    assert result.stdout == ""
