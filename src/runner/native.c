@@ -23,6 +23,22 @@ struct journey {
 
 /* ---- waiting ---- */
 
+/* What runs meanwhile is this journey's doing. It may be over behind it. */
+static void resume(struct mite_context *ctx)
+{
+    context_set_running(ctx->context);
+    fiber_resume(ctx->fiber);
+    context_set_running(NULL);
+}
+
+static void unwind(struct mite_context *ctx)
+{
+    ctx->awaited = NULL;
+    context_set_running(ctx->context);
+    fiber_unwind(ctx->fiber);
+    context_set_running(NULL);
+}
+
 bool native_wait(struct mite_context *ctx, const void *what)
 {
     bool unwinding = fiber_unwinding(ctx->fiber);
@@ -45,7 +61,7 @@ void native_wake(struct mite_context *ctx, const void *what)
 {
     if (ctx->awaited == what) {
         ctx->awaited = NULL;
-        fiber_resume(ctx->fiber);
+        resume(ctx);
     }
 }
 
@@ -83,6 +99,7 @@ static void visit_end(struct mite_context *ctx)
 
     native_run_deferred(ctx);
     native_http_end(ctx);
+    native_sockets_end(ctx);
     if (ctx->timer_made) {
         timer_stop(&ctx->timer);
     }
@@ -99,6 +116,7 @@ static void on_fiber_ended(void *arg)
     struct mite_context *ctx = arg;
 
     ctx->fiber = NULL;
+    context_set_running(NULL);
     visit_end(ctx);
 }
 
@@ -124,7 +142,7 @@ static void begin(struct mite_context *ctx)
     } else if (!ctx->cancelled) {
         ctx->fiber = fiber_new(native->fibers, run_journey, on_fiber_ended, ctx);
         if (ctx->fiber) {
-            fiber_resume(ctx->fiber);
+            resume(ctx);
             return;
         }
         native_report(ctx, "MemoryError", STR("MemoryError: no memory for a fiber"));
@@ -189,12 +207,6 @@ static void start(struct journey_host *host, struct journey *journey, struct con
 }
 
 /* ---- cancelling ---- */
-
-static void unwind(struct mite_context *ctx)
-{
-    ctx->awaited = NULL;
-    fiber_unwind(ctx->fiber);
-}
 
 /* One at a time from the front, for each may start others. What begins to wait later sees the mark itself. */
 static void unwind_cancelled(void *arg)
@@ -288,7 +300,7 @@ static void end_running(struct mite_context *ctx)
 {
     ctx->cancelled = true;
     if (fiber_unwinding(ctx->fiber)) {
-        fiber_resume(ctx->fiber); /* native_wait() gives up */
+        resume(ctx); /* native_wait() gives up */
     } else {
         unwind(ctx);
     }
@@ -323,6 +335,7 @@ void native_close(struct native *native)
         }
     }
     native_http_close(native);
+    native_sockets_close(native);
     fiber_pool_free(native->fibers);
     native->fibers = NULL;
     native->loop = NULL;

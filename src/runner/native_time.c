@@ -9,10 +9,15 @@
 
 static void on_timer(struct timer *timer)
 {
-    native_wake((struct mite_context *)((char *)timer - offsetof(struct mite_context, timer)), timer);
+    struct mite_context *ctx = (struct mite_context *)((char *)timer - offsetof(struct mite_context, timer));
+
+    if (ctx->awaited) {
+        ctx->timed_out = true;
+        native_wake(ctx, ctx->awaited);
+    }
 }
 
-static void sleep_ns(struct mite_context *ctx, uint64_t ns)
+bool native_wait_ns(struct mite_context *ctx, const void *what, uint64_t ns)
 {
     if (!ctx->timer_made) {
         if (timer_init(&ctx->timer, ctx->native->loop, on_timer) < 0) {
@@ -21,12 +26,15 @@ static void sleep_ns(struct mite_context *ctx, uint64_t ns)
         ctx->timer_made = true;
     }
     timer_start(&ctx->timer, ns, 0);
-    native_wait(ctx, &ctx->timer);
+    ctx->timed_out = false;
+    bool came = native_wait(ctx, what);
+    timer_stop(&ctx->timer);
+    return came && !ctx->timed_out;
 }
 
 void mite_sleep(struct mite_context *ctx, double seconds)
 {
-    sleep_ns(ctx, ns_from_s(seconds));
+    native_wait_ns(ctx, &ctx->timer, ns_from_s(seconds));
 }
 
 bool mite_should_stop(struct mite_context *ctx)
@@ -51,6 +59,6 @@ void mite_separation_end(struct mite_separation *separation)
 
     separation->ctx = NULL;
     if (ctx && !ctx->cancelled && now_ns < separation->end_ns) {
-        sleep_ns(ctx, separation->end_ns - now_ns);
+        native_wait_ns(ctx, &ctx->timer, separation->end_ns - now_ns);
     }
 }

@@ -18,7 +18,10 @@
 
 #include <sys/queue.h>
 
+struct native_tls;
+
 LIST_HEAD(response_list, mite_response);
+LIST_HEAD(socket_list, mite_socket);
 TAILQ_HEAD(visit_queue, mite_context);
 
 /* What a journey has of HTTP; all zero before its first use. */
@@ -48,8 +51,10 @@ struct mite_context {
     struct deferred_call *deferred;
     struct native_session session;
     struct response_list responses; /* that the journey holds */
+    struct socket_list sockets;     /* that it has open */
+    const char *not_connected;      /* why the last connection was none; NULL: it was one */
     struct timer timer;
-    bool timer_made;
+    bool timer_made, timed_out;
     void (*ended)(void *arg, struct context *context, enum journey_outcome outcome);
     void *ended_arg;
     TAILQ_ENTRY(mite_context) link; /* in one of the host's queues */
@@ -66,7 +71,9 @@ struct native {
     bool start_asked, cancel_asked; /* a deferred call will look */
     bool closing;
     struct response_list spare_responses;
-    struct buf scratch; /* for rendering what is copied at once */
+    struct native_tls *tls; /* settings of TLS connections */
+    unsigned lookups;       /* of names, under way */
+    struct buf scratch;     /* for rendering what is copied at once */
 };
 
 /* ---- waiting (native.c) ---- */
@@ -74,6 +81,8 @@ struct native {
 /* Lets others run until native_wake() comes for the same thing. Does not return when the journey is cancelled
  * meanwhile, unless it is `firm`. False: it has not come, for the host closes and ends clean-ups that wait. */
 bool native_wait(struct mite_context *ctx, const void *what);
+/* The same for at most so long: false too when it has not come until then. */
+bool native_wait_ns(struct mite_context *ctx, const void *what, uint64_t ns);
 /* From the loop. A visit that does not wait for this is left alone. */
 void native_wake(struct mite_context *ctx, const void *what);
 
@@ -95,6 +104,8 @@ void native_end_transactions(struct mite_context *ctx, struct transaction *outer
 void native_run_deferred(struct mite_context *ctx);
 void native_http_end(struct mite_context *ctx); /* reports and gives back what is left of requests and the session */
 void native_http_close(struct native *native);  /* the client and spare responses */
+void native_sockets_end(struct mite_context *ctx);
+void native_sockets_close(struct native *native);
 
 /* ---- values (native_values.c) ---- */
 

@@ -1,0 +1,405 @@
+/*
+ * Design notes. Every operation is tried first; only what would block makes the journey wait. What is received behind a
+ * line stays in `unread` and is given out first.
+ */
+#include "runner/native_connect.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define DEFAULT_TIMEOUT_NS (10 * NS_PER_S)
+#define MAX_LINE           65536
+#define READ_AHEAD         4096
+
+/* ---- descriptors ---- */
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct native_watch *watch = (struct native_watch *)poll;
+
+    if (watch->socket) {
+        uv_poll_stop(poll);
+        native_wake(watch->socket->ctx, watch);
+    }
+}
+
+bool native_socket_watch(struct mite_socket *socket, int fd)
+{
+    struct native_watch *watch = calloc(1, sizeof *watch);
+
+    if (!watch || uv_poll_init(loop_uv(socket->ctx->native->loop), &watch->poll, fd) < 0) {
+        free(watch);
+        close(fd);
+        return false;
+    }
+    watch->socket = socket;
+    socket->watch = watch;
+    socket->fd = fd;
+    return true;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+void native_socket_hang_up(struct mite_socket *socket)
+{
+    if (socket->watch) {
+        socket->watch->socket = NULL;
+        uv_close((uv_handle_t *)&socket->watch->poll, on_closed);
+        loop_touch(socket->ctx->native->loop);
+        close(socket->fd);
+        socket->watch = NULL;
+        socket->fd = -1;
+    }
+}
+
+struct watching {
+    struct mite_socket *socket;
+    int events;
+};
+
+static void watch_now(void *arg)
+{
+    struct watching *watching = arg;
+    struct mite_socket *socket = watching->socket;
+
+    if (watching->events) {
+        uv_poll_start(&socket->watch->poll, watching->events, on_ready);
+    } else {
+        uv_poll_stop(&socket->watch->poll);
+    }
+    loop_touch(socket->ctx->native->loop);
+}
+
+bool native_socket_wait(struct mite_socket *socket, int64_t wants)
+{
+    fiber_call(watch_now, &(struct watching){socket, wants == SOCKET_WANTS_READ ? UV_READABLE : UV_WRITABLE});
+    if (native_wait_ns(socket->ctx, socket->watch, socket->timeout_ns)) {
+        return true;
+    }
+    fiber_call(watch_now, &(struct watching){socket, 0});
+    native_socket_failed(socket, "nothing came within %g s", ns_to_s(socket->timeout_ns));
+    return false;
+}
+
+int64_t native_socket_failed(struct mite_socket *socket, const char *format, ...)
+{
+    struct buf *text = &socket->ctx->native->scratch;
+    va_list args;
+
+    buf_clear(text);
+    buf_printf(text, "%s: ", socket->address);
+    va_start(args, format);
+    buf_vprintf(text, format, args);
+    va_end(args);
+    socket->failure = arena_str(&socket->ctx->arena, buf_view(text)).p;
+    socket->failure = socket->failure ? socket->failure : "no memory";
+    return SOCKET_FAILED;
+}
+
+/* What a failed call gives back, unless it ends the journey. */
+static int64_t fail(struct mite_socket *socket)
+{
+    if (!socket->may_fail) {
+        native_fail(socket->ctx, "SocketError", "%s", socket->failure);
+    }
+    return -1;
+}
+
+/* ---- connecting ---- */
+
+struct opening {
+    struct mite_socket *socket;
+    const char *host;
+    const struct mite_socket_options *options;
+    int64_t rc;
+};
+
+static void open_tls_now(void *arg)
+{
+    struct opening *opening = arg;
+
+    opening->rc = native_tls_open(opening->socket, opening->host, opening->options);
+}
+
+static void handshake_now(void *arg)
+{
+    struct opening *opening = arg;
+
+    opening->rc = native_tls_handshake(opening->socket);
+}
+
+static int64_t open_tls(struct mite_socket *socket, const char *host, const struct mite_socket_options *options)
+{
+    struct opening opening = {socket, host, options, 0};
+
+    fiber_call(open_tls_now, &opening);
+    if (opening.rc == 0) {
+        do {
+            fiber_call(handshake_now, &opening);
+        } while ((opening.rc == SOCKET_WANTS_READ || opening.rc == SOCKET_WANTS_WRITE) &&
+                 (native_socket_wait(socket, opening.rc) || (opening.rc = SOCKET_FAILED, false)));
+    }
+    return opening.rc;
+}
+
+static struct mite_socket *socket_new(struct mite_context *ctx, const char *address,
+                                      const struct mite_socket_options *options)
+{
+    struct mite_socket *socket = calloc(1, sizeof *socket);
+
+    if (!socket) {
+        native_raise(ctx, "MemoryError", STR("MemoryError: no memory for a socket"));
+    }
+    socket->ctx = ctx;
+    socket->fd = -1;
+    socket->may_fail = options->may_fail;
+    socket->timeout_ns = options->timeout_ms > 0 ? (uint64_t)options->timeout_ms * NS_PER_MS : DEFAULT_TIMEOUT_NS;
+    buf_init(&socket->unread, MAX_LINE + READ_AHEAD);
+    LIST_INSERT_HEAD(&ctx->sockets, socket, link);
+    socket->address = native_copy(ctx, str_of(address ? address : ""));
+    return socket;
+}
+
+struct mite_socket *mite_socket_connect(struct mite_context *ctx, const char *address,
+                                        const struct mite_socket_options *given)
+{
+    struct mite_socket_options options = {0};
+    struct native_address parsed;
+
+    if (given) {
+        memcpy(&options, given, given->size < sizeof options ? given->size : sizeof options);
+    }
+    if (!native_address_parse(address, &parsed)) {
+        native_fail(ctx, "ValueError", "\"%.200s\" is no address: tcp://HOST:PORT, tls://HOST:PORT or udp://HOST:PORT",
+                    address ? address : "");
+    }
+    struct mite_socket *socket = socket_new(ctx, address, &options);
+    socket->datagrams = parsed.kind == ADDRESS_UDP;
+    ctx->not_connected = NULL;
+    int64_t rc = native_connect(socket, &parsed);
+    if (rc == 0 && parsed.kind == ADDRESS_TLS) {
+        rc = open_tls(socket, parsed.host, &options);
+    }
+    if (rc >= 0) {
+        return socket;
+    }
+    ctx->not_connected = socket->failure;
+    fail(socket);
+    mite_close(socket);
+    return NULL;
+}
+
+const char *mite_socket_failure(struct mite_context *ctx, const struct mite_socket *socket)
+{
+    return socket ? socket->failure : ctx->not_connected;
+}
+
+/* ---- reading and writing ---- */
+
+struct moving {
+    struct mite_socket *socket;
+    void *to;
+    const void *from;
+    size_t size;
+    int64_t rc;
+};
+
+static int64_t of_errno(struct mite_socket *socket, const char *what, int64_t would_block)
+{
+    if (errno == EAGAIN || errno == EINTR) {
+        return would_block;
+    }
+    return native_socket_failed(socket, "%s: %s", what, strerror(errno));
+}
+
+static void read_now(void *arg)
+{
+    struct moving *moving = arg;
+    struct mite_socket *socket = moving->socket;
+
+    if (socket->tls) {
+        moving->rc = native_tls_read(socket, moving->to, moving->size);
+        return;
+    }
+    ssize_t n = recv(socket->fd, moving->to, moving->size, 0);
+    moving->rc = n >= 0 ? n : of_errno(socket, "read", SOCKET_WANTS_READ);
+}
+
+static void write_now(void *arg)
+{
+    struct moving *moving = arg;
+    struct mite_socket *socket = moving->socket;
+
+    if (socket->tls) {
+        moving->rc = native_tls_write(socket, moving->from, moving->size);
+        return;
+    }
+    ssize_t n = send(socket->fd, moving->from, moving->size, MSG_NOSIGNAL);
+    moving->rc = n >= 0 ? n : of_errno(socket, "write", SOCKET_WANTS_WRITE);
+}
+
+/* Until something was moved: a number of bytes, or SOCKET_FAILED. */
+static int64_t move(struct moving *moving, void (*now)(void *arg))
+{
+    for (;;) {
+        fiber_call(now, moving);
+        if (moving->rc != SOCKET_WANTS_READ && moving->rc != SOCKET_WANTS_WRITE) {
+            return moving->rc;
+        }
+        if (!native_socket_wait(moving->socket, moving->rc)) {
+            return SOCKET_FAILED;
+        }
+    }
+}
+
+/* False for a socket of .may_fail that is none. */
+static bool usable(struct mite_socket *socket)
+{
+    if (socket) {
+        socket->failure = NULL;
+    }
+    return socket != NULL;
+}
+
+int64_t mite_read(struct mite_context *ctx, struct mite_socket *socket, void *buffer, size_t size)
+{
+    if (!usable(socket)) {
+        return -1;
+    }
+    struct buf *unread = &socket->unread;
+    if (unread->size > 0) {
+        size_t n = size < unread->size ? size : unread->size;
+        memcpy(buffer, unread->data, n);
+        buf_drop_front(unread, n);
+        return (int64_t)n;
+    }
+    int64_t rc = move(&(struct moving){.socket = socket, .to = buffer, .size = size}, read_now);
+    return rc >= 0 ? rc : fail(socket);
+}
+
+int64_t mite_read_exactly(struct mite_context *ctx, struct mite_socket *socket, void *buffer, size_t size)
+{
+    for (size_t done = 0; done < size;) {
+        int64_t n = mite_read(ctx, socket, (char *)buffer + done, size - done);
+        if (n < 0) {
+            return -1;
+        }
+        if (n == 0) {
+            native_socket_failed(socket, "the peer has closed after %zu of %zu bytes", done, size);
+            return fail(socket);
+        }
+        done += (size_t)n;
+    }
+    return (int64_t)size;
+}
+
+static const char *take_line(struct mite_socket *socket, size_t length, size_t used)
+{
+    struct buf *unread = &socket->unread;
+
+    length -= length > 0 && unread->data[length - 1] == '\r';
+    const char *line = native_copy(socket->ctx, (struct str){unread->data, length});
+    buf_drop_front(unread, used);
+    return line;
+}
+
+const char *mite_read_line(struct mite_context *ctx, struct mite_socket *socket)
+{
+    size_t seen = 0;
+
+    if (!usable(socket)) {
+        return NULL;
+    }
+    for (struct buf *unread = &socket->unread;;) {
+        const char *end = unread->size > seen ? memchr(unread->data + seen, '\n', unread->size - seen) : NULL;
+        if (end) {
+            size_t length = (size_t)(end - unread->data);
+            return take_line(socket, length, length + 1);
+        }
+        seen = unread->size;
+        if (seen > MAX_LINE || buf_reserve(unread, READ_AHEAD) < 0) {
+            native_socket_failed(socket, "a line is longer than %d bytes", MAX_LINE);
+            fail(socket);
+            return NULL;
+        }
+        int64_t n = move(&(struct moving){.socket = socket, .to = unread->data + seen, .size = READ_AHEAD}, read_now);
+        if (n < 0) {
+            fail(socket);
+            return NULL;
+        }
+        if (n == 0) {
+            return seen > 0 ? take_line(socket, seen, seen) : NULL;
+        }
+        unread->size += (size_t)n;
+    }
+}
+
+int64_t mite_write(struct mite_context *ctx, struct mite_socket *socket, const void *bytes, size_t size)
+{
+    if (!usable(socket)) {
+        return -1;
+    }
+    for (size_t done = 0; done < size || size == 0;) {
+        struct moving moving = {.socket = socket, .from = (const char *)bytes + done, .size = size - done};
+        int64_t n = move(&moving, write_now);
+        if (n < 0) {
+            return fail(socket);
+        }
+        done += (size_t)n;
+        if (socket->datagrams || size == 0) {
+            break;
+        }
+    }
+    return (int64_t)size;
+}
+
+int64_t mite_write_text(struct mite_context *ctx, struct mite_socket *socket, const char *text)
+{
+    return mite_write(ctx, socket, text, strlen(text));
+}
+
+/* ---- ends ---- */
+
+static void close_now(void *arg)
+{
+    struct mite_socket *socket = arg;
+
+    native_lookup_forget(socket);
+    native_tls_close(socket);
+    native_socket_hang_up(socket);
+    buf_done(&socket->unread);
+}
+
+void mite_close(struct mite_socket *socket)
+{
+    if (socket) {
+        fiber_call(close_now, socket);
+        LIST_REMOVE(socket, link);
+        free(socket);
+    }
+}
+
+void native_sockets_end(struct mite_context *ctx)
+{
+    struct mite_socket *socket;
+
+    while ((socket = LIST_FIRST(&ctx->sockets))) {
+        mite_close(socket);
+    }
+}
+
+/* The resolver's threads cannot be called off. */
+void native_sockets_close(struct native *native)
+{
+    while (native->lookups > 0) {
+        uv_run(loop_uv(native->loop), UV_RUN_ONCE);
+    }
+    native_tls_done(native);
+}
