@@ -37,10 +37,27 @@ static void end_engine(struct run *run)
     }
 }
 
+/* Items that never came back, of all pools; one may serve several journeys. */
+static uint64_t count_lost(const struct scenario *scenario)
+{
+    uint64_t lost = 0;
+
+    for (size_t i = 0; i < scenario->count; i++) {
+        const struct datapool *pool = scenario->entries[i].pool;
+        size_t first = 0;
+
+        while (scenario->entries[first].pool != pool) {
+            first++;
+        }
+        lost += pool && first == i ? pool->lost : 0;
+    }
+    return lost;
+}
+
 void run_print_results(struct run *run, size_t *crossed)
 {
-    char backoff[160];
-    const char *notes[1];
+    char backoff[160], lost[80];
+    const char *notes[2];
     struct buf text;
     struct summary summary = {
         .totals = &run->totals,
@@ -60,6 +77,11 @@ void run_print_results(struct run *run, size_t *crossed)
                  "(--failure-backoff=off for full speed)",
                  (long long)run->counts.backed_off);
         notes[summary.note_count++] = backoff;
+    }
+    if (count_lost(&run->scenario) > 0) {
+        snprintf(lost, sizeof(lost), "datapool items lost, for their checkin failed: %llu",
+                 (unsigned long long)count_lost(&run->scenario));
+        notes[summary.note_count++] = lost;
     }
     buf_init(&text, 0);
     if (run->options->report) {
@@ -82,7 +104,7 @@ static int exit_status(const struct run *run, size_t crossed)
     if (run->signal) {
         return EXIT_SIGNALLED;
     }
-    return crossed || run->debugged ? EXIT_FAILED : EXIT_GOOD;
+    return crossed || run->debugged || count_lost(&run->scenario) > 0 ? EXIT_FAILED : EXIT_GOOD;
 }
 
 int run_close(struct run *run)

@@ -22,11 +22,12 @@ struct adapter {
     int64_t given;      /* items so far: to say which one is wrong */
 };
 
-/* An id that the core only borrows: kept as long as its item is out. */
+/* An id that the core only borrows: kept as long as an item with it is out, of which a pool may give several. */
 struct id_out {
     PyObject *object;
     struct arena arena;
     struct value value;
+    unsigned items;
 };
 
 /* A checkout whose coroutine runs. */
@@ -60,34 +61,48 @@ static void id_out_free(void *id)
     }
 }
 
-/* Keeps `object` until take_id(). 0, or -1 with an exception. */
-static int keep_id(struct adapter *self, PyObject *object, struct value *id)
+/* What is kept under a key; NULL with an exception. */
+static struct id_out *id_out_new(PyObject *object)
 {
     struct id_out *out = calloc(1, sizeof(*out));
-    void *old = NULL;
-    struct buf key;
-    buf_init(&key, 0);
     if (!out) {
         PyErr_NoMemory();
-        return -1;
+        return NULL;
     }
     arena_init(&out->arena, 0);
     out->object = Py_NewRef(object);
-    int failed = convert_to_value(object, "id", &out->arena, &out->value);
-    if (!failed) {
-        msgpack_write(&key, &out->value);
-        *id = out->value;
-        failed = key.failed || map_set(&self->ids_out, buf_view(&key), out, &old) != 0 ? -1 : 0;
-    }
-    if (failed) {
+    if (convert_to_value(object, "id", &out->arena, &out->value) != 0) {
         id_out_free(out);
-        if (!PyErr_Occurred()) {
-            PyErr_NoMemory();
-        }
+        return NULL;
     }
-    id_out_free(old);
+    return out;
+}
+
+/* Keeps `object`, or one that is equal, until take_id(). 0, or -1 with an exception. */
+static int keep_id(struct adapter *self, PyObject *object, struct value *id)
+{
+    struct id_out *out = id_out_new(object), *same;
+    struct buf key;
+    if (!out) {
+        return -1;
+    }
+    buf_init(&key, 0);
+    msgpack_write(&key, &out->value);
+    if ((same = map_get(&self->ids_out, buf_view(&key)))) {
+        id_out_free(out);
+        out = same;
+    } else if (key.failed || map_set(&self->ids_out, buf_view(&key), out, NULL) != 0) {
+        id_out_free(out);
+        out = NULL;
+        PyErr_NoMemory();
+    }
     buf_done(&key);
-    return failed;
+    if (!out) {
+        return -1;
+    }
+    out->items++;
+    *id = out->value;
+    return 0;
 }
 
 /* The object of an id that comes back: new reference, NULL with an exception. */
@@ -99,10 +114,13 @@ static PyObject *take_id(struct adapter *self, const struct value *id)
     struct buf key;
     buf_init(&key, 0);
     msgpack_write(&key, id);
-    struct id_out *out = map_remove(&self->ids_out, buf_view(&key));
+    struct id_out *out = map_get(&self->ids_out, buf_view(&key));
+    PyObject *object = out ? Py_NewRef(out->object) : convert_to_python(id, CONVERT_TUPLES); /* new */
+    if (out && --out->items == 0) {
+        map_remove(&self->ids_out, buf_view(&key));
+        id_out_free(out);
+    }
     buf_done(&key);
-    PyObject *object = out ? Py_NewRef(out->object) : convert_to_python(id, CONVERT_TUPLES);
-    id_out_free(out);
     return object;
 }
 
@@ -285,8 +303,9 @@ static void checkout(struct datapool *pool, datapool_checkout_done *done, void *
 
 /* ---- checkin ---- */
 
-static void log_checkin(struct adapter *self)
+static void lose(struct adapter *self)
 {
+    self->base.lost++;
     errors_log_once("checkin", "checkin of datapool %s failed", label_of(self));
 }
 
@@ -295,7 +314,7 @@ static void checkin_finished(void *arg, PyObject *result, PyObject *exception)
     struct pending_checkin *pending = arg;
     if (exception && !errors_is_cancelled(exception)) {
         errors_put(Py_NewRef(exception));
-        log_checkin(pending->adapter);
+        lose(pending->adapter);
     }
     pending->done(pending->arg);
     datapool_unref(&pending->adapter->base);
@@ -327,7 +346,7 @@ static void checkin_theirs(struct adapter *self, const struct value *id, datapoo
     PyObject *result = object ? PyObject_CallMethodOneArg(self->pool, state->str_checkin, object) : NULL; /* new */
     bool awaits = result && is_awaitable(result) && !ready_value(result) && await_checkin(self, result, done, arg);
     if (PyErr_Occurred()) {
-        log_checkin(self);
+        lose(self);
     }
     Py_XDECREF(object);
     Py_XDECREF(result);
@@ -344,7 +363,7 @@ static void checkin(struct datapool *pool, const struct value *id, datapool_chec
         return;
     }
     if (pool_return(self->pool, id->integer) != 0) {
-        log_checkin(self);
+        lose(self);
     }
     done(arg);
 }

@@ -228,6 +228,7 @@ static void ended(void *arg, struct context *context, enum journey_outcome outco
     struct visit *visit = arg;
     struct runner *runner = visit->runner;
     bool failed = outcome == JOURNEY_FAILED;
+    struct value data_id = context->origin.scenario_data_id;
     bool at_once = failed && clock_now_ns() - visit->start_ns < FAILED_AT_ONCE_NS;
 
     transaction_end(context->root, failed);
@@ -241,10 +242,10 @@ static void ended(void *arg, struct context *context, enum journey_outcome outco
     runner->counts.failed += failed;
     runner->counts.cancelled += outcome == JOURNEY_CANCELLED;
 
-    /* The visit is kept until then: its context holds the data id. The next journey may be started inside this call. */
-    runner->controller_ops->completed(runner->controller, runner->id, context->origin.scenario_id,
-                                      &context->origin.scenario_data_id, at_once);
+    /* The visit is kept until then: its context holds a data id that is text. The next journey may be started inside
+     * this call, and code of the user's may run. */
     forget_data_id(context);
+    runner->controller_ops->completed(runner->controller, runner->id, context->origin.scenario_id, &data_id, at_once);
     visit_done(visit);
     if (runner->stopping && runner->counts.running == 0) {
         runner->controller_ops->idle(runner->controller, runner->id);

@@ -37,6 +37,7 @@ struct datapool_ops {
 struct datapool {
     const struct datapool_ops *ops;
     unsigned refs; /* one pool may serve several journeys of a scenario */
+    uint64_t lost; /* items whose checkin failed */
 };
 
 /* `items`: a list of lists; copied. MITE_EINVAL names the item that is none. */

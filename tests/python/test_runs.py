@@ -292,6 +292,33 @@ pool = Pool()
     result, _ = run(source, "journey", "test", "shop:journey", "shop:pool", "--iterations=5")
     assert result.stderr.count("checkin of datapool shop:pool failed: KeyError: 1 (") == 1
     assert "4 more" in result.stderr
+    assert "datapool items lost, for their checkin failed: 5" in result.stdout
+    assert result.returncode == 1
+
+
+def test_an_id_may_be_out_several_times(run):
+    source = """
+import asyncio
+kept = []
+class Pool:
+    def checkout(self):
+        return ["key", {"a": "b"}], ()
+    def checkin(self, id):
+        assert id == ["key", {"a": "b"}], id
+        kept[0].send("after", value=id)
+pool = Pool()
+async def journey(ctx):
+    kept.append(ctx)
+    for _ in range(3):
+        await asyncio.sleep(0.001)
+        ctx.send("got", value=1)
+"""
+    options = ("--volume=10", "--iterations=100")
+    perturbed = {"MALLOC_PERTURB_": "165"}  # what is freed is overwritten
+    result, messages = run(source, "journey", "test", "shop:journey", "shop:pool", *options, env=perturbed)
+    assert result.returncode == 0, result.stdout
+    assert all(m["scenario_data_id"] == ["key", {"a": "b"}] for m in of_type(messages, "got"))
+    assert len(values(messages)) == 300 and len(values(messages, "after")) == 100
 
 
 def test_a_recyclable_pool_waits_for_its_items(run):
