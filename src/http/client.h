@@ -3,8 +3,11 @@
  * the outcome. Nothing here knows how bytes travel; that is the transport's part (transport.h).
  *
  * One client a process: it owns the connection pool, the DNS cache and the TLS settings. Proxies are those that the
- * environment names when it is made (http_proxy, https_proxy, all_proxy, no_proxy). A session is a cookie jar on
- * that client; sessions are cheap and may live for one journey. An exchange is one request with all its redirects.
+ * environment names when it is made (http_proxy, https_proxy, all_proxy, no_proxy). A session is a cookie jar on that
+ * client; sessions are cheap and may live for one journey. An exchange is one request with all its redirects.
+ *
+ * A request carries an Accept for everything, Host and the caller's headers, nothing else: no User-Agent, no
+ * Accept-Encoding. A body that comes compressed all the same, or because the caller's headers ask for it, is decoded.
  *
  * Callbacks come from the loop, never from inside http_request(). After `done` or http_cancel() the exchange is gone.
  */
@@ -28,7 +31,7 @@ struct http_client_options {
     uint64_t connect_timeout_ns; /* 10 s when 0 */
     uint64_t timeout_ns;         /* of a whole exchange; 60 s when 0 */
     uint64_t max_body_bytes;     /* of a decoded body; 256 MiB when 0 */
-    size_t max_connections;      /* kept idle in the pool; 10,000 when 0 */
+    size_t max_connections;      /* kept idle for each 256 requests under way; 10,000 when 0 */
     bool insecure;               /* certificates are not verified */
     const char *ca_file;         /* NULL: the system's */
     const struct http_resolve *resolve;
@@ -135,7 +138,8 @@ struct http_counts {
 int http_client_new(struct loop *loop, const struct http_client_options *options, struct http_client **out,
                     struct mite_error *error) PRIVATE_API(http_client_new);
 
-/* Cancels what runs, closes every connection; finishes on the loop, which must turn once more. NULL is a no-op. */
+/* Cancels what runs as http_cancel() does and closes every connection; finishes on the loop, which must turn once more.
+ * NULL is a no-op. */
 void http_client_free(struct http_client *client) PRIVATE_API(http_client_free);
 void http_client_counts(const struct http_client *client, struct http_counts *out) PRIVATE_API(http_client_counts);
 

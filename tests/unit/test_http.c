@@ -14,6 +14,8 @@ static const struct peer_route routes[] = {
     {"/304", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n"},
     {"/early", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" OK_ANSWER},
     {"/301", "HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"},
+    {"/301-301", "HTTP/1.1 301 Moved\r\nLocation: /301\r\nContent-Length: 0\r\n\r\n"},
+    {"/301-301-301", "HTTP/1.1 301 Moved\r\nLocation: /301-301\r\nContent-Length: 0\r\n\r\n"},
     {"/302", "HTTP/1.1 302 Found\r\nLocation: /?a=b c#part\r\nContent-Length: 0\r\n\r\n"},
     {"/?a=b+c", OK_ANSWER},
     {"/303", "HTTP/1.1 303 See Other\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"},
@@ -387,6 +389,12 @@ static void test_credentials_in_the_url(void **state)
     run(f, &request);
     assert_contains(peer.last.data, "Authorization: Basic bWU6c2VjcmV0\r\n");
     assert_str(f->response->url, url_of(f, "/"));
+
+    snprintf(url, sizeof url, "http://me:secret@127.0.0.1:%d/301-301-301", peer.port);
+    request.url = str_of(url);
+    run(f, &request); /* through redirects within the origin */
+    assert_ok(f, 200, "ok");
+    assert_contains(peer.last.data, "Authorization: Basic bWU6c2VjcmV0\r\n");
     run_get(f, "/");
     assert_null(strstr(peer.last.data, "Authorization"));
 }

@@ -155,6 +155,11 @@ static void test_refused_at_once(void **state)
     request.headers = bad + 1;
     refuse(f, &request, MITE_EINVAL, "\"X Y\" is no name");
     request = get(f, "/");
+    struct http_header cookie = {STR("a"), STR("b; c=d")};
+    request.cookies = &cookie;
+    request.cookie_count = 1;
+    refuse(f, &request, MITE_EINVAL, "the cookie \"a\" has a character in it that no header can carry");
+    request = get(f, "/");
     request.cert_file = STR("/no/such/file");
     refuse(f, &request, MITE_ENOTFOUND, "cannot read the client certificate /no/such/file: No such file");
     request = get(f, "/");
