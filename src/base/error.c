@@ -1,5 +1,7 @@
 #include "base/error.h"
 
+#include "base/str.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,13 +10,31 @@
 #undef error_set /* what static analysis sees of them elsewhere */
 #undef error_errno
 
+/* Takes off a character that the end of the room has cut, or the whole would be no UTF-8 any more. */
+static void drop_cut_character(char *text, size_t length)
+{
+    size_t start = length;
+
+    while (start > 0 && length - start < 4 && ((unsigned char)text[start - 1] & 0xc0) == 0x80) {
+        start--;
+    }
+    if (start > 0 && (unsigned char)text[start - 1] >= 0xc0) {
+        struct str last = {text + start - 1, length - start + 1};
+        if (str_utf8_length(last) == 0) {
+            text[start - 1] = '\0';
+        }
+    }
+}
+
 int error_set(struct mite_error *error, int code, const char *format, ...)
 {
     va_list args;
 
     if (error) {
         va_start(args, format);
-        vsnprintf(error->text, sizeof(error->text), format, args);
+        if (vsnprintf(error->text, sizeof(error->text), format, args) >= (int)sizeof(error->text)) {
+            drop_cut_character(error->text, sizeof(error->text) - 1);
+        }
         va_end(args);
         error->code = code;
     }

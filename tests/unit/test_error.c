@@ -2,6 +2,7 @@
 #include "failmalloc.h"
 
 #include "base/error.h"
+#include "base/str.h"
 
 #include <errno.h>
 
@@ -33,6 +34,26 @@ static void long_sentences_are_cut(void **state)
     assert_memory_equal(error.text, "front: xxx", 10);
     error_errno(&error, EACCES, "%s", text);
     assert_int_equal(strlen(error.text), sizeof error.text - 1);
+    error_done(&error);
+}
+
+static void a_cut_leaves_whole_characters(void **state)
+{
+    static const char *const characters[] = {"\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+    struct mite_error error = {0};
+
+    for (size_t i = 0; i < 3; i++) {
+        for (int shift = 0; shift < 4; shift++) {
+            char text[1024] = "";
+            memset(text, 'x', (size_t)shift);
+            while (strlen(text) < 600) {
+                strcat(text, characters[i]);
+            }
+            error_set(&error, MITE_EIO, "%s", text);
+            assert_true(str_is_utf8(str_of(error.text)));
+            assert_in_range(strlen(error.text), 508, 511);
+        }
+    }
     error_done(&error);
 }
 
@@ -77,6 +98,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sentence_and_its_code),
         cmocka_unit_test(long_sentences_are_cut),
+        cmocka_unit_test(a_cut_leaves_whole_characters),
         cmocka_unit_test(nobody_has_to_ask_for_the_sentence),
         cmocka_unit_test(errno_becomes_ours),
         cmocka_unit_test(the_detail_is_a_copy),
