@@ -7,7 +7,9 @@
 #include "python/task.h"
 #include "python/transaction.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define ARGS_ON_STACK 16
 
@@ -70,10 +72,59 @@ static void end(struct py_context *self, enum journey_outcome outcome)
     Py_DECREF(self); /* what start() kept in context->host */
 }
 
+/* ---- a journey that forks ---- */
+
+static bool is_child;
+
+static void in_child(void)
+{
+    is_child = true;
+}
+
+static void flush(const char *stream)
+{
+    PyObject *file = PySys_GetObject(stream); /* borrowed */
+    PyObject *result = file ? PyObject_CallMethod(file, "flush", NULL) : NULL;
+    Py_XDECREF(result);
+    PyErr_Clear();
+}
+
+/* What sys.exit() was called with: None, a number, or what is to be said. */
+static int exit_code(PyObject *exception)
+{
+    PyObject *code = PyObject_GetAttrString(exception, "code"); /* new */
+    int status = !code || code == Py_None ? 0 : PyLong_Check(code) ? (int)PyLong_AsLong(code) : 1;
+    if (code && code != Py_None && !PyLong_Check(code)) {
+        PySys_FormatStderr("%S\n", code);
+    }
+    PyErr_Clear();
+    Py_XDECREF(code);
+    return status;
+}
+
+/* Its child comes to the journey's end as well. It would go on with a run, files and connections that are its parent's,
+ * so that is where it ends. */
+static void leave_child(PyObject *exception)
+{
+    int status = 0;
+    if (exception && PyErr_GivenExceptionMatches(exception, PyExc_SystemExit)) {
+        status = exit_code(exception);
+    } else if (exception) {
+        PyErr_Display((PyObject *)Py_TYPE(exception), exception, PyException_GetTraceback(exception));
+        status = 1;
+    }
+    flush("stdout");
+    flush("stderr");
+    _exit(status);
+}
+
 /* The last step of the journey's task. */
 static void journey_done(void *arg, PyObject *result, PyObject *exception)
 {
     struct py_context *self = arg;
+    if (is_child) {
+        leave_child(exception);
+    }
     if (!exception) {
         end(self, JOURNEY_OK);
     } else if (errors_is_cancelled(exception)) {
@@ -195,6 +246,11 @@ const char *journeys_running(void)
 
 struct journey_host *journeys_host(void)
 {
+    static bool watched;
+    if (!watched) {
+        watched = pthread_atfork(NULL, NULL, in_child) == 0;
+    }
+    is_child = false; /* whoever asks runs journeys of its own */
     static struct journey_host host = {
         .name = "Python", .load = load, .unload = unload, .start = start, .cancel = cancel};
     return &host;

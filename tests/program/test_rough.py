@@ -14,6 +14,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 SOURCE = """
 import asyncio
+import os
 import sys
 import time
 
@@ -25,6 +26,14 @@ async def noisy(ctx):
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
+
+async def forking(ctx):
+    async with ctx.transaction("t"):
+        child = os.fork()
+        if child == 0:
+            sys.exit(7)
+        _, status = os.waitpid(child, 0)
+        ctx.send("debug_console_message", text=f"child: {os.waitstatus_to_exitcode(status)}")
 
 class SlowPool:
     def checkout(self):
@@ -148,3 +157,11 @@ def test_log_lines_do_not_steer_the_terminal(mite: Mite) -> None:
     result = mite("journey", "run", "rough:noisy")
     assert "red ?[31m and a bell ?" in result.stderr
     assert "\x1b" not in result.stderr + result.stdout and "\a" not in result.stderr + result.stdout
+
+
+def test_the_child_of_a_journey_that_forks_is_no_second_run(mite: Mite) -> None:
+    result = mite("journey", "test", "rough:forking", "--iterations=3")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("requests, ") == 1
+    assert totals(result.stdout).journeys == 3
+    assert result.stderr.count("child: 7") == 3
