@@ -47,28 +47,28 @@ def _positional(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
 # ---- journeys ----
 
 
-def _is_plain(function: Any) -> bool:
-    """A function that certainly gives no awaitable. What is not written in Python is taken at its word."""
+def _written(function: Any) -> Any:
+    """The function that its author wrote, under decorators and partials; None when that is not in Python."""
     while isinstance(function, partial):
         function = function.func
     function = inspect.unwrap(function)
     if not inspect.isroutine(function):
         function = type(function).__call__
-    return inspect.isroutine(function) and hasattr(function, "__code__") and not inspect.iscoroutinefunction(function)
+    return function if inspect.isroutine(function) and hasattr(function, "__code__") else None
 
 
-def journey(function: Any) -> Any:
-    """What is called for each journey."""
+def journey(function: Any) -> tuple[Callable[..., Any], Any]:
+    """What is called for each journey, and the code that it stands in. What is not in Python is taken at its word."""
     name = getattr(function, "__name__", "journey")
     if not callable(function):
         raise Refused(f"it is a {type(function).__name__}, not an async function")
     if inspect.isasyncgenfunction(function):
         raise Refused("it is an async generator: a journey may not yield")
-    if _is_plain(function):
+    written = _written(function)
+    if written and not inspect.iscoroutinefunction(written):
         raise Refused(f'it is not async: write "async def {name}(ctx, ...)"')
-    if getattr(function, "_fixture", None):
-        return _with_fixture(function)
-    return function
+    called = _with_fixture(function) if getattr(function, "_fixture", None) else function
+    return called, written and written.__code__
 
 
 _fixtures: dict[Any, Any] = {}

@@ -96,8 +96,8 @@ def recorded(name: str, *fields: str, directory: str | None = None) -> Recyclabl
     """What journeys recorded by `ctx.send("data_created", name=name, data={...})`, as a recyclable datapool.
 
     Each item holds the named fields of one record, in that order. The file is `NAME.msgpack` in `directory`, by default
-    the one that the recorder writes to (recorder_data, or recorder-data where only that exists). It is read at the first
-    checkout, so that the journeys that create and the ones that use the data can stand in one file.
+    the one that the recorder writes to (recorder_data, or recorder-data where only that exists). It is read at the
+    first checkout, so that the journeys that create and the ones that use the data can stand in one file.
     """
     if not fields:
         raise ValueError("recorded() needs the names of the fields that become the journey's arguments")

@@ -50,7 +50,7 @@ static PyObject *outcome_error(const struct http_outcome *outcome)
     http_report_failure(&text, outcome);
     struct str sentence = buf_view(&text);
     PyObject *type = outcome->failure == HTTP_REDIRECTS ? acurl.request_error : acurl.acurl_error; /* borrowed */
-    PyObject *error = PyObject_CallFunction(type, "s#", sentence.p, (Py_ssize_t)sentence.n); /* new */
+    PyObject *error = PyObject_CallFunction(type, "s#", sentence.p, (Py_ssize_t)sentence.n);       /* new */
     buf_done(&text);
     return error;
 }

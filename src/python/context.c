@@ -279,7 +279,7 @@ static void send_failure(struct py_context *self, struct transaction *in, PyObje
     PyErr_Clear();
     arena_init(&arena, 0);
     buf_init(&text, 0);
-    errors_describe(exception, &text, &failure);
+    errors_describe(exception, self->code, &text, &failure);
     message.kind = is_error ? MESSAGE_ERROR : MESSAGE_EXCEPTION;
     message.type = message_type_of(message.kind);
     message.failure = failure;
@@ -361,6 +361,7 @@ static int context_traverse(struct py_context *self, visitproc visit, void *arg)
     Py_VISIT(self->send_fn);
     Py_VISIT(self->id_data);
     Py_VISIT(self->should_stop_fn);
+    Py_VISIT(self->code);
     Py_VISIT(self->task);
     return 0;
 }
@@ -373,6 +374,7 @@ static int context_clear(struct py_context *self)
     Py_CLEAR(self->send_fn);
     Py_CLEAR(self->id_data);
     Py_CLEAR(self->should_stop_fn);
+    Py_CLEAR(self->code);
     Py_CLEAR(self->task);
     if (self->context && self->context->sink == &self->sink) {
         self->context->sink = NULL; /* the function is gone */

@@ -17,8 +17,9 @@ struct py_context {
     PyObject *send_fn, *id_data, *should_stop_fn;
     struct sink sink; /* hands messages to send_fn */
     bool debug;       /* an exception that leaves a transaction is printed too */
-    /* Of the runner's, while the journey runs. */
-    PyObject *task;
+    /* Of the runner's. */
+    PyObject *code; /* that the journey stands in, or NULL */
+    PyObject *task; /* this and the following: while the journey runs */
     void (*ended)(void *arg, struct context *context, enum journey_outcome outcome);
     void *ended_arg;
 };

@@ -151,7 +151,7 @@ static void fail(struct adapter *self, datapool_checkout_done *done, void *arg)
     } else if ((emptied && PyErr_ExceptionMatches(emptied)) || (cancelled && PyErr_ExceptionMatches(cancelled))) {
         code = MITE_EAGAIN;
     } else {
-        errors_to_c(&error, "checkout of datapool %s failed", label_of(self));
+        errors_to_c(&error, "checkout of %s failed", label_of(self));
     }
     PyErr_Clear();
     answer(done, arg, code, code == MITE_EUSER ? &error : NULL);
@@ -164,18 +164,17 @@ static void give(struct adapter *self, const struct value *id, PyObject *data, d
     struct mite_error error = {0};
     self->given++;
     if (!PyTuple_Check(data) && !PyList_Check(data)) {
-        error_set(
-            &error, MITE_EINVAL,
-            "datapool %s gave an item (the %lldth) whose data is a %s: it must be a tuple or a list, the journey's "
-            "arguments",
-            label_of(self), (long long)self->given, Py_TYPE(data)->tp_name);
+        error_set(&error, MITE_EINVAL,
+                  "%s gave an item (the %lldth) whose data is a %s: it must be a tuple or a list, the journey's "
+                  "arguments",
+                  label_of(self), (long long)self->given, Py_TYPE(data)->tp_name);
         answer(done, arg, MITE_EINVAL, &error);
         error_done(&error);
         return;
     }
     struct datapool_item item = {.id = *id, .args = args_from_python(data)};
     if (!item.args) {
-        error_set(&error, MITE_ENOMEM, "no memory for an item of datapool %s", label_of(self));
+        error_set(&error, MITE_ENOMEM, "no memory for an item of %s", label_of(self));
         answer(done, arg, MITE_ENOMEM, &error);
         return;
     }
@@ -306,7 +305,7 @@ static void checkout(struct datapool *pool, datapool_checkout_done *done, void *
 static void lose(struct adapter *self)
 {
     self->base.lost++;
-    errors_log_once("checkin", "checkin of datapool %s failed", label_of(self));
+    errors_log_once("checkin", "checkin of %s failed", label_of(self));
 }
 
 static void checkin_finished(void *arg, PyObject *result, PyObject *exception)
@@ -387,7 +386,7 @@ int datapools_adapt(PyObject *object, const char *label, PyObject *config, struc
 {
     struct adapter *self = calloc(1, sizeof(*self));
     if (!self) {
-        return error_set(error, MITE_ENOMEM, "no memory for datapool %s", label);
+        return error_set(error, MITE_ENOMEM, "no memory for %s", label);
     }
     self->base = (struct datapool){.ops = &ops, .refs = 1};
     map_init(&self->ids_out);
@@ -399,7 +398,7 @@ int datapools_adapt(PyObject *object, const char *label, PyObject *config, struc
     }
     if (PyErr_Occurred()) {
         datapool_unref(&self->base);
-        return spec_error("datapool", label, error);
+        return spec_error(error, "cannot use %s", label);
     }
     *out = &self->base;
     return 0;

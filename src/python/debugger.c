@@ -1,7 +1,8 @@
 /*
  * Design notes. Which debugger is opened is Python's own business (PEP 553: sys.breakpointhook reads PYTHONBREAKPOINT)
- * and that of mite._debugger (PYTHONPOSTMORTEM). pdb's set_trace() returns at once and traces from then on, so "it is
- * over" cannot be told from the hook's return: the displays step aside at the first breakpoint() and stay there.
+ * and that of mite._debugger (PYTHONPOSTMORTEM). pdb's set_trace() returns at once and traces from then on, so that the
+ * hook's return does not tell when it is over: the terminal is given back at the end of a journey once nothing is
+ * traced.
  */
 #include "python/debugger.h"
 
@@ -55,6 +56,22 @@ void debugger_stop(void)
     }
     Py_CLEAR(debugger.hook);
     debugger.options = NULL;
+}
+
+void debugger_journey_ended(void)
+{
+    if (!debugger.entered) {
+        return;
+    }
+    PyObject *module = PyImport_ImportModule("sys");                                   /* new */
+    PyObject *tracing = module ? PyObject_CallMethod(module, "gettrace", NULL) : NULL; /* new */
+    if (tracing == Py_None) {
+        debugger.entered = false;
+        tell(false);
+    }
+    PyErr_Clear();
+    Py_XDECREF(module);
+    Py_XDECREF(tracing);
 }
 
 void debugger_journey_failed(PyObject *exception)

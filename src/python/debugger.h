@@ -10,6 +10,9 @@
 int debugger_start(const struct python_options *options);
 void debugger_stop(void);
 
+/* A journey ended: gives the terminal back when a breakpoint() had taken it and nothing is traced any more. */
+void debugger_journey_ended(void);
+
 /* A journey ended with this exception: with --debugging opens the post-mortem debugger, once, and then asks for the
  * end. */
 void debugger_journey_failed(PyObject *exception);

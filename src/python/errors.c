@@ -167,10 +167,8 @@ static bool frame_is_ours(PyTracebackObject *at)
 }
 
 /* `  File "F", line N, in F` and the line itself, as the traceback module writes them. */
-static void append_frame(struct buf *out, PyTracebackObject *at)
+static void append_frame(struct buf *out, PyCodeObject *code, int number)
 {
-    PyCodeObject *code = code_of(at);
-    int number = line_of(at, code);
     buf_text(out, "  File \"");
     append_object(out, code->co_filename, 4096);
     buf_printf(out, "\", line %d, in ", number);
@@ -188,7 +186,26 @@ static void append_frame(struct buf *out, PyTracebackObject *at)
     }
     Py_XDECREF(line);
     Py_XDECREF(stripped);
-    Py_DECREF(code);
+}
+
+static void append_location(struct buf *out, PyCodeObject *code, int number)
+{
+    append_object(out, code->co_filename, 4096);
+    buf_printf(out, ":%d:", number);
+    append_object(out, code->co_name, 1000);
+}
+
+/* The user's frames; all of them when there is none of the user's. */
+static void append_stack(struct buf *out, PyTracebackObject *first, bool theirs)
+{
+    size_t begin = out->size;
+    for (PyTracebackObject *at = first; at && out->size - begin < TEXT_MAX_BYTES; at = at->tb_next) {
+        if (!theirs || !frame_is_ours(at)) {
+            PyCodeObject *code = code_of(at);
+            append_frame(out, code, line_of(at, code));
+            Py_DECREF(code);
+        }
+    }
 }
 
 /* The frames of an exception, of its cause when it has none itself: so it is with a StopIteration that leaves a
@@ -204,49 +221,69 @@ static PyTracebackObject *frames_of(PyObject *exception)
     return (PyTracebackObject *)traceback;
 }
 
-void errors_describe(PyObject *exception, struct buf *text, struct message_failure *out)
+/* The user's innermost frame, the innermost of all when there is none; *theirs tells. Borrowed, may be NULL. */
+static PyTracebackObject *find_innermost(PyTracebackObject *first, bool *theirs)
 {
-    PyTracebackObject *first = frames_of(exception); /* new */
     PyTracebackObject *innermost = NULL;
-    bool theirs = false;
-
+    *theirs = false;
     for (PyTracebackObject *at = first; at; at = at->tb_next) {
         if (!frame_is_ours(at)) {
             innermost = at;
-            theirs = true;
-        } else if (!theirs) {
+            *theirs = true;
+        } else if (!*theirs) {
             innermost = at;
         }
     }
+    return innermost;
+}
 
-    size_t begin = text->size;
-    append_message(text, exception);
-    size_t message_end = text->size;
-    buf_text(text, Py_TYPE(exception)->tp_name);
-    size_t type_end = text->size;
-    if (innermost) {
-        PyCodeObject *code = code_of(innermost);
-        append_object(text, code->co_filename, 4096);
-        buf_printf(text, ":%d:", line_of(innermost, code));
-        append_object(text, code->co_name, 1000);
-        Py_DECREF(code);
-    }
-    size_t location_end = text->size;
-    for (PyTracebackObject *at = first; at && text->size - location_end < TEXT_MAX_BYTES; at = at->tb_next) {
-        if (!theirs || !frame_is_ours(at)) {
-            append_frame(text, at);
+/* Location and stack, one behind the other. Returns where the stack begins. */
+static size_t append_place(struct buf *text, PyObject *exception, PyCodeObject *written)
+{
+    PyTracebackObject *first = frames_of(exception); /* new */
+    bool theirs;
+    PyTracebackObject *innermost = find_innermost(first, &theirs);
+    PyCodeObject *code = innermost ? code_of(innermost) : NULL; /* new */
+    size_t stack;
+
+    if (!theirs && written) {
+        append_location(text, written, written->co_firstlineno);
+        stack = text->size;
+        append_frame(text, written, written->co_firstlineno);
+    } else {
+        if (innermost) {
+            append_location(text, code, line_of(innermost, code));
         }
+        stack = text->size;
+        append_stack(text, first, theirs);
     }
+    Py_XDECREF(code);
     Py_XDECREF(first);
+    return stack;
+}
+
+static struct str between(const struct buf *text, size_t begin, size_t end)
+{
+    return (struct str){text->data + begin, end - begin};
+}
+
+void errors_describe(PyObject *exception, PyObject *code, struct buf *text, struct message_failure *out)
+{
+    size_t message = text->size;
+    append_message(text, exception);
+    size_t name = text->size;
+    buf_text(text, Py_TYPE(exception)->tp_name);
+    size_t location = text->size;
+    size_t stack = append_place(text, exception, (PyCodeObject *)code);
 
     *out = (struct message_failure){STR(""), STR(""), STR(""), STR("")};
     if (!text->failed) {
-        struct str name = {text->data + message_end, type_end - message_end};
-        const char *dot = memrchr(name.p, '.', name.n); /* a heap type's tp_name has no module, a static one's has */
-        out->message = (struct str){text->data + begin, message_end - begin};
-        out->ex_type = dot ? (struct str){dot + 1, (size_t)(name.p + name.n - dot - 1)} : name;
-        out->location = (struct str){text->data + type_end, location_end - type_end};
-        out->stacktrace = (struct str){text->data + location_end, text->size - location_end};
+        struct str type = between(text, name, location);
+        const char *dot = memrchr(type.p, '.', type.n); /* the name of a static type has its module in front */
+        out->message = between(text, message, name);
+        out->ex_type = dot ? (struct str){dot + 1, (size_t)(type.p + type.n - dot - 1)} : type;
+        out->location = between(text, location, stack);
+        out->stacktrace = between(text, stack, text->size);
     }
 }
 
@@ -349,7 +386,7 @@ void errors_log_once(const char *kind, const char *format, ...)
     va_start(args, format);
     buf_vprintf(&sentence, format, args);
     va_end(args);
-    errors_describe(exception, &text, &failure);
+    errors_describe(exception, NULL, &text, &failure);
     log_once(LOG_ERROR, kind, STR_FMT ": " STR_FMT " (" STR_FMT ")", STR_ARG(buf_view(&sentence)),
              STR_ARG(failure.message), STR_ARG(failure.location));
     buf_done(&text);

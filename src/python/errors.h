@@ -25,6 +25,7 @@ void errors_log_once(const char *kind, const char *format, ...) __attribute__((f
 
 bool errors_is_cancelled(PyObject *exception); /* asyncio.CancelledError */
 
-/* What a message says of an exception. The views are into `text` and live as long as it is not touched. Without memory
- * they are empty. Never leaves an exception behind. */
-void errors_describe(PyObject *exception, struct buf *text, struct message_failure *out);
+/* What a message says of an exception. One that has no frame of the user's is told to be from `code` (a code object,
+ * may be NULL): so it is with a call that does not fit its function. The views are into `text` and live as long as it
+ * is not touched. Without memory they are empty. Never leaves an exception behind. */
+void errors_describe(PyObject *exception, PyObject *code, struct buf *text, struct message_failure *out);

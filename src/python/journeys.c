@@ -15,6 +15,7 @@
 
 struct journey {
     PyObject *function; /* called with the context and the arguments; gives an awaitable */
+    PyObject *code;     /* that it stands in, a code object, or NULL */
     PyObject *name;     /* the spec, a str: the task's name */
 };
 
@@ -24,9 +25,24 @@ static void journey_free(struct journey *journey)
 {
     if (journey) {
         Py_XDECREF(journey->function);
+        Py_XDECREF(journey->code);
         Py_XDECREF(journey->name);
         free(journey);
     }
+}
+
+/* What mite._host makes of the user's object. False with an exception. */
+static bool take_function(struct journey *journey, PyObject *object)
+{
+    PyObject *check = module_import(IMPORT_JOURNEY);
+    PyObject *pair = check ? PyObject_CallOneArg(check, object) : NULL, *function, *code; /* new, borrowed, borrowed */
+    bool taken = pair && PyArg_ParseTuple(pair, "OO", &function, &code);
+    if (taken) {
+        journey->function = Py_NewRef(function);
+        journey->code = PyCode_Check(code) ? Py_NewRef(code) : NULL;
+    }
+    Py_XDECREF(pair);
+    return taken;
 }
 
 static int load(struct journey_host *host, const char *spec, struct journey **out, struct mite_error *error)
@@ -41,14 +57,12 @@ static int load(struct journey_host *host, const char *spec, struct journey **ou
         Py_DECREF(object);
         return error_set(error, MITE_ENOMEM, "no memory for journey \"%s\"", spec);
     }
-    PyObject *check = module_import(IMPORT_JOURNEY);
-    journey->function = check ? PyObject_CallOneArg(check, object) : NULL;      /* new */
-    journey->name = journey->function ? PyUnicode_DecodeFSDefault(spec) : NULL; /* new */
-    Py_DECREF(object);
-    if (!journey->name) {
+    if (!take_function(journey, object) || !(journey->name = PyUnicode_DecodeFSDefault(spec))) {
+        Py_DECREF(object);
         journey_free(journey);
-        return spec_error("journey", spec, error);
+        return spec_error(error, "cannot use journey \"%s\"", spec);
     }
+    Py_DECREF(object);
     *out = journey;
     return 0;
 }
@@ -65,6 +79,7 @@ static void end(struct py_context *self, enum journey_outcome outcome)
     void (*ended)(void *, struct context *, enum journey_outcome) = self->ended;
     struct context *context = self->context;
 
+    debugger_journey_ended();
     self->ended = NULL;
     context->host = NULL;
     Py_CLEAR(self->task);
@@ -217,6 +232,7 @@ static void start(struct journey_host *host, struct journey *journey, struct con
         ended(arg, context, JOURNEY_FAILED); /* no memory to wait with */
         return;
     }
+    self->code = Py_XNewRef(journey->code);
     self->ended = ended;
     self->ended_arg = arg;
     context->host = self;

@@ -1,5 +1,6 @@
 #include "python/module.h"
 
+#include "base/log.h"
 #include "cli/cli.h"
 #include "python/acurl_module.h"
 #include "python/config.h"
@@ -177,7 +178,30 @@ static PyObject *run_main(PyObject *module, PyObject *list)
     return status;
 }
 
+/* For mite._logging. */
+static PyObject *py_log_enabled(PyObject *module, PyObject *args)
+{
+    int level;
+    if (!PyArg_ParseTuple(args, "i", &level)) {
+        return NULL;
+    }
+    return PyBool_FromLong(log_enabled((enum log_level)level));
+}
+
+static PyObject *py_log_line(PyObject *module, PyObject *args)
+{
+    int level;
+    const char *text;
+    if (!PyArg_ParseTuple(args, "is", &level, &text)) {
+        return NULL;
+    }
+    log_line((enum log_level)level, "%s", text);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef module_methods[] = {
+    {"log_enabled", py_log_enabled, METH_VARARGS, NULL},
+    {"log_line", py_log_line, METH_VARARGS, NULL},
     {"main", run_main, METH_O, "main($module, argv, /)\n--\n\nRun the program; the exit status is returned."},
     {NULL},
 };

@@ -26,6 +26,15 @@ static struct {
 
 /* ---- start and stop ---- */
 
+static int start_logging(void)
+{
+    PyObject *module = PyImport_ImportModule("mite._logging");                     /* new */
+    PyObject *result = module ? PyObject_CallMethod(module, "start", NULL) : NULL; /* new */
+    Py_XDECREF(module);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
 static int start_tracing(void)
 {
     PyObject *module = plugin.options.memory_tracing ? PyImport_ImportModule("mite._memory") : NULL; /* new */
@@ -47,7 +56,7 @@ static int start(const struct python_options *options, struct mite_error *error)
     plugin.http = (struct http_counts){0};
     state->http_options = options->http;
     config_set_source((struct config *)options->config); /* changed only by a scenario's ConfigManager */
-    if (debugger_start(&plugin.options) != 0 || start_tracing() != 0) {
+    if (debugger_start(&plugin.options) != 0 || start_logging() != 0 || start_tracing() != 0) {
         return errors_to_c(error, "cannot start Python");
     }
     return 0;
@@ -91,7 +100,9 @@ static int load_datapool(const char *spec, struct datapool **out, struct mite_er
         return code;
     }
     PyObject *manager = config_manager(); /* new */
-    code = manager ? datapools_adapt(object, spec, manager, out, error) : spec_error("datapool", spec, error);
+    char label[256];
+    snprintf(label, sizeof(label), "datapool %s", spec);
+    code = manager ? datapools_adapt(object, label, manager, out, error) : spec_error(error, "cannot use %s", label);
     Py_XDECREF(manager);
     Py_DECREF(object);
     return code;
@@ -138,7 +149,7 @@ static int convert_har(const char *in, const char *out, double sleep_time_s, str
 {
     PyObject *module = PyImport_ImportModule("mite.har_to_mite");                                            /* new */
     PyObject *result = module ? PyObject_CallMethod(module, "convert", "ssd", in, out, sleep_time_s) : NULL; /* new */
-    int code = result ? 0 : spec_error("HAR file", in, error);
+    int code = result ? 0 : spec_error(error, "cannot convert HAR file \"%s\"", in);
     Py_XDECREF(module);
     Py_XDECREF(result);
     return code;

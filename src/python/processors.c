@@ -101,7 +101,7 @@ int processors_load(const char *spec, const struct value *options, struct sink *
     Py_DECREF(factory);
     if (!made || !PyArg_ParseTuple(made, "OOp", &object, &method, &raw)) { /* borrowed from made */
         Py_XDECREF(made);
-        return spec_error("message processor", spec, error);
+        return spec_error(error, "cannot use message processor \"%s\"", spec);
     }
     struct processor *self = calloc(1, sizeof(*self));
     char *copy = strdup(spec);

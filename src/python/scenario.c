@@ -110,7 +110,9 @@ static int add_item(struct scenario *out, const char *spec, Py_ssize_t number, P
     struct datapool *pool = NULL;
     int code = volume_adapt(volume, journey_spec, &model, error);
     if (code == 0 && data != Py_None) {
-        code = datapools_adapt(data, journey_spec, config, &pool, error);
+        char label[256];
+        snprintf(label, sizeof(label), "the datapool of %s", journey_spec);
+        code = datapools_adapt(data, label, config, &pool, error);
     }
     if (code == 0) {
         code = scenario_add(out, journey_spec, pool, model, error);
@@ -154,7 +156,7 @@ int scenario_load(const char *spec, struct config *config, struct sink *sender, 
     PyObject *object = state->sender_type->tp_alloc(state->sender_type, 0);                            /* new */
     PyObject *run = manager && object ? module_import(IMPORT_SCENARIO) : NULL;                         /* borrowed */
     PyObject *items = run ? PyObject_CallFunctionObjArgs(run, function, manager, object, NULL) : NULL; /* new: a list */
-    code = items ? add_items(out, spec, items, manager, error) : spec_error("scenario", spec, error);
+    code = items ? add_items(out, spec, items, manager, error) : spec_error(error, "cannot use scenario \"%s\"", spec);
     Py_DECREF(function);
     Py_XDECREF(manager);
     Py_XDECREF(object);

@@ -26,18 +26,12 @@ static bool is_interrupt(PyObject *exception)
     return PyErr_GivenExceptionMatches(exception, PyExc_KeyboardInterrupt);
 }
 
-/* Takes the reference. */
-static int interrupted(PyObject *exception, const char *what, const char *spec, struct mite_error *error)
-{
-    Py_DECREF(exception);
-    return error_set(error, MITE_ECANCELLED, "interrupted while %s \"%s\" was loaded", what, spec);
-}
-
 static int import_error(const char *what, const char *spec, struct str module, struct mite_error *error)
 {
     PyObject *exception = errors_take(); /* new */
     if (is_interrupt(exception)) {
-        return interrupted(exception, what, spec, error);
+        Py_DECREF(exception);
+        return error_set(error, MITE_ECANCELLED, "interrupted while %s \"%s\" was loaded", what, spec);
     }
     if (is_missing(exception, module)) {
         PyObject *name = PyObject_GetAttr(exception, state->str_name); /* new: a str */
@@ -102,23 +96,31 @@ int spec_load(const char *what, const char *spec, PyObject **out, struct mite_er
     return code;
 }
 
-int spec_error(const char *what, const char *spec, struct mite_error *error)
+int spec_error(struct mite_error *error, const char *format, ...)
 {
     PyObject *exception = errors_take(); /* new */
     PyObject *refused = module_import(IMPORT_REFUSED);
-    if (refused && PyErr_GivenExceptionMatches(exception, refused)) {
-        PyObject *text = PyObject_Str(exception); /* new */
-        const char *utf8 = text ? PyUnicode_AsUTF8(text) : NULL;
-        int code = error_set(error, MITE_EINVAL, "cannot use %s \"%s\": %s", what, spec, utf8 ? utf8 : "?");
-        PyErr_Clear();
-        Py_XDECREF(text);
-        Py_DECREF(exception);
-        return code;
-    }
+    bool is_refused = refused && PyErr_GivenExceptionMatches(exception, refused);
+    char what[256];
+    va_list args;
+
     PyErr_Clear();
+    va_start(args, format);
+    vsnprintf(what, sizeof(what), format, args);
+    va_end(args);
     if (is_interrupt(exception)) {
-        return interrupted(exception, what, spec, error);
+        Py_DECREF(exception);
+        return error_set(error, MITE_ECANCELLED, "%s: interrupted", what);
     }
-    errors_put(exception);
-    return errors_to_c(error, "cannot use %s \"%s\"", what, spec);
+    if (!is_refused) {
+        errors_put(exception);
+        return errors_to_c(error, "%s", what);
+    }
+    PyObject *text = PyObject_Str(exception); /* new */
+    const char *utf8 = text ? PyUnicode_AsUTF8(text) : NULL;
+    int code = error_set(error, MITE_EINVAL, "%s: %s", what, utf8 ? utf8 : "?");
+    PyErr_Clear();
+    Py_XDECREF(text);
+    Py_DECREF(exception);
+    return code;
 }

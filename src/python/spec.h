@@ -9,6 +9,6 @@
  * MITE_ENOTFOUND: no such module or name; MITE_EUSER: their module raised. */
 int spec_load(const char *what, const char *spec, PyObject **out, struct mite_error *error);
 
-/* The current exception as an error about the spec: `cannot use WHAT "SPEC": ...`. A mite._host.Refused is MITE_EINVAL
- * with its text, anything else MITE_EUSER. Clears it. */
-int spec_error(const char *what, const char *spec, struct mite_error *error);
+/* The current exception as `FORMAT: ...`. A mite._host.Refused is MITE_EINVAL with its text, anything else MITE_EUSER.
+ * Clears it. */
+int spec_error(struct mite_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -11,6 +11,9 @@ import pytest
 from conftest import command, environment
 
 JOURNEYS = """
+from asyncio import sleep
+mark = []
+
 async def journey(ctx):
     async with ctx.transaction("t"):
         number = 41
@@ -110,6 +113,15 @@ def test_breakpoint(terminal):
     session.say("p number")
     session.expect("42")
     session.say("c")
+    assert session.status() == 0
+
+
+def test_the_display_comes_back_after_a_breakpoint(terminal):
+    statement = "breakpoint() if ctx.send('x') and not mark.append(1) and len(mark) == 1 else await sleep(0.5)"
+    session = terminal("journey", "test", "shop:journey", "--duration=2", statement=statement)
+    session.expect("(Pdb) ")
+    session.say("c")
+    session.expect("1 of 1 wanted")
     assert session.status() == 0
 
 

@@ -83,6 +83,26 @@ def test_wrong_number_of_arguments(run):
     assert result.returncode == 1
     (exception,) = of_type(messages, "exception")
     assert "missing 1 required positional argument: 'a'" in exception["message"]
+    assert exception["location"].endswith("shop.py:6:journey")
+    assert exception["stacktrace"].endswith("async def journey(ctx, a):\n")
+
+
+def test_wrong_number_of_arguments_under_a_decorator(run):
+    source = "from mite_http import mite_http\n@mite_http\nasync def journey(ctx, a):\n    pass\n"
+    result, messages = run(source, "journey", "run", "shop:journey")
+    assert result.returncode == 1
+    assert of_type(messages, "exception")[0]["location"].endswith("shop.py:7:journey")
+
+
+def test_frames_of_ours_are_left_out(run):
+    source = (
+        "from mite_http import mite_http\n@mite_http\nasync def journey(ctx):\n"
+        "    await ctx.http.get('http://127.0.0.1:1/')\n"
+    )
+    result, messages = run(source, "journey", "run", "shop:journey")
+    (exception,) = of_type(messages, "exception")
+    assert exception["location"].endswith("shop.py:9:journey")
+    assert exception["stacktrace"].count("File") == 1
 
 
 @pytest.mark.parametrize(
@@ -541,6 +561,26 @@ def test_collector_filter(mite, tmp_path):
 
 
 # ---- the interpreter ----
+
+
+@pytest.mark.parametrize(("level", "lines"), [("INFO", 3), ("WARNING", 2), ("CRITICAL", 0)])
+def test_what_users_log(run, level, lines):
+    source = """
+import logging
+log = logging.getLogger("shop")
+async def journey(ctx):
+    log.debug("hidden")
+    log.info("one")
+    log.warning("two %s", "arguments")
+    try:
+        1 / 0
+    except ZeroDivisionError:
+        log.exception("three")
+"""
+    result, _ = run(source, "journey", "run", "shop:journey", f"--log-level={level}")
+    assert result.returncode == 0, result.stderr
+    assert sum(f"shop: {text}" in result.stderr for text in ("hidden", "one", "two arguments", "three")) == lines
+    assert ("Traceback" in result.stderr) == (lines > 0)
 
 
 def test_the_working_directory_can_be_excluded(run):
