@@ -311,6 +311,25 @@ static void on_timer_closed(struct timer *timer)
     visit_free((struct mite_context *)((char *)timer - offsetof(struct mite_context, timer)));
 }
 
+/* False when some visits cannot end, for a thread works on what is theirs. */
+static bool end_visits(struct native *native)
+{
+    struct mite_context *ctx, *next;
+    bool all = native_blocking_close(native);
+
+    for (ctx = TAILQ_FIRST(&native->running); ctx; ctx = next) {
+        next = TAILQ_NEXT(ctx, link);
+        while (!ctx->firm && ctx->fiber) {
+            end_running(ctx);
+        }
+    }
+    while ((ctx = TAILQ_FIRST(&native->starting))) {
+        ctx->cancelled = true;
+        begin(ctx);
+    }
+    return all;
+}
+
 void native_close(struct native *native)
 {
     struct mite_context *ctx;
@@ -319,13 +338,7 @@ void native_close(struct native *native)
         return;
     }
     native->closing = true;
-    while ((ctx = TAILQ_FIRST(&native->starting))) {
-        ctx->cancelled = true;
-        begin(ctx);
-    }
-    while ((ctx = TAILQ_FIRST(&native->running))) {
-        end_running(ctx);
-    }
+    bool all = end_visits(native);
     while ((ctx = TAILQ_FIRST(&native->spares))) {
         TAILQ_REMOVE(&native->spares, ctx, link);
         if (ctx->timer_made) {
@@ -336,7 +349,9 @@ void native_close(struct native *native)
     }
     native_http_close(native);
     native_sockets_close(native);
-    fiber_pool_free(native->fibers);
+    if (all) {
+        fiber_pool_free(native->fibers);
+    }
     native->fibers = NULL;
     native->loop = NULL;
 }

@@ -30,5 +30,6 @@ struct journey_host *native_journey_host(struct native *native); /* borrowed; li
 /* Of its HTTP client, also after native_close(). */
 void native_http_counts(const struct native *native, struct http_counts *out);
 
-/* The context of the journey in C whose code runs, on the loop's stack too (fiber_call); NULL: none does. Signal-safe. */
+/* The context of the journey in C whose code runs, on the loop's stack too (fiber_call); NULL: none does. Signal-safe.
+ */
 struct context *native_running(void);

@@ -12,6 +12,7 @@
 #include "mite/mite.h"
 
 #include "base/buf.h"
+#include "engine/blocking.h"
 #include "engine/fiber.h"
 #include "engine/timer.h"
 #include "runner/native.h"
@@ -53,6 +54,7 @@ struct mite_context {
     struct response_list responses; /* that the journey holds */
     struct socket_list sockets;     /* that it has open */
     const char *not_connected;      /* why the last connection was none; NULL: it was one */
+    struct blocking_job job;
     struct timer timer;
     bool timer_made, timed_out;
     void (*ended)(void *arg, struct context *context, enum journey_outcome outcome);
@@ -71,9 +73,10 @@ struct native {
     bool start_asked, cancel_asked; /* a deferred call will look */
     bool closing;
     struct response_list spare_responses;
-    struct native_tls *tls; /* settings of TLS connections */
-    unsigned lookups;       /* of names, under way */
-    struct buf scratch;     /* for rendering what is copied at once */
+    struct blocking *blocking; /* NULL before the first call that blocks */
+    struct native_tls *tls;    /* settings of TLS connections */
+    unsigned lookups;          /* of names, under way */
+    struct buf scratch;        /* for rendering what is copied at once */
 };
 
 /* ---- waiting (native.c) ---- */
@@ -106,6 +109,8 @@ void native_http_end(struct mite_context *ctx); /* reports and gives back what i
 void native_http_close(struct native *native);  /* the client and spare responses */
 void native_sockets_end(struct mite_context *ctx);
 void native_sockets_close(struct native *native);
+/* Ends the threads. Visits that still wait for one stay `firm`: they can never end; false when there are any. */
+bool native_blocking_close(struct native *native);
 
 /* ---- values (native_values.c) ---- */
 

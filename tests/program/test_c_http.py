@@ -1,0 +1,253 @@
+"""HTTP of journeys in C, against the built-in target; and that it says what Python's says."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c_journeys import Messages, Run, of_type, read_messages, run_c  # noqa: F401
+from helpers import Mite, free_port
+
+
+def bodies(messages: Messages) -> list[Any]:
+    return [json.loads(message["body"]) for message in of_type(messages, "echo")]
+
+
+def test_requests_with_everything(run_c: Run, target: str) -> None:
+    source = """
+    MITE_JOURNEY(journey)
+    {
+        const char *echo = mite_format(ctx, "%s/echo", mite_config(ctx, "url", ""));
+        struct mite_response *answers[] = {
+            mite_post(ctx, echo, .body = "raw \\x01 text"),
+            mite_put(ctx, echo, .json = mite_map(MITE_INT("n", 1), MITE_LIST("l", mite_str("x")))),
+            mite_patch(ctx, echo, .form = MITE_PAIRS({"name", "J\\xc3\\xbcrgen & co"}, {"b", ""})),
+            mite_get(ctx, echo, .headers = MITE_PAIRS({"X-One", "1"}, {"X-Two", "2"})),
+            mite_get(ctx, echo, .user = "me", .password = "pw"),
+            mite_get(ctx, echo, .cookies = MITE_PAIRS({"a", "1"}, {"b", "2"})),
+            mite_delete(ctx, echo),
+        };
+        for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+            mite_check(ctx, mite_status(answers[i]) == 200);
+            mite_send(ctx, "echo", MITE_STR("body", mite_body(answers[i])));
+        }
+        mite_check(ctx, strcmp(mite_cookie(ctx, "b"), "2") == 0);
+        mite_clear_cookies(ctx);
+        mite_check(ctx, mite_cookie(ctx, "b") == NULL);
+    }
+    """
+    result, messages = run_c(source, env={"MITE_CONF_url": target})
+    assert result.returncode == 0, result.stdout + result.stderr
+    raw, as_json, form, headers, auth, cookies, deleted = bodies(messages)
+    assert raw["body"] == "raw \x01 text" and raw["method"] == "POST"
+    assert json.loads(as_json["body"]) == {"n": 1, "l": ["x"]}
+    assert as_json["headers"]["Content-Type"] == "application/json"
+    assert form["body"] == "name=J%C3%BCrgen+%26+co&b="
+    assert form["headers"]["Content-Type"] == "application/x-www-form-urlencoded"
+    assert headers["headers"]["X-One"] == "1" and headers["headers"]["X-Two"] == "2"
+    assert auth["headers"]["Authorization"] == "Basic bWU6cHc="
+    assert cookies["headers"]["Cookie"] == "a=1; b=2"
+    assert deleted["method"] == "DELETE"
+    assert [m["method"] for m in of_type(messages, "http_metrics")] == "POST PUT PATCH GET GET GET DELETE".split()
+
+
+def test_answers_are_read(run_c: Run, target: str) -> None:
+    source = """
+    MITE_JOURNEY(journey)
+    {
+        const char *url = mite_config(ctx, "url", "");
+        struct mite_response *r = mite_get(ctx, mite_format(ctx, "%s/echo?a=1", url));
+        const struct mite_value *json = mite_json(ctx, r);
+
+        mite_check(ctx, strcmp(mite_text_at(ctx, json, "arguments.a"), "1") == 0);
+        mite_check(ctx, strstr(mite_header(r, "content-TYPE"), "json") != NULL && mite_header(r, "no") == NULL);
+        mite_check(ctx, mite_body_size(r) == strlen(mite_body(r)));
+        mite_check(ctx, mite_seconds(r, MITE_PHASE_TOTAL) > 0);
+        r = mite_get(ctx, mite_format(ctx, "%s/redirect/2", url));
+        mite_check(ctx, mite_status(r) == 200 && strcmp(mite_url(r), mite_format(ctx, "%s/", url)) == 0);
+        r = mite_get(ctx, mite_format(ctx, "%s/redirect/2", url), .max_redirects = MITE_NO_REDIRECTS);
+        mite_check(ctx, mite_status(r) == 302 && strstr(mite_redirect_url(r), "/redirect/1") != NULL);
+        mite_release(r);
+        r = mite_get(ctx, mite_format(ctx, "%s/stall", url), .timeout_ms = 100, .may_fail = true);
+        mite_check(ctx, mite_status(r) == 0 && strstr(mite_failure(r), "code 28") != NULL);
+        r = mite_get(ctx, "nonsense://", .may_fail = true);
+        mite_check(ctx, strstr(mite_failure(r), "code 3 ") != NULL);
+        mite_json(ctx, mite_get(ctx, url));
+    }
+    """
+    result, messages = run_c(source, env={"MITE_CONF_url": target})
+    exception = of_type(messages, "exception")[0]
+    assert exception["ex_type"] == "JSONDecodeError" and exception["location"] == "j.c:22:journey"
+
+
+def test_several_at_once(run_c: Run, target: str) -> None:
+    source = """
+    MITE_JOURNEY(journey)
+    {
+        struct mite_pending *pending[5];
+        const char *url = mite_config(ctx, "url", "");
+        MITE_TRANSACTION(ctx, "together") {
+            for (int i = 0; i < 5; i++) {
+                pending[i] = mite_start(ctx, "GET", mite_format(ctx, "%s/delay/200", url));
+            }
+            for (int i = 0; i < 5; i++) {
+                mite_check(ctx, mite_status(mite_await(ctx, pending[i])) == 200);
+            }
+        }
+        mite_start(ctx, "GET", mite_format(ctx, "%s/stall", url));
+    }
+    """
+    result, messages = run_c(source, env={"MITE_CONF_url": target})
+    assert result.returncode == 0, result.stdout
+    together = of_type(messages, "txn")[0]
+    assert together["end_time"] - together["start_time"] < 0.8
+    assert len(of_type(messages, "http_metrics")) == 5
+    assert "1 request" in result.stdout and "aborted" in result.stdout
+
+
+def test_callback_and_metrics(run_c: Run, target: str) -> None:
+    source = """
+    static void seen(struct mite_context *ctx, struct mite_response *response, void *arg)
+    {
+        ++*(int *)arg;
+        mite_metrics(ctx, MITE_INT("number", *(int *)arg), MITE_INT("size", (int64_t)mite_body_size(response)));
+    }
+    MITE_JOURNEY(journey)
+    {
+        int count = 0;
+        const char *url = mite_config(ctx, "url", "");
+        mite_on_response(ctx, seen, &count);
+        mite_get(ctx, mite_format(ctx, "%s/redirect/1", url));
+        mite_get(ctx, mite_format(ctx, "%s/bytes/10", url));
+        mite_on_response(ctx, NULL, NULL);
+        mite_metrics(ctx, MITE_STR("page", "last"));
+        mite_get(ctx, url);
+        mite_new_session(ctx);
+        mite_get(ctx, url);
+    }
+    """
+    result, messages = run_c(source, env={"MITE_CONF_url": target})
+    assert result.returncode == 0, result.stdout
+    metrics = of_type(messages, "http_metrics")
+    assert [m.get("number") for m in metrics] == [1, 2, 3, None, None]
+    assert metrics[2]["size"] == 10
+    assert [m.get("page") for m in metrics] == [None, None, None, "last", None]
+
+
+IN_C = """
+MITE_JOURNEY(journey)
+{
+    const char *url = mite_config(ctx, "url", "");
+    MITE_TRANSACTION(ctx, "outer") {
+        mite_send(ctx, "hello", MITE_STR("who", "you"), MITE_LIST("list", mite_int(1), mite_float(2.5), mite_nil()));
+        MITE_TRANSACTION(ctx, "inner") {
+            mite_metrics(ctx, MITE_STR("page", "front"));
+            mite_get(ctx, mite_format(ctx, "%s/redirect/2", url));
+        }
+        mite_post(ctx, mite_format(ctx, "%s/status/503", url), .body = "x=1");
+        FAILURE
+    }
+}
+"""
+IN_PYTHON = """
+from mite import MiteError
+
+async def journey(ctx):
+    url = ctx.config.get("url", "")
+    async with ctx.transaction("outer"):
+        ctx.send("hello", who="you", list=[1, 2.5, None])
+        async with ctx.transaction("inner"):
+            ctx.http.additional_metrics = {"page": "front"}
+            await ctx.http.get(url + "/redirect/2")
+        await ctx.http.post(url + "/status/503", data="x=1")
+        FAILURE
+"""
+TIMES = {"time", "start_time", "end_time", "wait_time", "stacktrace", "location", "journey", "test"} | {
+    f"{phase}_time" for phase in ("dns", "connect", "tls", "transfer_start", "first_byte", "total")
+}
+
+
+@pytest.mark.parametrize(
+    ("c", "python"),
+    [
+        ("", ""),
+        ('mite_fail_with(ctx, "sold out", MITE_INT("item", 7));', 'raise MiteError("sold out", item=7)'),
+        ('mite_get(ctx, "http://127.0.0.1:PORT/");', 'await ctx.http.get("http://127.0.0.1:PORT/")'),
+        ('mite_get(ctx, "http://");', 'await ctx.http.get("http://")'),
+        ('mite_get(ctx, mite_format(ctx, "%s/redirect/9", url));', 'await ctx.http.get(url + "/redirect/9")'),
+        ('mite_get(ctx, mite_format(ctx, "%s/drop", url));', 'await ctx.http.get(url + "/drop")'),
+        ('mite_get(ctx, mite_format(ctx, "%s/stall", url), .timeout_ms = 200);',
+         'await ctx.http.get(url + "/stall", timeout=0.2)'),
+        ('mite_get(ctx, url, .cert_file = "/none", .key_file = "/none");',
+         'await ctx.http.get(url, cert=("/none", "/none"))'),
+    ],
+)  # fmt: skip
+def test_the_same_messages_as_from_python(
+    run_c: Run, mite: Mite, tmp_path: Path, target: str, c: str, python: str
+) -> None:
+    port = str(free_port())
+    in_c, messages = run_c(IN_C.replace("FAILURE", c).replace("PORT", port), env={"MITE_CONF_url": target})
+    (tmp_path / "p.py").write_text(IN_PYTHON.replace("FAILURE", python).replace("PORT", port))
+    results = tmp_path / "python"
+    in_python = mite(
+        "journey", "run", "p:journey", "--collector-use-json", f"--collector-dir={results}", env={"MITE_CONF_url": target}
+    )
+    expected = read_messages(results)
+    assert in_c.returncode == in_python.returncode == (1 if c else 0)
+    assert [list(m) for m in messages] == [list(m) for m in expected]
+    for ours, theirs in zip(messages, expected, strict=True):
+        assert {k: v for k, v in ours.items() if k not in TIMES} == {k: v for k, v in theirs.items() if k not in TIMES}
+
+
+def test_sockets_speak_any_protocol(run_c: Run, target: str) -> None:
+    source = """
+    MITE_JOURNEY(journey)
+    {
+        struct mite_socket *s = mite_connect(ctx, mite_config(ctx, "address", ""));
+        char head[8];
+        mite_write_text(ctx, s, "GET / HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n");
+        mite_read_exactly(ctx, s, head, sizeof head);
+        mite_check(ctx, memcmp(head, "HTTP/1.1", 8) == 0);
+        mite_check(ctx, strcmp(mite_read_line(ctx, s), " 200 OK") == 0);
+        const char *line, *last = "";
+        while ((line = mite_read_line(ctx, s))) {
+            last = line;
+        }
+        mite_check(ctx, strlen(last) > 0);
+        mite_check(ctx, mite_read(ctx, s, head, sizeof head) == 0);
+        mite_close(s);
+        s = mite_connect(ctx, mite_config(ctx, "address", ""), .timeout_ms = 100, .may_fail = true);
+        mite_check(ctx, mite_read(ctx, s, head, 1) == -1 && strstr(mite_socket_failure(ctx, s), "within 0.1 s"));
+        s = mite_connect(ctx, mite_config(ctx, "closed", ""), .may_fail = true);
+        mite_check(ctx, s == NULL && strstr(mite_socket_failure(ctx, NULL), "refused"));
+        mite_check(ctx, mite_write_text(ctx, s, "x") == -1 && mite_read_line(ctx, s) == NULL);
+        mite_connect(ctx, mite_config(ctx, "closed", ""));
+    }
+    """
+    environment = {
+        "MITE_CONF_address": target.replace("http", "tcp"),
+        "MITE_CONF_closed": f"tcp://127.0.0.1:{free_port()}",
+    }
+    result, messages = run_c(source, env=environment)
+    exception = of_type(messages, "exception")[0]
+    assert exception["ex_type"] == "SocketError" and "cannot connect: Connection refused" in exception["message"]
+
+
+def test_datagrams(run_c: Run) -> None:
+    source = """
+    MITE_JOURNEY(journey)
+    {
+        struct mite_socket *s = mite_connect(ctx, mite_config(ctx, "address", ""), .timeout_ms = 100, .may_fail = true);
+        char answer[16];
+        mite_check(ctx, mite_write(ctx, s, "one", 3) == 3 && mite_write(ctx, s, "two", 3) == 3);
+        mite_check(ctx, mite_read(ctx, s, answer, sizeof answer) == -1);
+    }
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(10)
+        result, _ = run_c(source, env={"MITE_CONF_address": f"udp://127.0.0.1:{peer.getsockname()[1]}"})
+        assert result.returncode == 0, result.stdout
+        assert [peer.recv(16), peer.recv(16)] == [b"one", b"two"]
