@@ -16,6 +16,7 @@
 #include "engine/watchdog.h"
 #include "python/errors.h"
 
+#include <frameobject.h> /* until Python 3.11, Python.h has no PyFrame_Check */
 #include <signal.h>
 #include <stdatomic.h>
 
