@@ -2,6 +2,8 @@
 #include "http_fixture.h"
 #include "http_peer.h"
 
+#include <unistd.h>
+
 static const struct peer_route routes[] = {
     {"/", OK_ANSWER},
     {"/text",
@@ -112,6 +114,34 @@ static void test_timeout(void **state)
     assert_failed(f, HTTP_TIMEOUT, 28, "the answer was not whole within 0.02 s");
     run_get(f, "/");
     assert_ok(f, 200, "ok");
+}
+
+/* A listener that nobody accepts from, with its queue full: the kernel answers no further attempt. */
+static void test_connect_timeout(void **state)
+{
+    struct fixture *f = *state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), waiting[4];
+    struct http_request request = get(f, "/");
+    char url[64];
+
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 0), 0);
+    getsockname(listener, (struct sockaddr *)&address, &size);
+    for (int i = 0; i < 4; i++) {
+        waiting[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect(waiting[i], (struct sockaddr *)&address, sizeof address);
+    }
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/", ntohs(address.sin_port));
+    request.url = str_of(url);
+    request.connect_timeout_ns = 30 * NS_PER_MS;
+    run(f, &request);
+    assert_failed(f, HTTP_TIMEOUT, 28, "no connection within 0.03 s");
+    for (int i = 0; i < 4; i++) {
+        close(waiting[i]);
+    }
+    close(listener);
 }
 
 static void test_max_body(void **state)
@@ -307,6 +337,7 @@ int main(void)
         TEST(test_closed),
         TEST(test_not_http),
         TEST(test_timeout),
+        TEST(test_connect_timeout),
         TEST(test_max_body),
         TEST(test_refused_at_once),
         TEST(test_cancel_before_it_starts),
