@@ -60,6 +60,8 @@ struct options {
     double connect_timeout_s, timeout_s;
     int64_t max_body_size;
     bool insecure;
+    const char *http_transport, *http_version;
+    struct option_list local_address;
     const char *ca_file;
     struct option_list resolve; /* HOST:PORT:ADDRESS */
 

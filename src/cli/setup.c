@@ -44,6 +44,37 @@ bad:
                      text);
 }
 
+/* The index of `text` among `words`, which end with NULL. */
+static int parse_word(const char *option, const char *text, const char *const *words, int *out,
+                      struct mite_error *error)
+{
+    for (int i = 0; words[i]; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *out = i;
+            return 0;
+        }
+    }
+    return error_set(error, MITE_EINVAL, "--%s=%s: %s, %s or %s is expected", option, text, words[0], words[1],
+                     words[2]);
+}
+
+static int parse_transport(const struct options *options, int *transport, int *version, struct mite_error *error)
+{
+    static const char *const transports[] = {"auto", "native", "curl", NULL}; /* enum http_transport_choice */
+    static const char *const versions[] = {"auto", "1.1", "2", NULL};         /* enum http_version */
+    int rc = parse_word("http-transport", options->http_transport, transports, transport, error);
+
+    if (rc == 0) {
+        rc = parse_word("http-version", options->http_version, versions, version, error);
+    }
+    if (rc == 0 && *transport == HTTP_TRANSPORT_NATIVE && *version == HTTP_VERSION_2) {
+        rc = error_set(error, MITE_EINVAL,
+                       "--http-version=2: HTTP/2 is libcurl's, which --http-transport=native excludes: leave one of "
+                       "them out");
+    }
+    return rc;
+}
+
 int setup_http(const struct options *options, struct http_resolve *resolve, struct http_client_options *out,
                struct mite_error *error)
 {
@@ -54,10 +85,20 @@ int setup_http(const struct options *options, struct http_resolve *resolve, stru
             return rc;
         }
     }
+    int transport = HTTP_TRANSPORT_AUTO, version = HTTP_VERSION_AUTO,
+        rc = parse_transport(options, &transport, &version, error);
+
+    if (rc < 0) {
+        return rc;
+    }
     if (options->ca_file && access(options->ca_file, R_OK) != 0) {
         return error_errno(error, errno, "--ca-file=%s", options->ca_file);
     }
     *out = (struct http_client_options){
+        .transport = (enum http_transport_choice)transport,
+        .version = (enum http_version)version,
+        .local_addresses = options->local_address.items,
+        .local_address_count = options->local_address.count,
         .connect_timeout_ns = ns_from_s(options->connect_timeout_s),
         .timeout_ns = ns_from_s(options->timeout_s),
         .max_body_bytes = (uint64_t)options->max_body_size,

@@ -1,9 +1,9 @@
 #include "http/client.h"
 
 #include "base/clock.h"
-#include "http/curl.h"
 #include "http/exchange.h"
 #include "http/header_lines.h"
+#include "http/route.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -22,7 +22,7 @@ int http_client_new(struct loop *loop, const struct http_client_options *options
     if (!client) {
         return error_set(error, MITE_ENOMEM, "no memory for the HTTP client");
     }
-    int rc = curl_transport_new(loop, options, &client->transport, error);
+    int rc = route_new(loop, options, &client->transport, error);
     if (rc < 0) {
         free(client);
         return rc;
@@ -70,8 +70,7 @@ void http_client_counts(const struct http_client *client, struct http_counts *ou
 {
     *out = client->counts;
     if (client->transport) {
-        out->connections = client->transport->traffic.connections;
-        out->received_bytes = client->transport->traffic.received_bytes;
+        route_counts(client->transport, out);
     }
 }
 
@@ -171,6 +170,7 @@ static int fill_hop(struct http_exchange *exchange, const struct http_request *r
     *hop = (struct http_hop){
         .method = keep(text, request->method),
         .url = exchange->url.text,
+        .parts = &exchange->url,
         .body = keep(text, request->body),
         .user = keep(text, request->user),
         .password = keep(text, request->password),

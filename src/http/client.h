@@ -27,7 +27,18 @@ struct http_resolve {
     uint16_t port;
 };
 
+/* Who carries requests: libcurl can do everything, our own transport costs a third (h1.h). */
+enum http_transport_choice {
+    HTTP_TRANSPORT_AUTO,   /* ours where it serves, else libcurl */
+    HTTP_TRANSPORT_NATIVE, /* what ours does not serve fails */
+    HTTP_TRANSPORT_CURL,
+};
+
+enum http_version { HTTP_VERSION_AUTO, HTTP_VERSION_1_1, HTTP_VERSION_2 };
+
 struct http_client_options {
+    enum http_transport_choice transport;
+    enum http_version version;   /* over TLS; 2 is what a server may choose, not must */
     uint64_t connect_timeout_ns; /* 10 s when 0 */
     uint64_t timeout_ns;         /* of a whole exchange; 60 s when 0 */
     uint64_t max_body_bytes;     /* of a decoded body; 256 MiB when 0 */
@@ -36,6 +47,8 @@ struct http_client_options {
     const char *ca_file;         /* NULL: the system's */
     const struct http_resolve *resolve;
     size_t resolve_count;
+    const char *const *local_addresses; /* of this machine, taken in turns to connect from; none: the system's choice */
+    size_t local_address_count;
 };
 
 struct http_header {
@@ -129,6 +142,7 @@ struct http_handlers {
 struct http_counts {
     uint64_t started;     /* requests on the wire or about to be, hops included */
     uint64_t responses;   /* of those, answered */
+    uint64_t native;      /* of the responses, brought by our own transport; libcurl brought the rest */
     uint64_t failed;      /* of those, failed */
     uint64_t aborted;     /* of those, cancelled before an answer */
     uint64_t connections; /* opened */

@@ -1,13 +1,12 @@
 #include "http/curl.h"
 
 #include "base/clock.h"
+#include "http/failure.h"
 
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #define DEFAULT_CONNECTIONS 10000
 #define LANE_TRANSFERS      256 /* under way in a lane before the next one is taken */
-#define DESCRIPTORS_MAX     (1u << 20)
 
 /* ---- lanes ---- */
 
@@ -85,12 +84,12 @@ static uint64_t phase_ns(CURL *easy, CURLINFO info, uint64_t delay)
 static void fill_timings(const struct http_transfer *transfer, struct http_timings *out)
 {
     CURL *easy = transfer->easy;
-    uint64_t elapsed = clock_now_ns() - transfer->start_ns, total = info_ns(easy, CURLINFO_TOTAL_TIME_T);
+    uint64_t elapsed = clock_now_ns() - transfer->hop->start_ns, total = info_ns(easy, CURLINFO_TOTAL_TIME_T);
     uint64_t delay = elapsed > total ? elapsed - total : 0;
     long connections = 0;
 
     *out = (struct http_timings){
-        .start_ns = transfer->start_ns,
+        .start_ns = transfer->hop->start_ns,
         .pretransfer_ns = phase_ns(easy, CURLINFO_PRETRANSFER_TIME_T, delay),
         .first_byte_ns = phase_ns(easy, CURLINFO_STARTTRANSFER_TIME_T, delay),
         .total_ns = total + delay,
@@ -187,6 +186,36 @@ static CURLcode judge(const struct http_transfer *transfer, CURLcode code)
     return code == CURLE_OK && !transfer->head_ended ? CURLE_PARTIAL_FILE : code;
 }
 
+static bool message_starts(const struct http_transfer *transfer, const char *text)
+{
+    return strncmp(transfer->message, text, strlen(text)) == 0;
+}
+
+/* libcurl has few codes for what it receives; its message tells more. */
+static enum http_failure describe(const struct http_transfer *transfer, CURLcode code, struct mite_error *error)
+{
+    const char *message = transfer->message;
+    long number = 0;
+    curl_off_t connected_us = 0;
+    bool broken = code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;
+    bool lost = code == CURLE_SEND_ERROR || !message[0] || message_starts(transfer, "Recv failure") ||
+                message_starts(transfer, "OpenSSL SSL_read");
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &number);
+    curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+    struct failure_facts facts = {
+        .code = code,
+        .detail = message[0] ? message : NULL,
+        .number = transfer->socket_errno ? transfer->socket_errno : (int)number,
+        .no_socket = transfer->socket_errno != 0,
+        .connected = connected_us > 0,
+        .answered = transfer->head.size > 0,
+        .tls = broken && strstr(message, " alert "), /* in TLS 1.3 the server refuses us when our handshake is over */
+        .malformed = broken && !lost,                /* a chunk without its size, a head without end */
+    };
+    return failure_describe(transfer->hop, &facts, error);
+}
+
 static void finish(struct http_transfer *transfer, CURLcode code)
 {
     struct curl_transport *transport = transfer->transport;
@@ -203,7 +232,7 @@ static void finish(struct http_transfer *transfer, CURLcode code)
         code = CURLE_OUT_OF_MEMORY;
     }
     if (code != CURLE_OK) {
-        failure = curl_failure(transfer, code, &error);
+        failure = describe(transfer, code, &error);
     }
     count_traffic(transport, transfer->easy);
     retire(transfer);
@@ -245,7 +274,6 @@ static int start(struct http_transport *base, const struct http_hop *hop, struct
     }
     transfer->hop = hop;
     transfer->lane = lane;
-    transfer->start_ns = clock_now_ns();
     rc = curl_handle_prepare(transfer, error);
     if (rc == 0 && curl_multi_add_handle(lane->multi, transfer->easy) != CURLM_OK) {
         rc = error_set(error, MITE_ENOMEM, "no memory for a request");
@@ -336,20 +364,6 @@ static bool environment_has_proxy(void)
     return false;
 }
 
-/* A connection is a descriptor, and the usual soft limit of 1,024 is for programs that use select(). */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        rlim_t wanted = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
-        if (limit.rlim_cur < wanted) {
-            limit.rlim_cur = wanted;
-            setrlimit(RLIMIT_NOFILE, &limit);
-        }
-    }
-}
-
 static int set_up(struct curl_transport *transport, const struct http_client_options *options, struct mite_error *error)
 {
     transport->share = curl_share_init();
@@ -376,7 +390,6 @@ int curl_transport_new(struct loop *loop, const struct http_client_options *opti
     transport->kept_connections = options->max_connections ? options->max_connections : DEFAULT_CONNECTIONS;
     transport->proxied = environment_has_proxy();
     transport->holders = 1;
-    raise_descriptor_limit();
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int rc = set_up(transport, options, error);
     if (rc < 0) {

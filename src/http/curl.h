@@ -63,7 +63,6 @@ struct http_transfer {
     struct curl_lane *lane;     /* that it is in; NULL: idle */
     const struct http_hop *hop; /* NULL: idle */
     CURL *easy;
-    uint64_t start_ns;     /* when the hop was asked for */
     struct buf head, body; /* of the response under way */
     bool head_ended;       /* the empty line came: what follows is a trailer, unless it is the next status line */
     bool too_large;
@@ -99,6 +98,3 @@ int curl_loop_close_socket(void *transport, curl_socket_t fd);
 /* Ends the transfers that libcurl says are over. */
 void curl_lane_drain(struct curl_lane *lane);
 void curl_transport_drop(struct curl_transport *transport); /* one holder less */
-
-/* What went wrong: `code` as one of ours, and the sentence. */
-enum http_failure curl_failure(const struct http_transfer *transfer, CURLcode code, struct mite_error *error);

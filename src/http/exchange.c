@@ -129,6 +129,7 @@ int exchange_send(struct http_exchange *exchange, struct mite_error *error)
     struct http_client *client = exchange->session->client;
 
     set_cookie_header(exchange);
+    exchange->hop.start_ns = clock_now_ns();
     int rc = client->transport->ops->start(client->transport, &exchange->hop, &exchange->transfer, error);
     if (rc == 0) {
         client->counts.started++;

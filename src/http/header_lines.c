@@ -54,6 +54,20 @@ bool header_lines_has(struct str lines, struct str name)
     return find(lines.p, lines.p + lines.n, name) != NULL;
 }
 
+struct str header_lines_value(struct str lines, struct str name)
+{
+    const char *line = find(lines.p, lines.p + lines.n, name);
+
+    if (!line) {
+        return STR_NONE;
+    }
+    const char *value = line + name.n + 1, *end = memchr(value, '\r', (size_t)(lines.p + lines.n - value));
+    while (value < end && *value == ' ') {
+        value++;
+    }
+    return (struct str){value, (size_t)(end - value)};
+}
+
 void header_lines_drop(struct str *lines, struct str name)
 {
     char *line = (char *)lines->p, *end = line + lines->n;

@@ -1,11 +1,12 @@
 /*
  * What carries one request (no redirects, no cookie logic: those are client.c's) to a server and brings one response
- * back. libcurl's multi interface is the first transport; a second one fills the same table. The conformance tests run
- * over every transport.
+ * back. Two transports do that: our own HTTP/1.1 (h1.h) and libcurl's multi interface (curl.h). A third fills the same
+ * table and chooses between them for each request (route.h). The conformance tests run over both.
  */
 #pragma once
 
 #include "http/client.h"
+#include "http/url.h"
 
 struct http_transport;
 struct http_transfer; /* the transport's own; embedded or pooled there */
@@ -18,7 +19,9 @@ struct http_hop {
     struct str cookie;       /* value of the Cookie header, none without */
     struct str body;
     struct str user, password, cert_file, key_file;
-    uint64_t timeout_ns; /* what is left of the exchange's */
+    const struct url *parts; /* of `url` */
+    uint64_t start_ns;       /* when it was asked for: its clock starts there */
+    uint64_t timeout_ns;     /* what is left of the exchange's */
     uint64_t whole_timeout_ns, connect_timeout_ns, max_body_bytes;
     bool verify;
     void *arg;

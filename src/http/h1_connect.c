@@ -1,0 +1,286 @@
+/*
+ * Design notes
+ *
+ * - A transfer without an idle connection opens its own. The name is looked up once for all that ask for it, and the
+ *   answer kept for a minute.
+ * - Addresses take turns, so that a service behind many of them is loaded evenly. Those of the family that the system
+ *   prefers are tried first, one after another when they fail; after a quarter of a second, or when all of them failed,
+ *   the other family's race them. Whoever is connected first wins, and the other one is closed.
+ * - A connection is watched for writing until it stands, for reading from then on: epoll is told twice in its life,
+ *   unless a socket gets full.
+ */
+#include "http/h1.h"
+
+#include "base/clock.h"
+
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ADDRESSES_AGE_NS (60 * NS_PER_S)
+
+/* ---- connections ---- */
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void on_conn_closed(uv_handle_t *handle)
+{
+    struct h1_conn *conn = handle->data;
+
+    h1_transport_drop(conn->transport);
+    if (conn->in != conn->first) {
+        free(conn->in);
+    }
+    free(conn);
+}
+
+void h1_conn_close(struct h1_conn *conn)
+{
+    conn->origin->users--;
+    uv_close((uv_handle_t *)&conn->poll, on_conn_closed);
+    close(conn->fd);
+    loop_touch(conn->transport->loop);
+}
+
+int h1_conn_watch(struct h1_conn *conn, int events)
+{
+    if (conn->watched == events) {
+        return 0;
+    }
+    conn->watched = events;
+    loop_touch(conn->transport->loop);
+    return uv_poll_start(&conn->poll, events, on_poll);
+}
+
+/* Sockets that end with the process: a load generator has more of them than ports that may rest. */
+static int open_socket(struct h1_transport *transport, int family)
+{
+    static const int on = 1;
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0) {
+        return -errno;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    for (size_t i = 0; i < transport->local_count; i++) { /* the next one of that family */
+        const union dns_address *local = &transport->local[transport->local_next++ % transport->local_count];
+        if (local->any.sa_family == family) {
+            setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+            if (bind(fd, &local->any, dns_size(local)) < 0) {
+                int rc = -errno;
+                close(fd);
+                return rc;
+            }
+            break;
+        }
+    }
+    return fd;
+}
+
+static struct h1_conn *conn_new(struct h1_transfer *transfer, int fd, const union dns_address *address)
+{
+    struct h1_transport *transport = transfer->transport;
+    struct h1_conn *conn = malloc(sizeof *conn);
+
+    if (!conn) {
+        return NULL;
+    }
+    memset(conn, 0, offsetof(struct h1_conn, first));
+    if (uv_poll_init_socket(loop_uv(transport->loop), &conn->poll, fd) < 0) {
+        free(conn);
+        return NULL;
+    }
+    conn->poll.data = conn;
+    conn->transport = transport;
+    conn->origin = transfer->origin;
+    conn->transfer = transfer;
+    conn->fd = fd;
+    conn->address = *address;
+    conn->in = conn->first;
+    conn->in_capacity = sizeof conn->first;
+    conn->origin->users++;
+    transport->holders++;
+    return conn;
+}
+
+/* ---- attempts ---- */
+
+static int family_of(const struct h1_transfer *transfer, unsigned lane)
+{
+    int first = transfer->origin->addresses.at[0].any.sa_family;
+
+    return lane == 0 ? first : first == AF_INET ? AF_INET6 : AF_INET;
+}
+
+/* Begins to connect to one address. 0 or why not, negative. */
+static int attempt(struct h1_transfer *transfer, unsigned lane, const union dns_address *address)
+{
+    int fd = open_socket(transfer->transport, address->any.sa_family);
+
+    if (fd < 0) {
+        transfer->facts.no_socket = fd != -EADDRNOTAVAIL;
+        return fd;
+    }
+    if (connect(fd, &address->any, dns_size(address)) < 0 && errno != EINPROGRESS) {
+        int rc = -errno;
+        close(fd);
+        return rc;
+    }
+    struct h1_conn *conn = conn_new(transfer, fd, address);
+    if (!conn) {
+        close(fd);
+        return -ENOMEM;
+    }
+    transfer->race[lane] = conn;
+    transfer->transport->base.traffic.connections++;
+    return h1_conn_watch(conn, UV_WRITABLE);
+}
+
+/* The next address of that lane to which a connection begins. False when none is left. */
+static bool attempt_next(struct h1_transfer *transfer, unsigned lane)
+{
+    const struct dns_addresses *addresses = &transfer->origin->addresses;
+    int family = family_of(transfer, lane);
+    unsigned count = dns_count(addresses, family);
+
+    while (transfer->tried[lane] < count) {
+        const union dns_address *address = dns_nth(addresses, family, transfer->turn + transfer->tried[lane]++);
+        int rc = attempt(transfer, lane, address);
+        if (rc == 0) {
+            return true;
+        }
+        transfer->facts.number = -rc;
+    }
+    return false;
+}
+
+static void lane_failed(struct h1_transfer *transfer, unsigned lane)
+{
+    unsigned other = !lane;
+
+    if (!attempt_next(transfer, lane) && !transfer->race[other] && !attempt_next(transfer, other)) {
+        h1_fail(transfer,
+                (struct failure_facts){.code = CURLE_COULDNT_CONNECT,
+                                       .number = transfer->facts.number,
+                                       .no_socket = transfer->facts.no_socket},
+                NULL);
+    }
+}
+
+void h1_connect_next(struct h1_transfer *transfer)
+{
+    transfer->race_ns = H1_NEVER;
+    attempt_next(transfer, 1);
+}
+
+static void race(struct h1_transfer *transfer)
+{
+    struct h1_origin *origin = transfer->origin;
+
+    transfer->timings.dns_ns = clock_now_ns() - transfer->hop->start_ns;
+    transfer->state = H1_RACING;
+    transfer->turn = origin->turn++;
+    transfer->tried[0] = transfer->tried[1] = 0;
+    transfer->facts = (struct failure_facts){.code = CURLE_OK};
+    if (dns_count(&origin->addresses, family_of(transfer, 1)) > 0) {
+        transfer->race_ns = clock_now_ns() + H1_ADDRESS_TURN;
+        h1_wake_at(transfer, transfer->race_ns);
+    }
+    if (!attempt_next(transfer, 0)) {
+        lane_failed(transfer, 0);
+    }
+}
+
+/* ---- names ---- */
+
+static void on_addresses(void *arg, const struct dns_addresses *addresses)
+{
+    struct h1_origin *origin = arg;
+    struct h1_transport *transport = origin->transport;
+    struct h1_transfer *transfer;
+
+    origin->lookup = NULL;
+    if (addresses) {
+        origin->addresses = *addresses;
+        origin->addresses_until_ns = clock_now_ns() + ADDRESSES_AGE_NS;
+    }
+    for (transfer = transport->active; transfer; transfer = transport->cursor) {
+        transport->cursor = transfer->next;
+        if (transfer->origin != origin || transfer->state != H1_RESOLVING) {
+            continue;
+        }
+        if (addresses) {
+            race(transfer);
+        } else {
+            char detail[sizeof transfer->detail];
+            snprintf(detail, sizeof detail, "Could not resolve host: %s", origin->host);
+            h1_fail(transfer, (struct failure_facts){.code = CURLE_COULDNT_RESOLVE_HOST}, detail);
+        }
+    }
+}
+
+void h1_connect(struct h1_transfer *transfer)
+{
+    struct h1_origin *origin = transfer->origin;
+    uint64_t now = clock_now_ns();
+
+    transfer->state = H1_RESOLVING;
+    transfer->connect_deadline_ns = now + transfer->hop->connect_timeout_ns;
+    h1_wake_at(transfer, transfer->connect_deadline_ns);
+    if (origin->fixed || (origin->addresses.count > 0 && now < origin->addresses_until_ns)) {
+        race(transfer);
+    } else if (!origin->lookup && dns_lookup_start(transfer->transport->loop, origin->host, origin->port, on_addresses,
+                                                   origin, &origin->lookup) < 0) {
+        h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
+    }
+}
+
+/* ---- when the socket says something ---- */
+
+/* A connection stands: it is the one, and the request goes out. */
+static void won(struct h1_transfer *transfer, unsigned lane)
+{
+    struct h1_conn *conn = transfer->race[lane];
+
+    if (transfer->race[!lane]) {
+        h1_conn_close(transfer->race[!lane]);
+    }
+    transfer->race[0] = transfer->race[1] = NULL;
+    transfer->race_ns = transfer->connect_deadline_ns = H1_NEVER;
+    transfer->timings.connect_ns = clock_now_ns() - transfer->hop->start_ns;
+    transfer->conn = conn;
+    conn->state = H1_OPEN;
+    h1_conn_watch(conn, UV_READABLE);
+    h1_send(transfer);
+}
+
+static void on_connecting(struct h1_conn *conn, int status)
+{
+    struct h1_transfer *transfer = conn->transfer;
+    unsigned lane = transfer->race[1] == conn;
+    int number = 0;
+    socklen_t size = sizeof number;
+
+    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &number, &size) < 0) {
+        number = errno;
+    }
+    if (number == 0 && status >= 0) {
+        won(transfer, lane);
+        return;
+    }
+    transfer->race[lane] = NULL;
+    transfer->facts.number = number;
+    h1_conn_close(conn);
+    lane_failed(transfer, lane);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct h1_conn *conn = poll->data;
+
+    if (conn->state == H1_CONNECTING) {
+        on_connecting(conn, status);
+    } else {
+        h1_on_ready(conn, status < 0 ? UV_READABLE : events);
+    }
+}
