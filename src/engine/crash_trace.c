@@ -43,10 +43,10 @@ static uintptr_t caller_at(const ucontext_t *context)
 
 struct walk {
     struct trace *trace;
-    uintptr_t from; /* frames further in are the handler's own */
-    bool found;
+    bool begun; /* past the handler's own frames */
 };
 
+/* What a signal interrupted is the first frame that stands in an instruction, not behind a call. */
 static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *arg)
 {
     struct walk *walk = arg;
@@ -54,8 +54,8 @@ static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *arg)
     int exact = 0;
     uintptr_t at = _Unwind_GetIPInfo(context, &exact);
 
-    walk->found |= at == walk->from;
-    if (walk->found && at != 0) {
+    walk->begun |= exact;
+    if (walk->begun && at != 0) {
         trace->frames[trace->count++] = (const void *)(exact ? at : at - 1);
     }
     return trace->count < TRACE_FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
@@ -63,12 +63,12 @@ static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *arg)
 
 void trace_note(struct trace *trace, const void *context)
 {
-    struct walk walk = {.trace = trace, .from = interrupted_at(context)};
+    struct walk walk = {.trace = trace};
 
     trace->count = 0;
     _Unwind_Backtrace(on_frame, &walk);
-    if (trace->count == 0) { /* it jumped where no code is */
-        trace->frames[trace->count++] = (const void *)walk.from;
+    if (trace->count == 0 && context) { /* it jumped where no code is */
+        trace->frames[trace->count++] = (const void *)interrupted_at(context);
         uintptr_t caller = caller_at(context);
         trace->frames[trace->count++] = (const void *)caller;
     }
@@ -138,6 +138,7 @@ struct frame_name {
     const char *module; /* NULL: none */
     uintptr_t offset;
     char function[128], place[256]; /* place: FILE:LINE; "": not known */
+    char inlined_in[512];           /* further lines of the trace: what the compiler made one function of */
 };
 
 /* What addr2line says for some frames of one module, which it takes as arguments; -1: it cannot be run. */
@@ -182,27 +183,44 @@ static size_t read_all(int fd, char *out, size_t bytes)
     return length;
 }
 
-/* A line without its end, and what addr2line puts behind it; "" for one that says that nothing is known. */
-static void take_line(char **rest, char *out, size_t bytes)
+/* A name or place without what addr2line puts behind it; "" for one that says that nothing is known. */
+static void take(char *line, char *out, size_t bytes)
 {
-    char *line = strsep(rest, "\n");
-
-    out[0] = 0;
-    if (!line) {
-        return;
-    }
     line[strcspn(line, " ")] = 0; /* " (discriminator 2)" */
+    out[0] = 0;
     if (line[0] != '?' && !strstr(line, ":?") && !strstr(line, "??:0")) {
         snprintf(out, bytes, "%s", line);
+    }
+}
+
+/* One address of its output: lines of function and place in turn, the innermost function first. */
+static void take_frame(char **rest, struct frame_name *name)
+{
+    struct text inlined_in = {name->inlined_in, sizeof name->inlined_in, 0};
+    char *function, *place, outer_place[sizeof name->place];
+
+    for (int depth = 0; *rest && **rest && strncmp(*rest, "0x", 2) != 0; depth++) {
+        function = strsep(rest, "\n");
+        place = strsep(rest, "\n");
+        if (!place) {
+            return;
+        }
+        if (depth == 0) {
+            take(function, name->function, sizeof name->function);
+            take(place, name->place, sizeof name->place);
+        } else {
+            take(place, outer_place, sizeof outer_place);
+            text_add(&inlined_in, "  in %s %s\n", function, outer_place);
+        }
     }
 }
 
 /* Names all frames of the module that the frame `first` is in. */
 static void name_module(struct frame_name *names, size_t count, size_t first)
 {
-    static char output[TRACE_FRAMES * 400], offsets[TRACE_FRAMES][20], module[4096];
-    char *arguments[TRACE_FRAMES + 8] = {"addr2line", "-f", "-C", "-e", module};
-    size_t n = 5, asked[TRACE_FRAMES], asked_count = 0;
+    static char output[64u << 10], offsets[TRACE_FRAMES][20], module[4096];
+    char *arguments[TRACE_FRAMES + 8] = {"addr2line", "-a", "-i", "-f", "-C", "-e", module};
+    size_t n = 7, asked[TRACE_FRAMES], asked_count = 0;
     int fd;
 
     snprintf(module, sizeof module, "%s", names[first].module);
@@ -226,9 +244,8 @@ static void name_module(struct frame_name *names, size_t count, size_t first)
     while (waitpid(child, NULL, 0) < 0 && errno == EINTR) {
     }
     char *rest = output;
-    for (size_t i = 0; i < asked_count; i++) {
-        take_line(&rest, names[asked[i]].function, sizeof names->function);
-        take_line(&rest, names[asked[i]].place, sizeof names->place);
+    for (size_t i = 0; i < asked_count && strsep(&rest, "\n"); i++) { /* behind the address */
+        take_frame(&rest, &names[asked[i]]);
     }
 }
 
@@ -246,7 +263,7 @@ static bool seen_before(const struct frame_name *names, size_t index)
 static void write_frame(struct text *text, const struct frame_name *name, const void *frame)
 {
     if (name->place[0]) {
-        text_add(text, "  at %s %s\n", name->function, name->place);
+        text_add(text, "  at %s %s\n%s", name->function, name->place, name->inlined_in);
     } else if (name->function[0]) {
         text_add(text, "  at %s+0x%lx, near %s\n", short_name(name->module), (unsigned long)name->offset,
                  name->function);

@@ -13,8 +13,8 @@ struct trace {
     size_t count;
 };
 
-/* The frames of the code that a signal interrupted, from inside its handler; `context` is the handler's third
- * argument. Frames that were noted stay when a fault ends this early. */
+/* The frames of the code that a signal interrupted, from inside its handler; `context` is the handler's third argument,
+ * or NULL. Frames that were noted stay when a fault ends this early. */
 void trace_note(struct trace *trace, const void *context);
 
 /* "libfoo.so+0x1234 shop.so+0x10 0x7f12...", for the handler; cut at `bytes`. Returns the length. */
