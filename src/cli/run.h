@@ -16,6 +16,7 @@
 #include "cli/processors.h"
 #include "cli/webhook.h"
 #include "controller/controller.h"
+#include "engine/watchdog.h"
 #include "runner/runner.h"
 #include "sinks/collector.h"
 #include "sinks/recorder.h"
@@ -69,6 +70,8 @@ void run_print_results(struct run *run, size_t *crossed);
 /* From the beginning until the results are out, a crash still gives what was measured. */
 int run_watch_crashes(struct run *run, struct mite_error *error);
 void run_forget_crashes(void);
+/* A journey in C that blocks the loop is named; after a second Ctrl-C the process is given up for it. */
+extern const struct watchdog_hooks run_blocked;
 
 /* Says on stderr what went wrong, with the user's traceback below it when there is one; empties the error. */
 void run_complain(const struct mite_error *error);

@@ -1,16 +1,16 @@
 /*
- * What is left of a run when the process crashes. who() reads, in the signal handler; save() runs in the forked child:
- * what is for disk first, for it needs no memory, then the figures. Nothing here may ask the interpreter, whose thread
- * stands still in the middle of something.
+ * What is left of a run when the process crashes, or is given up for a journey in C that never yields. who() reads, in
+ * the signal handler; save() runs in the forked child: what is for disk first, for it needs no memory, then the
+ * figures. Nothing here may ask the interpreter, whose thread stands still in the middle of something.
  */
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/run.h"
 #include "engine/blocking.h"
 #include "engine/crash.h"
+#include "engine/signals.h"
 #include "runner/native.h"
-
-#include <string.h>
+#include "runner/native_watch.h"
 
 static void who(void *arg, struct crash_who *out)
 {
@@ -48,7 +48,7 @@ static void describe(const struct run *run, const struct crash *crash, struct me
         .transaction = in ? in->path : STR_NONE,
         .transaction_id = in ? in->id : 0,
         .failure = {.message = str_of(crash->what),
-                    .ex_type = STR("Crash"),
+                    .ex_type = crash->signal ? STR("Crash") : STR("Blocked"),
                     .location = str_of(crash->location),
                     .stacktrace = str_of(crash->trace)},
     };
@@ -88,6 +88,26 @@ static void save(void *arg, const struct crash *crash)
     count_aborted(run);
     run_print_results(run, &crossed);
 }
+
+/* ---- journeys in C that never yield ---- */
+
+/* In a signal handler. No other code of the loop's thread runs before such a journey ends, and it may never. */
+static void on_blocked(void *arg, uint64_t blocked_ns)
+{
+    if (native_running() && signals_count() > 1) {
+        crash_give_up("it blocks the loop, and the run is to end at once", EXIT_SIGNALLED);
+    }
+    native_watch_hooks.blocked(arg, blocked_ns);
+}
+
+static void on_recovered(void *arg, uint64_t blocked_ns)
+{
+    native_watch_hooks.recovered(arg, blocked_ns);
+}
+
+const struct watchdog_hooks run_blocked = {.blocked = on_blocked, .recovered = on_recovered};
+
+/* ---- crashes ---- */
 
 int run_watch_crashes(struct run *run, struct mite_error *error)
 {

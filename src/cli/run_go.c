@@ -3,7 +3,6 @@
 #include "cli/run.h"
 #include "engine/signals.h"
 #include "engine/watchdog.h"
-#include "runner/native_watch.h"
 
 #include <string.h>
 
@@ -77,7 +76,7 @@ static int go(struct run *run, struct mite_error *error)
         return rc;
     }
     run->signals_made = true;
-    rc = watchdog_start(run->loop, BLOCKED_LIMIT_NS, &native_watch_hooks, error);
+    rc = watchdog_start(run->loop, BLOCKED_LIMIT_NS, &run_blocked, error);
     if (rc < 0) {
         return rc;
     }

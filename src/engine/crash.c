@@ -143,13 +143,15 @@ static void ask_who(void)
 
 static void say_what(void)
 {
+    const char *verb = crash.signal ? "crashed" : "was given up";
+
     if (!crash.journey[0]) {
-        say_line("mite: crashed: %s\n", crash.what);
+        say_line("mite: %s: %s\n", verb, crash.what);
     } else if (crash.transaction[0]) {
-        say_line("mite: journey \"%s\" crashed in transaction \"%s\": %s\n", crash.journey, crash.transaction,
+        say_line("mite: journey \"%s\" %s in transaction \"%s\": %s\n", crash.journey, verb, crash.transaction,
                  crash.what);
     } else {
-        say_line("mite: journey \"%s\" crashed: %s\n", crash.journey, crash.what);
+        say_line("mite: journey \"%s\" %s: %s\n", crash.journey, verb, crash.what);
     }
 }
 
@@ -169,13 +171,13 @@ static void say_frames(void)
 static void save(void)
 {
     int status = 0;
-    pid_t child = _Fork();
+    pid_t child = setup.stacks ? _Fork() : -1;
 
     if (child == 0) {
         be_child();
     }
     if (child < 0) {
-        say_line("mite: cannot fork (%d): what was measured and not yet written is lost\n", errno);
+        say_line("mite: cannot fork: what was measured and not yet written is lost\n");
         return;
     }
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
@@ -212,23 +214,44 @@ static void describe(int number, const siginfo_t *info)
     }
 }
 
+/* One thread is the first; others wait here until it has ended the process. */
+static void be_the_one(void)
+{
+    while (atomic_flag_test_and_set(&crashed)) {
+        pause();
+    }
+    crashing = true;
+}
+
+static _Noreturn void go_on(void)
+{
+    while (next_step < STEPS) {
+        steps[next_step++]();
+    }
+    _exit(setup.options.exit_status);
+}
+
 static void on_crash(int number, siginfo_t *info, void *context)
 {
     if (in_child) {
         _exit(1);
     }
     if (!crashing) {
-        while (atomic_flag_test_and_set(&crashed)) {
-            pause(); /* another thread was faster: it ends the process */
-        }
-        crashing = true;
+        be_the_one();
         interrupted = context;
         describe(number, info);
     }
-    while (next_step < STEPS) {
-        steps[next_step++]();
+    go_on();
+}
+
+void crash_give_up(const char *what, int exit_status)
+{
+    if (!crashing) {
+        be_the_one();
+        copy(crash.what, sizeof crash.what, what, strlen(what));
+        setup.options.exit_status = exit_status;
     }
-    _exit(setup.options.exit_status);
+    go_on();
 }
 
 /* ---- life ---- */

@@ -30,7 +30,7 @@ struct crash_who {
 };
 
 struct crash {
-    int signal;
+    int signal; /* 0: crash_give_up() */
     bool overflow;
     char journey[256], transaction[256]; /* "": none */
     const void *subject;                 /* from `who`; NULL when that failed */
@@ -55,3 +55,7 @@ void crash_set_who(void (*who)(void *arg, struct crash_who *out), void *arg);
  * crashed code held locked stays so: what matters most comes first, and without allocating. NULL takes it back.
  */
 void crash_set_report(void (*report)(void *arg, const struct crash *crash), void *arg);
+
+/* Ends the process as a crash does, with a status of its own: for another signal's handler that finds it past help.
+ * `what` goes into the sentence. */
+_Noreturn void crash_give_up(const char *what, int exit_status);

@@ -1,14 +1,19 @@
-"""A crash in a journey: said whose it was, nothing of what was measured is lost, exit 3."""
+"""A crash in a journey: said whose it was, nothing of what was measured is lost, exit 3. And one that never yields."""
 
 import json
 import re
+import shutil
+import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from conftest import BUILD
-from helpers import Mite, totals
+from helpers import Mite, totals, wait_for_line
+
+Start = Callable[..., "subprocess.Popen[str]"]
 
 JOURNEYS = """
 import asyncio
@@ -38,6 +43,64 @@ async def get_then_abort(ctx, url):
     for _ in range(10):
         await ctx.http.get(url)
     os.abort()
+"""
+
+# Line numbers count: the trace names them.
+IN_C = """#include <mite/mite.h>
+#include <stdlib.h>
+
+static int started;
+
+static void look(int *p)
+{
+    *p = 1;
+}
+
+static int deep(int depth)
+{
+    volatile char frame[300];
+
+    frame[0] = (char)depth;
+    return depth ? deep(depth - 1) + frame[0] : 0;
+}
+
+MITE_JOURNEY(segfault)
+{
+    MITE_TRANSACTION(ctx, "good") {
+        mite_sleep(ctx, 0.001);
+    }
+    if (++started == 20) {
+        MITE_TRANSACTION(ctx, "bad") {
+            look(NULL);
+        }
+    }
+}
+
+MITE_JOURNEY(overflow)
+{
+    MITE_TRANSACTION(ctx, "deep") {
+        mite_sleep(ctx, 0.001);
+        deep(1 << 20);
+    }
+}
+
+MITE_JOURNEY(heap)
+{
+    char *volatile p = malloc(10);
+
+    free(p);
+    free(p);
+    mite_sleep(ctx, 0.001);
+}
+
+MITE_JOURNEY(spin)
+{
+    mite_sleep(ctx, 0.001);
+    MITE_TRANSACTION(ctx, "busy") {
+        for (;;) {
+        }
+    }
+}
 """
 
 
@@ -122,3 +185,57 @@ def test_before_the_load(mite: Mite, tmp_path: Path) -> None:
     assert result.returncode == 3
     assert result.stderr.startswith("mite: crashed: SIGABRT")
     assert result.stdout == ""
+
+
+# ---- journeys in C ----
+
+
+@pytest.fixture
+def in_c(tmp_path: Path) -> Path:
+    (tmp_path / "crash.c").write_text(IN_C)
+    return tmp_path
+
+
+def test_crash_in_c(mite: Mite, in_c: Path) -> None:
+    result = mite("journey", "test", "crash.c:segfault", "--duration=30")
+    assert result.returncode == 3
+    assert result.stderr.startswith(
+        'mite: journey "crash.c:segfault" crashed in transaction "bad": SIGSEGV, invalid memory access at 0x0\n'
+        "mite: at "
+    )
+    counted = totals(result.stdout)
+    assert (counted.errors, counted.journeys) == (1, 19)
+    crash = messages(mite)[-1]
+    assert (crash["type"], crash["ex_type"]) == ("exception", "Crash")
+    assert (crash["journey"], crash["transaction"]) == ("crash.c:segfault", "__root__ :: bad")
+    if shutil.which("addr2line"):
+        assert re.search(r"^  at look .*/crash\.c:8$", result.stderr, re.M)
+        assert re.search(r"/crash\.c:8:look$", crash["location"])
+
+
+def test_stack_overflow_is_the_journeys(mite: Mite, in_c: Path) -> None:
+    result = mite("journey", "test", "crash.c:overflow", "--duration=30", "--volume=5")
+    assert result.returncode == 3
+    assert result.stderr.startswith(
+        'mite: journey "crash.c:overflow" crashed in transaction "deep": it outgrew its stack (--fiber-stack'
+    )
+    assert totals(result.stdout).errors == 1
+
+
+def test_the_c_library_aborts(mite: Mite, in_c: Path) -> None:
+    result = mite("journey", "test", "crash.c:heap", "--duration=30")
+    assert result.returncode == 3
+    assert 'mite: journey "crash.c:heap" crashed: SIGABRT' in result.stderr
+    assert totals(result.stdout).errors == 1
+
+
+def test_one_that_never_yields_is_named_and_can_be_ended(start: Start, in_c: Path) -> None:
+    process = start("journey", "test", "crash.c:spin", "--duration=1", cwd=in_c)
+    wait_for_line(process.stderr, 'journey "crash.c:spin" has blocked the loop for ')
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)  # a second SIGINT might come before the first has been taken
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert 'mite: journey "crash.c:spin" was given up in transaction "busy"' in stderr
+    assert '1 × Blocked in "busy"' in stdout
+    assert totals(stdout).errors == 1

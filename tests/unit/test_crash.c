@@ -311,6 +311,19 @@ static void what_could_not_be_saved_is_said(void **state)
     assert_int_equal(times("crashed"), 1);
 }
 
+static void give_up(void)
+{
+    crash_give_up("it takes for ever", 78);
+}
+
+static void a_handler_may_give_up(void **state)
+{
+    watch(&(struct scene){give_up, says_who, reports}, &seen);
+    assert_int_equal(seen.status, 78);
+    assert_says("mite: journey \"shop.c:browse\" was given up in transaction \"basket\": it takes for ever\n");
+    assert_says("report of signal 0 in shop.c:browse");
+}
+
 static void threads_crash_once(void **state)
 {
     see(&(struct scene){crash_in_two_threads, says_who, reports});
@@ -353,6 +366,7 @@ int main(void)
         cmocka_unit_test(without_who_and_report_there_is_still_a_line),
         cmocka_unit_test(a_crash_in_who_goes_on_without),
         cmocka_unit_test(what_could_not_be_saved_is_said),
+        cmocka_unit_test(a_handler_may_give_up),
         cmocka_unit_test(threads_crash_once),
         cmocka_unit_test(handlers_of_others_are_left_alone),
     };
