@@ -109,6 +109,9 @@ int native_scenario(const struct native_setup *how, const char *spec, struct sce
         error_set(&setup->error, MITE_ENOMEM, "no memory for it");
     } else {
         ((void (*)(struct mite_setup *))entry->function)(setup);
+        if (out->count == 0 && !failed(setup)) {
+            error_set(&setup->error, MITE_EINVAL, "it adds no journey");
+        }
     }
     rc = setup_end(setup, "scenario", spec, error);
     if (rc < 0) {
