@@ -1,7 +1,9 @@
 #include "runner/loader.h"
+
 #include "base/buf.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "engine/fiber.h"
 #include "runner/loader_cache.h"
 #include "runner/loader_compile.h"
 #include "runner/loader_elf.h"
@@ -211,6 +213,16 @@ static int not_loaded(const char *path, const char *shown, struct mite_error *er
     return error_set(error, MITE_EINVAL, "%s: %s", shown, text ? text : "cannot be loaded");
 }
 
+/* A library in C++ brings its runtime along, which mite itself does not need. */
+static void keep_cxx_globals(void *handle)
+{
+    void *symbol = dlsym(handle, "__cxa_get_globals");
+
+    if (symbol) {
+        fiber_keep_cxx_globals((void *(*)(void))symbol);
+    }
+}
+
 /* The library at `path`. Its constructors run inside dlopen, so it is checked before. */
 static int open_library(const char *path, const char *shown, const struct mite_module **out, struct mite_error *error)
 {
@@ -225,6 +237,8 @@ static int open_library(const char *path, const char *shown, const struct mite_m
     if (!handle) {
         return not_loaded(path, shown, error);
     }
+
+    keep_cxx_globals(handle);
 
     const struct mite_module *module = dlsym(handle, "mite_module");
 
