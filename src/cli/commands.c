@@ -20,6 +20,7 @@ const struct command command_table[] = {
      "mite journey run mite.example:journey mite.example:datapool", OPTIONS_TEST, 1, 2, cmd_journey_run},
     {"build", "FILE.c...", "make a library of journeys in C, for machines without a compiler",
      "mite build shop.c -o shop.so", OPTIONS_BUILD | OPTIONS_COMPILE, 1, POSITIONAL_MAX, cmd_build},
+    {"init", "DIR", "write a small project that runs", "mite init --c shop", OPTIONS_INIT, 1, 1, cmd_init},
     {"target", "", "serve HTTP to try load tests on", "mite target --address=127.0.0.1:8080", OPTIONS_TARGET, 0, 0,
      cmd_target},
     {"cat", "FILE", "show a file of messages as JSON lines", "mite cat collector_data/current", OPTIONS_CAT, 1, 1,

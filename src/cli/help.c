@@ -8,7 +8,7 @@ static const struct {
     unsigned group;
     const char *title;
 } sections[] = {
-    {OPTIONS_TARGET | OPTIONS_CAT | OPTIONS_HAR | OPTIONS_BUILD, "Options"},
+    {OPTIONS_TARGET | OPTIONS_CAT | OPTIONS_HAR | OPTIONS_BUILD | OPTIONS_INIT, "Options"},
     {OPTIONS_VOLUME | OPTIONS_RUN, "How much runs, and with what"},
     {OPTIONS_RESULTS, "What is shown, and what fails the run"},
     {OPTIONS_FILES, "Files"},

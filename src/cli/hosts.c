@@ -12,7 +12,7 @@ extern char **environ;
 int hosts_open(struct hosts *hosts, const struct options *options, const struct python_options *python,
                struct mite_error *error)
 {
-    struct loader_options loading = {0};
+    struct loader_options loading = {.cflags = options->cflags, .ldflags = options->ldflags};
     int rc = loader_new(&loading, &hosts->loader, error);
 
     hosts->python_options = *python;

@@ -119,5 +119,7 @@ const struct option option_table[] = {
     {"sleep-time", OPTION_NUMBER, OPTIONS_HAR, AT(sleep_time_s), "1", 0, 1e6, "SECONDS",
      "pause between requests (0: as recorded)"},
     {"output", OPTION_TEXT, OPTIONS_BUILD, AT(output), NULL, 0, 0, "FILE", "the library to write (FILE.so)", 'o'},
+    {"c", OPTION_FLAG, OPTIONS_INIT, AT(in_c), NULL, 0, 0, NULL, "journeys in C"},
+    {"python", OPTION_FLAG, OPTIONS_INIT, AT(in_python), NULL, 0, 0, NULL, "journeys in Python (when neither is said)"},
 };
 const size_t option_count = sizeof(option_table) / sizeof(option_table[0]);

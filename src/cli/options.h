@@ -76,6 +76,7 @@ struct options {
     bool prettify_timestamps; /* mite cat */
     double sleep_time_s;      /* mite har */
     const char *output;       /* mite build; NULL: named after the first source */
+    bool in_c, in_python;     /* mite init */
 };
 
 enum option_group {
@@ -91,6 +92,7 @@ enum option_group {
     OPTIONS_HAR = 1 << 9,
     OPTIONS_COMPILE = 1 << 10,
     OPTIONS_BUILD = 1 << 11,
+    OPTIONS_INIT = 1 << 12,
     OPTIONS_TEST = OPTIONS_RUN | OPTIONS_RESULTS | OPTIONS_FILES | OPTIONS_HTTP | OPTIONS_COMPONENTS | OPTIONS_COMPILE,
 };
 
@@ -136,6 +138,7 @@ int cmd_journey_test(const struct options *options);
 int cmd_journey_run(const struct options *options);
 int cmd_scenario_test(const struct options *options);
 int cmd_build(const struct options *options);
+int cmd_init(const struct options *options);
 int cmd_target(const struct options *options);
 int cmd_cat(const struct options *options);
 int cmd_uncat(const struct options *options);

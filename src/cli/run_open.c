@@ -247,11 +247,17 @@ static int make_display(struct run *run, struct mite_error *error)
     return rc;
 }
 
+/* A spec that leads nowhere is the user's; a machine without a compiler, or that lacks a library, is not. */
+static bool step_spec(struct run *run, int rc, struct mite_error *error)
+{
+    return step(run, rc, rc == MITE_EIO ? EXIT_BROKE : EXIT_USAGE, error);
+}
+
 /* Journeys are loaded ahead, so that a wrong spec costs no load. */
 static bool load_journeys(struct run *run, struct mite_error *error)
 {
     for (size_t i = 0; i < run->scenario.count; i++) {
-        if (!step(run, runner_preload(run->runner, run->scenario.entries[i].journey_spec, error), EXIT_USAGE, error)) {
+        if (!step_spec(run, runner_preload(run->runner, run->scenario.entries[i].journey_spec, error), error)) {
             return false;
         }
     }
@@ -280,13 +286,13 @@ int run_open(struct run *run, const struct options *options, enum run_kind kind)
                 step(run, setup_http(options, run->resolve, &run->http, &error), EXIT_USAGE, &error) &&
                 step(run, read_thresholds(run, &error), EXIT_USAGE, &error) &&
                 step(run, totals_init(&run->totals), EXIT_BROKE, &error) &&
-                step(run, open_hosts(run, &error), EXIT_BROKE, &error) &&
+                step_spec(run, open_hosts(run, &error), &error) &&
                 step(run, hosts_start_for(&run->hosts, options, &error), EXIT_BROKE, &error) &&
                 step(run, setup_config(options, run->hosts.python, &run->config, &error), EXIT_USAGE, &error) &&
                 step(run, processors_load(&run->processors, options, run->hosts.python, &error), EXIT_USAGE, &error) &&
                 step(run, make_files(run, &error), EXIT_BROKE, &error) &&
                 step(run, connect_sinks(run, &error), EXIT_BROKE, &error) &&
-                step(run, load_scenario(run, &error), EXIT_USAGE, &error) &&
+                step_spec(run, load_scenario(run, &error), &error) &&
                 step(run, loop_new(&run->loop, &error), EXIT_BROKE, &error) &&
                 step(run, hosts_start_for_journeys(&run->hosts, &run->scenario, &error), EXIT_BROKE, &error) &&
                 step(run, hosts_attach(&run->hosts, run->loop, &error), EXIT_BROKE, &error) &&

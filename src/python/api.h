@@ -61,6 +61,9 @@ struct python_api {
     /* Runs journeys written in Python. Valid after loop_attach. */
     struct journey_host *(*journey_host)(void);
 
+    /* Where the packages mite, mite_http and acurl lie; owned by the caller, NULL: unknown. Before start too. */
+    char *(*packages)(void);
+
     /* What the client behind ctx.http counted so far; all zero before its first use. */
     void (*http_counts)(struct http_counts *out);
 

@@ -129,25 +129,25 @@ static int enter_environment(const struct environment *environment)
 
 /* ---- sys.path ---- */
 
-/* Our packages: beside the plugin in a build tree, else where they were installed. */
-static bool find_packages(char *path, size_t size)
+char *embed_packages(void)
 {
+    /* Seen from the plugin in a build tree, and from the extension, which always lies beside them. */
+    static const char *const places[] = {"../../python", "."};
     Dl_info self;
-    if (dladdr((void *)embed_start, &self) && self.dli_fname) {
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        if (!dladdr((void *)embed_start, &self) || !self.dli_fname) {
+            break;
+        }
         const char *slash = strrchr(self.dli_fname, '/');
-        snprintf(path, size, "%.*s/../../python", slash ? (int)(slash - self.dli_fname) : 1,
-                 slash ? self.dli_fname : ".");
-        char probe[PATH_MAX_BYTES + 32];
+        int folder = slash ? (int)(slash - self.dli_fname) : 1;
+        char path[PATH_MAX_BYTES], probe[PATH_MAX_BYTES + 32];
+        snprintf(path, sizeof(path), "%.*s/%s", folder, slash ? self.dli_fname : ".", places[i]);
         snprintf(probe, sizeof(probe), "%s/mite/__init__.py", path);
-        char *real = access(probe, R_OK) == 0 ? realpath(path, NULL) : NULL;
-        if (real) {
-            snprintf(path, size, "%s", real);
-            free(real);
-            return true;
+        if (access(probe, R_OK) == 0) {
+            return realpath(path, NULL);
         }
     }
-    snprintf(path, size, "%s", PYTHON_PACKAGES);
-    return *path != '\0';
+    return strdup(PYTHON_PACKAGES);
 }
 
 static int path_insert(Py_ssize_t at, const char *directory)
@@ -162,8 +162,10 @@ static int path_insert(Py_ssize_t at, const char *directory)
 
 static int add_packages(void)
 {
-    char directory[PATH_MAX_BYTES];
-    return find_packages(directory, sizeof(directory)) ? path_insert(-1, directory) : 0;
+    char *directory = embed_packages();
+    int failed = directory && *directory ? path_insert(-1, directory) : 0;
+    free(directory);
+    return failed;
 }
 
 static int add_working_directory(void)

@@ -15,3 +15,7 @@ int embed_start(bool exclude_working_directory, struct mite_error *error);
 
 /* Ends the interpreter, unless it was Python that started us. */
 void embed_stop(void);
+
+/* The directory of our packages: beside the plugin or the extension, or where they were installed. Owned; NULL without
+ * memory. Needs no interpreter. */
+char *embed_packages(void);

@@ -226,6 +226,7 @@ static const struct python_api api = {
     .loop_attach = loop_attach,
     .loop_detach = loop_detach,
     .journey_host = journeys_host,
+    .packages = embed_packages,
     .http_counts = http_counts,
     .stop = stop,
 };

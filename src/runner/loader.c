@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define MAX_LISTED 256 /* names of one kind, in a sentence about one that is not there */
+
 struct loader {
     struct words cflags, ldflags;
     struct map files; /* by real path, to const struct mite_module * */
@@ -282,29 +284,43 @@ static int open_file(struct loader *loader, const char *file, const struct mite_
 
 static int other_kind(const struct wanted *wanted, const struct mite_entry *entry, struct mite_error *error)
 {
-    return error_set(error, MITE_EINVAL, "%s \"%s\" is a %s: a %s is expected", wanted->file, wanted->name,
+    return error_set(error, MITE_EINVAL, "\"%s\" in %s is a %s, not a %s", wanted->name, wanted->file,
                      kind_name(entry->kind), wanted->kind);
+}
+
+/* As they stand in their files; the compiler writes them in another order. */
+static int compare_places(const void *a, const void *b)
+{
+    const struct mite_entry *x = *(const struct mite_entry *const *)a, *y = *(const struct mite_entry *const *)b;
+    int files = strcmp(x->file, y->file);
+
+    return files ? files : (x->line > y->line) - (x->line < y->line);
 }
 
 /* Lists what there is of that kind, and suggests the nearest. */
 static int no_entry(const struct wanted *wanted, const struct mite_module *module, unsigned kind,
                     struct mite_error *error)
 {
-    const char *names[256], *nearest;
+    const struct mite_entry *entries[MAX_LISTED];
+    const char *names[MAX_LISTED], *nearest;
     size_t count = 0;
     struct buf list;
 
-    buf_init(&list, 1 << 16);
-    for (const struct mite_entry *const *p = module->begin; p < module->end && count < 256; p++) {
+    for (const struct mite_entry *const *p = module->begin; p < module->end && count < MAX_LISTED; p++) {
         if ((*p)->kind == kind) {
-            buf_printf(&list, "%s%s", count ? ", " : "", (*p)->name);
-            names[count++] = (*p)->name;
+            entries[count++] = *p;
         }
     }
+    qsort(entries, count, sizeof(entries[0]), compare_places);
+    buf_init(&list, 0);
+    for (size_t i = 0; i < count; i++) {
+        names[i] = entries[i]->name;
+        buf_printf(&list, "%s%s", i ? ", " : "; it has ", names[i]);
+    }
     nearest = str_nearest(wanted->name, names, count);
-    error_set(error, MITE_ENOTFOUND, "%s has no %s \"%s\"%s%s%s%s%.300s", wanted->file, wanted->kind, wanted->name,
+    error_set(error, MITE_ENOTFOUND, "%s has no %s \"%s\"%s%s%s%.250s", wanted->file, wanted->kind, wanted->name,
               nearest ? " (did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?)" : "",
-              count ? "; it has " : "", count ? list.data : " and no other");
+              list.data ? list.data : " and no other");
     buf_done(&list);
     return MITE_ENOTFOUND;
 }

@@ -281,6 +281,6 @@ def test_help_fits_a_screen_and_shows_examples(mite: Mite) -> None:
 
 def test_every_option_is_in_the_command_reference(mite: Mite) -> None:
     reference = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
-    for name in ("scenario test", "journey test", "target", "cat", "har"):
+    for name in ("scenario test", "journey test", "build", "init", "target", "cat", "har"):
         for option in re.findall(r"--[a-z-]+", mite("help", *name.split()).stdout):
             assert option in reference, f"docs/commands.md does not name {option} of mite {name}"
