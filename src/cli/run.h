@@ -50,6 +50,7 @@ struct run {
     struct display display;
 
     bool loading;   /* run_go has begun: what was measured is worth a summary */
+    bool finished;  /* the load came to its end, whatever way */
     bool draining;  /* nothing new starts */
     bool cancelled; /* running journeys were told to end at once */
     bool debugged;  /* a post-mortem debugger was left */

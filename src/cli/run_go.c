@@ -16,6 +16,7 @@ static void on_grace_over(struct timer *timer)
     struct run *run = (struct run *)((char *)timer - offsetof(struct run, grace));
 
     if (run->cancelled) {
+        run->finished = true;
         loop_stop(run->loop);
         return;
     }
@@ -89,7 +90,10 @@ static int go(struct run *run, struct mite_error *error)
         return (int)runner_id;
     }
     runner_set_id(run->runner, runner_id);
-    return loop_run(run->loop, error);
+    rc = loop_run(run->loop, error);
+    return rc == 0 && !run->finished
+               ? error_set(error, MITE_EUSER, "the run broke off: code of a journey's has stopped the event loop")
+               : rc;
 }
 
 void run_go(struct run *run)

@@ -142,6 +142,7 @@ static void on_finished(void *arg)
 {
     struct run *run = arg;
 
+    run->finished = true;
     loop_stop(run->loop);
 }
 

@@ -1,6 +1,8 @@
 #include "cli/webhook.h"
 #include "base/buf.h"
 #include "engine/loop.h"
+#include "engine/signals.h"
+#include "http/url.h"
 #include "value/json.h"
 
 #include <stdlib.h>
@@ -22,6 +24,38 @@ static void on_done(void *arg, const struct http_outcome *outcome)
         call->code = error_set(call->error, MITE_EIO, "%s", outcome->error->text);
     }
     loop_stop(call->loop);
+}
+
+/* Nobody has to wait for a webhook that does not answer. */
+static void on_signal(void *arg, int number, int count)
+{
+    struct call *call = arg;
+
+    call->code = error_set(call->error, MITE_ECANCELLED, "interrupted before it had answered");
+    loop_stop(call->loop);
+}
+
+static int run_call(struct call *call)
+{
+    int rc = signals_start(call->loop, on_signal, call, call->error);
+
+    if (rc == 0) {
+        rc = loop_run(call->loop, call->error);
+        signals_stop();
+    }
+    return rc == 0 ? call->code : rc;
+}
+
+/* The sentence of a call that failed; its URL may hold a password. */
+static int complain(const struct webhook *webhook, const char *path, struct mite_error *error)
+{
+    struct buf url;
+
+    buf_init(&url, 1 << 16);
+    url_mask(str_of(webhook->url), &url);
+    int rc = error_prefix(error, "webhook %s%s", url.failed ? "" : buf_view(&url).p, path);
+    buf_done(&url);
+    return rc;
 }
 
 /* One POST on a loop and a client of its own, for there is no other yet, or no more. */
@@ -57,10 +91,7 @@ static int post(struct webhook *webhook, const char *path, struct str body, stru
         rc = http_request(session, &request, &handlers, &call, &exchange, error);
     }
     if (rc == 0) {
-        rc = loop_run(call.loop, error);
-    }
-    if (rc == 0) {
-        rc = call.code;
+        rc = run_call(&call);
     }
     http_session_free(session);
     http_client_free(client);
@@ -108,7 +139,7 @@ int webhook_start(struct webhook *webhook, const char *spec, struct mite_error *
     struct buf body;
     int rc;
 
-    if (!webhook->url) {
+    if (!webhook->url || !*webhook->url) {
         return 0;
     }
     buf_init(&body, 1 << 16);
@@ -124,7 +155,7 @@ int webhook_start(struct webhook *webhook, const char *spec, struct mite_error *
     }
     http_response_unref(response);
     buf_done(&body);
-    return rc < 0 ? error_prefix(error, "webhook %s/start", webhook->url) : 0;
+    return rc < 0 ? complain(webhook, "/start", error) : 0;
 }
 
 int webhook_end(struct webhook *webhook, struct mite_error *error)
@@ -146,5 +177,5 @@ int webhook_end(struct webhook *webhook, struct mite_error *error)
     buf_done(&body);
     free(webhook->id);
     webhook->id = NULL;
-    return rc < 0 ? error_prefix(error, "webhook %s/end", webhook->url) : 0;
+    return rc < 0 ? complain(webhook, "/end", error) : 0;
 }

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,10 @@ async def forking(ctx):
             sys.exit(7)
         _, status = os.waitpid(child, 0)
         ctx.send("debug_console_message", text=f"child: {os.waitstatus_to_exitcode(status)}")
+
+async def stopping(ctx):
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(10)
 
 class SlowPool:
     def checkout(self):
@@ -165,3 +170,24 @@ def test_the_child_of_a_journey_that_forks_is_no_second_run(mite: Mite) -> None:
     assert result.stdout.count("requests, ") == 1
     assert totals(result.stdout).journeys == 3
     assert result.stderr.count("child: 7") == 3
+
+
+def test_a_loop_that_a_journey_stops_is_no_success(mite: Mite) -> None:
+    result = mite("journey", "test", "rough:stopping")
+    assert result.returncode == 3
+    assert result.stderr == "mite: the run broke off: code of a journey's has stopped the event loop\n"
+    assert totals(result.stdout).errors == 0
+
+
+def test_ctrl_c_ends_the_wait_for_a_webhook(start: Start, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        url = f"http://name:secret@127.0.0.1:{server.getsockname()[1]}"
+        process = start("journey", "run", "rough:quick", f"--logging-webhook={url}", cwd=tmp_path)
+        connection, _ = server.accept()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        connection.close()
+    assert process.returncode == 130
+    assert "/start: interrupted before it had answered" in err
+    assert "secret" not in err
