@@ -2,13 +2,59 @@
 
 #include <stdlib.h>
 
-/* What http_response_new() allocates: the public struct first, the header views and the text behind it. */
+/* Blocks that fit are recycled. */
+#define COMMON_BLOCK_BYTES 2048
+#define MAX_SPARES         1024
+
+/* What response_new() allocates: the public struct first, the header views and the text behind it. */
 struct block {
     struct http_response response;
+    bool common;        /* of COMMON_BLOCK_BYTES */
     char *body;         /* owned; NULL when it is part of the text */
     char *redirect_url; /* owned; NULL without */
     struct http_header headers[];
 };
+
+static struct http_response *spares; /* linked by `previous` */
+static unsigned spare_count;
+
+static struct block *block_alloc(size_t size)
+{
+    bool common = size <= COMMON_BLOCK_BYTES;
+    struct block *block = (struct block *)spares;
+
+    if (common && block) {
+        spares = spares->previous;
+        spare_count--;
+        return block;
+    }
+    block = malloc(common ? COMMON_BLOCK_BYTES : size);
+    if (block) {
+        block->common = common;
+    }
+    return block;
+}
+
+static void block_free(struct block *block)
+{
+    if (!block->common || spare_count == MAX_SPARES) {
+        free(block);
+        return;
+    }
+    block->response.previous = spares;
+    spares = &block->response;
+    spare_count++;
+}
+
+/* At exit, so that what the free list holds does not look like a leak. */
+__attribute__((destructor)) static void free_spares(void)
+{
+    while (spares) {
+        struct http_response *response = spares;
+        spares = response->previous;
+        free(response);
+    }
+}
 
 static size_t count_lines(struct str block)
 {
@@ -69,7 +115,7 @@ struct http_response *response_new(const struct http_hop *hop, int status, struc
     size_t lines = count_lines(header_block);
     size_t text = hop->method.n + hop->url.n + header_block.n + (large ? 0 : body->size) + hop->header_lines.n +
                   hop->cookie.n + hop->body.n + 7;
-    struct block *block = malloc(sizeof *block + lines * sizeof block->headers[0] + text);
+    struct block *block = block_alloc(sizeof *block + lines * sizeof block->headers[0] + text);
 
     if (!block) {
         return NULL;
@@ -125,7 +171,7 @@ void http_response_unref(struct http_response *response)
         response = response->previous;
         free(block->body);
         free(block->redirect_url);
-        free(block);
+        block_free(block);
     }
 }
 

@@ -2,7 +2,7 @@
  * Design notes
  *
  * - A context is one block of memory with the texts it views, a transaction too. Transactions with short paths come
- * from a free list, so that a journey costs one allocation, its context.
+ * from a free list, contexts with short texts too, so that a journey like others before it costs no allocation.
  * - An open transaction keeps its context, a context keeps its root: the circle is broken by ending the root, which
  * whoever opened it does in any case.
  * - context->current always points to an open transaction: it moves outwards when that one ends, past those that ended
@@ -16,8 +16,9 @@
 
 #define SEPARATOR " :: "
 
-/* Paths that fit are recycled. */
+/* Paths that fit are recycled, and contexts whose texts do. */
 #define COMMON_PATH_BYTES 120
+#define COMMON_TEXT_BYTES 120
 #define MAX_SPARES        1024
 
 /* ---- context ---- */
@@ -33,10 +34,41 @@ static struct str id_text(const struct value *id)
     return text.p ? text : STR("");
 }
 
+static struct context *spare_contexts; /* linked by `host` */
+static unsigned spare_context_count;
+
+/* All zero. */
+static struct context *context_alloc(size_t text_bytes)
+{
+    struct context *context = spare_contexts;
+
+    if (text_bytes > COMMON_TEXT_BYTES) {
+        return calloc(1, sizeof *context + text_bytes);
+    }
+    if (!context) {
+        return calloc(1, sizeof *context + COMMON_TEXT_BYTES);
+    }
+    spare_contexts = context->host;
+    spare_context_count--;
+    memset(context, 0, sizeof *context);
+    return context;
+}
+
+static void context_free(struct context *context, size_t text_bytes)
+{
+    if (text_bytes > COMMON_TEXT_BYTES || spare_context_count == MAX_SPARES) {
+        free(context);
+        return;
+    }
+    context->host = spare_contexts;
+    spare_contexts = context;
+    spare_context_count++;
+}
+
 struct context *context_new(struct sink *sink, const struct message_origin *origin)
 {
     struct str id = id_text(&origin->scenario_data_id);
-    struct context *context = calloc(1, sizeof *context + origin->journey.n + 1 + id.n);
+    struct context *context = context_alloc(origin->journey.n + 1 + id.n);
 
     if (!context) {
         return NULL;
@@ -45,6 +77,7 @@ struct context *context_new(struct sink *sink, const struct message_origin *orig
     if (origin->journey.n > 0) {
         memcpy(text, origin->journey.p, origin->journey.n);
     }
+    text[origin->journey.n] = '\0';
     context->refs = 1;
     context->sink = sink;
     context->origin = *origin;
@@ -72,7 +105,7 @@ void context_unref(struct context *context)
     }
     transaction_unref(context->root);
     context_detach(context);
-    free(context);
+    context_free(context, context->origin.journey.n + 1 + id_text(&context->origin.scenario_data_id).n);
 }
 
 void context_detach(struct context *context)
@@ -148,6 +181,11 @@ __attribute__((destructor)) static void free_spares(void)
         struct transaction *transaction = spares;
         spares = transaction->parent;
         free(transaction);
+    }
+    while (spare_contexts) {
+        struct context *context = spare_contexts;
+        spare_contexts = context->host;
+        free(context);
     }
 }
 
