@@ -49,6 +49,7 @@ static struct {
     void *who_arg;
     void (*report)(void *arg, const struct crash *crash);
     void *report_arg;
+    pid_t pid;
     char *stacks; /* the handler's, then the child's; NULL: not started */
     stack_t old_stack;
     struct sigaction old_actions[KINDS];
@@ -236,6 +237,11 @@ static void on_crash(int number, siginfo_t *info, void *context)
     if (in_child) {
         _exit(1);
     }
+    if (getpid() != setup.pid) { /* a child of the user's: its figures are not its own */
+        signal(number, SIG_DFL);
+        raise(number);
+        return;
+    }
     if (!crashing) {
         be_the_one();
         interrupted = context;
@@ -300,6 +306,7 @@ int crash_start(const struct crash_options *options, struct mite_error *error)
         return rc;
     }
     setup.options = *options;
+    setup.pid = getpid();
     install();
     return 0;
 }

@@ -12,8 +12,8 @@
  *
  * Life cycle: crash_start before anybody else installs handlers (Python's faulthandler comes back to ours when it has
  * spoken), crash_stop gives back the old ones, where nobody else has come after us. Of the main thread only; faults of
- * others are handled on their own stacks. A signal that has a handler already is left to it; under AddressSanitizer all
- * are, for its reports say more.
+ * others are handled on their own stacks. A process that forks leaves its child to die as usual. A signal that has a
+ * handler already is left to it; under AddressSanitizer all are, for its reports say more.
  */
 #pragma once
 

@@ -262,15 +262,13 @@ static bool seen_before(const struct frame_name *names, size_t index)
 /* Without debug information the function is only the nearest one that has a name. */
 static void write_frame(struct text *text, const struct frame_name *name, const void *frame)
 {
-    if (name->place[0]) {
-        text_add(text, "  at %s %s\n%s", name->function, name->place, name->inlined_in);
-    } else if (name->function[0]) {
-        text_add(text, "  at %s+0x%lx, near %s\n", short_name(name->module), (unsigned long)name->offset,
-                 name->function);
-    } else if (name->module) {
-        text_add(text, "  at %s+0x%lx\n", short_name(name->module), (unsigned long)name->offset);
-    } else {
+    if (!name->module) {
         text_add(text, "  at 0x%lx\n", (unsigned long)frame);
+    } else if (name->place[0]) {
+        text_add(text, "  at %s %s\n%s", name->function, name->place, name->inlined_in);
+    } else {
+        text_add(text, "  at %s+0x%lx%s%s\n", short_name(name->module), (unsigned long)name->offset,
+                 name->function[0] ? ", near " : "", name->function);
     }
 }
 

@@ -110,7 +110,7 @@ static int watch_open(struct loop *loop, struct watch **out, struct mite_error *
 int signals_start(struct loop *loop, void (*on_signal)(void *arg, int number, int count), void *arg,
                   struct mite_error *error)
 {
-    struct sigaction action = {.sa_handler = on_arrival, .sa_flags = SA_RESTART};
+    struct sigaction action = {.sa_handler = on_arrival, .sa_flags = SA_RESTART | SA_ONSTACK};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     struct watch *watch = NULL;
 

@@ -95,7 +95,8 @@ static void heartbeat_closed(struct timer *timer)
 
 static int create_signal(struct watchdog *dog, struct mite_error *error)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    /* Not on a fiber's stack, which may be small or nearly full: crash.c has another one. */
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGNAL_NUMBER};
 
     event.sigev_notify_thread_id = gettid();

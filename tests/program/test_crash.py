@@ -93,6 +93,16 @@ MITE_JOURNEY(heap)
     mite_sleep(ctx, 0.001);
 }
 
+static void crash(void *arg)
+{
+    abort();
+}
+
+MITE_JOURNEY(blocking)
+{
+    mite_blocking(ctx, crash, NULL);
+}
+
 MITE_JOURNEY(spin)
 {
     mite_sleep(ctx, 0.001);
@@ -226,6 +236,13 @@ def test_the_c_library_aborts(mite: Mite, in_c: Path) -> None:
     result = mite("journey", "test", "crash.c:heap", "--duration=30")
     assert result.returncode == 3
     assert 'mite: journey "crash.c:heap" crashed: SIGABRT' in result.stderr
+    assert totals(result.stdout).errors == 1
+
+
+def test_a_blocking_call_crashes(mite: Mite, in_c: Path) -> None:
+    result = mite("journey", "test", "crash.c:blocking", "--duration=30")
+    assert result.returncode == 3
+    assert 'mite: journey "crash.c:blocking" crashed in transaction "crash": SIGABRT' in result.stderr
     assert totals(result.stdout).errors == 1
 
 

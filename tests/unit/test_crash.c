@@ -331,6 +331,25 @@ static void threads_crash_once(void **state)
     assert_int_equal(times("report of signal 11"), 1);
 }
 
+static void crash_in_a_child(void)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        write_to_null();
+    }
+    waitpid(child, &status, 0);
+    _exit(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV ? STATUS : 1);
+}
+
+static void a_child_of_the_users_just_dies(void **state)
+{
+    see(&(struct scene){crash_in_a_child, says_who, reports});
+    assert_silent("crashed");
+    assert_silent("report");
+}
+
 static void handlers_of_others_are_left_alone(void **state)
 {
     struct crash_options options = {.exit_status = STATUS};
@@ -368,6 +387,7 @@ int main(void)
         cmocka_unit_test(what_could_not_be_saved_is_said),
         cmocka_unit_test(a_handler_may_give_up),
         cmocka_unit_test(threads_crash_once),
+        cmocka_unit_test(a_child_of_the_users_just_dies),
         cmocka_unit_test(handlers_of_others_are_left_alone),
     };
 
