@@ -115,8 +115,10 @@ int run_close(struct run *run)
 
     end_engine(run);
     log_flush_repeats();
-    if (run->collector) {
+    if (run->collector && run->loading) {
         collector_close(run->collector);
+    } else if (run->collector) {
+        collector_discard(run->collector);
     }
     if (run->loading && run->status != EXIT_USAGE) {
         run_print_results(run, &crossed);

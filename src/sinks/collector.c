@@ -326,6 +326,16 @@ void collector_close(struct collector *collector)
     }
 }
 
+void collector_discard(struct collector *collector)
+{
+    if (collector->fd >= 0 && collector->counts.written == 0 && collector->buffered == 0 &&
+        current_is_ours(collector)) {
+        unlinkat(collector->dir_fd, CURRENT, 0);
+        unlinkat(collector->dir_fd, START_TIME, 0);
+    }
+    collector_close(collector);
+}
+
 static void collector_free(struct sink *sink)
 {
     struct collector *collector = (struct collector *)sink;

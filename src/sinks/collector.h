@@ -51,6 +51,8 @@ void collector_raw(struct collector *collector, struct str bytes) PRIVATE_API(co
 void collector_flush(struct collector *collector) PRIVATE_API(collector_flush);
 /* Flushes and closes; `current` stays for the next start to roll. Further messages are left out. */
 void collector_close(struct collector *collector) PRIVATE_API(collector_close);
+/* Closes, and leaves no `current` behind that has nothing in it: the run never began. */
+void collector_discard(struct collector *collector);
 
 void collector_count(const struct collector *collector, struct collector_counts *out) PRIVATE_API(collector_count);
 /* Why it stopped, as half a sentence ("it reached its limit of 2.0 GB"); NULL: it did not. Borrowed. */

@@ -191,3 +191,9 @@ def test_ctrl_c_ends_the_wait_for_a_webhook(start: Start, tmp_path: Path) -> Non
     assert process.returncode == 130
     assert "/start: interrupted before it had answered" in err
     assert "secret" not in err
+
+
+def test_a_run_that_never_began_leaves_no_messages(mite: Mite, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert mite("journey", "test", "rough:nothing").returncode == 2
+    assert list((tmp_path / "collector_data").iterdir()) == []

@@ -337,6 +337,24 @@ static void test_bad_id(void **state)
     assert_int_equal(collector_new(&f->options, &f->collector, &f->error), MITE_EINVAL);
 }
 
+static bool exists(struct fixture *f, const char *name)
+{
+    return access(scratch_path(&f->scratch, name).s, F_OK) == 0;
+}
+
+static void test_a_run_that_never_began_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    open_collector(f);
+    collector_discard(f->collector);
+    assert_false(exists(f, "current"));
+    assert_false(exists(f, "current_start_time"));
+    restart_collector(f);
+    send_data(collector_sink(f->collector));
+    collector_discard(f->collector);
+    assert_true(exists(f, "current"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -355,6 +373,7 @@ int main(void)
         TEST(test_stops_when_the_disk_is_full),
         TEST(test_no_directory),
         TEST(test_bad_id),
+        TEST(test_a_run_that_never_began_leaves_nothing),
     };
     return cmocka_run_group_tests_name("collector", tests, NULL, NULL);
 }
