@@ -31,7 +31,7 @@ struct loader {
 /* What a spec asks for. */
 struct wanted {
     const char *kind; /* "journey" */
-    const char *spec, *name;
+    const char *name;
     char *file; /* owned: as the user wrote it */
 };
 
@@ -354,7 +354,7 @@ int loader_find(struct loader *loader, unsigned kind, const char *spec, const st
                 struct mite_error *error)
 {
     const char *colon = strrchr(spec, ':');
-    struct wanted wanted = {.kind = kind_name(kind), .spec = spec};
+    struct wanted wanted = {.kind = kind_name(kind)};
     const struct mite_module *module = NULL;
 
     if (!colon || !colon[1] || !loader_owns(spec)) {

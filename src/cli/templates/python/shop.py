@@ -8,7 +8,7 @@ from mite_http import mite_http
 
 
 def site(ctx: Context) -> str:
-    return ctx.config.get("site", "http://127.0.0.1:8080")
+    return str(ctx.config.get("site", "http://127.0.0.1:8080"))
 
 
 @mite_http
@@ -40,7 +40,7 @@ async def login(ctx: Context, username: str, password: str) -> None:
                 raise MiteError("login refused", status=answer.status_code)
 
 
-def scenario() -> list:
+def scenario() -> list[tuple[object, ...]]:
     """Who runs, with which data, and how many at once."""
     return [
         ("shop:browse", None, Ramp(duration=2, frm=0) + Constant(duration=3, tps=20)),
