@@ -341,6 +341,7 @@ void native_close(struct native *native)
     bool all = end_visits(native);
     while ((ctx = TAILQ_FIRST(&native->spares))) {
         TAILQ_REMOVE(&native->spares, ctx, link);
+        native_session_free(ctx);
         if (ctx->timer_made) {
             timer_close(&ctx->timer, on_timer_closed);
         } else {

@@ -374,9 +374,11 @@ void native_http_end(struct mite_context *ctx)
     }
     mite_clear_cookies(ctx);
     forget(&ctx->session);
-    if (ctx->native->closing) {
-        free_session(&ctx->session);
-    }
+}
+
+void native_session_free(struct mite_context *ctx)
+{
+    free_session(&ctx->session);
 }
 
 void native_http_close(struct native *native)

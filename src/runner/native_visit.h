@@ -106,7 +106,8 @@ void native_report(struct mite_context *ctx, const char *ex_type, struct str mes
 void native_end_transactions(struct mite_context *ctx, struct transaction *outermost, bool had_error);
 void native_run_deferred(struct mite_context *ctx);
 void native_http_end(struct mite_context *ctx); /* reports and gives back what is left of requests and the session */
-void native_http_close(struct native *native);  /* the client and spare responses */
+void native_session_free(struct mite_context *ctx);
+void native_http_close(struct native *native); /* the client and spare responses */
 void native_sockets_end(struct mite_context *ctx);
 void native_sockets_close(struct native *native);
 /* Ends the threads. Visits that still wait for one stay `firm`: they can never end; false when there are any. */
