@@ -511,7 +511,7 @@ MITE_PUBLIC struct mite_datapool *mite_pool_jsonl(struct mite_setup *setup, enum
 /* Items from a file that the recorder wrote (recorder_data/NAME.msgpack): these fields of each record. */
 MITE_PUBLIC struct mite_datapool *mite_pool_recorded(struct mite_setup *setup, enum mite_pool_kind kind,
                                                      const char *path, const char *fields);
-/* A datapool by its spec, in C or Python: another file's, or one that stands in this file. */
+/* A datapool by its spec: in C, "data.c:users", or ":users" for one in this file; or in Python, "package.module:name". */
 MITE_PUBLIC struct mite_datapool *mite_pool(struct mite_setup *setup, const char *spec);
 
 /* One stretch of a volume model: how many journeys run at once. A ramp takes its ends from its neighbours; only where
@@ -550,8 +550,9 @@ MITE_PUBLIC struct mite_volume *mite_volume_chain(struct mite_setup *setup, cons
 MITE_PUBLIC struct mite_volume *
 mite_volume_function(struct mite_setup *setup, int64_t (*volume)(void *arg, int64_t start_s, int64_t end_s), void *arg);
 
-/* Adds a journey, in C ("shop.c:browse") or in Python ("package.module:name"), to the scenario. The pool may serve
- * several journeys, a volume model serves one. `pool` NULL: the journey takes no arguments. */
+/* Adds a journey to the scenario: one of this file, ":browse", whatever the file is called by then (shop.c, ./shop.so);
+ * of another file in C, "shop.c:browse"; or in Python, "package.module:name". The pool may serve several journeys, a
+ * volume model serves one. `pool` NULL: the journey takes no arguments. */
 MITE_PUBLIC void mite_add(struct mite_setup *setup, const char *journey_spec, struct mite_datapool *pool,
                           struct mite_volume *volume);
 

@@ -17,6 +17,7 @@
 
 struct mite_setup {
     const struct native_setup *how;
+    const char *spec;          /* borrowed: of what is made */
     struct scenario *scenario; /* NULL: a datapool is made */
     struct arena arena;
     struct mite_error error;
@@ -30,8 +31,8 @@ static bool failed(const struct mite_setup *setup)
     return setup->error.code < 0;
 }
 
-static int setup_begin(const struct native_setup *how, struct scenario *scenario, struct mite_setup **out,
-                       struct mite_error *error)
+static int setup_begin(const struct native_setup *how, const char *spec, struct scenario *scenario,
+                       struct mite_setup **out, struct mite_error *error)
 {
     struct mite_setup *setup = calloc(1, sizeof *setup);
 
@@ -39,6 +40,7 @@ static int setup_begin(const struct native_setup *how, struct scenario *scenario
         return error_set(error, MITE_ENOMEM, "no memory for a scenario");
     }
     setup->how = how;
+    setup->spec = spec;
     setup->scenario = scenario;
     arena_init(&setup->arena, 0);
     *out = setup;
@@ -69,6 +71,26 @@ static int setup_end(struct mite_setup *setup, const char *what, const char *spe
     return rc;
 }
 
+/* ":NAME" is what that name is in the file of what is made, whatever that file is called now: shop.c or ./shop.so. In
+ * the setup's memory or as it was; NULL without a spec or without memory. */
+static const char *whole_spec(struct mite_setup *setup, const char *spec)
+{
+    const char *colon = strrchr(setup->spec, ':');
+    size_t file = (size_t)(colon - setup->spec), name = spec ? strlen(spec) : 0;
+
+    if (!spec || spec[0] != ':') {
+        return spec;
+    }
+
+    char *whole = arena_alloc(&setup->arena, file + name + 1);
+
+    if (whole) {
+        memcpy(whole, setup->spec, file);
+        memcpy(whole + file, spec, name + 1);
+    }
+    return whole;
+}
+
 int native_datapool(const struct native_setup *how, const char *spec, struct datapool **out, struct mite_error *error)
 {
     const struct mite_entry *entry = NULL;
@@ -76,7 +98,7 @@ int native_datapool(const struct native_setup *how, const char *spec, struct dat
     int rc = loader_find(how->loader, MITE_ENTRY_DATAPOOL, spec, &entry, error);
 
     if (rc == 0) {
-        rc = setup_begin(how, NULL, &setup, error);
+        rc = setup_begin(how, spec, NULL, &setup, error);
     }
     if (rc < 0) {
         return rc;
@@ -100,7 +122,7 @@ int native_scenario(const struct native_setup *how, const char *spec, struct sce
     int rc = loader_find(how->loader, MITE_ENTRY_SCENARIO, spec, &entry, error);
 
     if (rc == 0) {
-        rc = setup_begin(how, out, &setup, error);
+        rc = setup_begin(how, spec, out, &setup, error);
     }
     if (rc < 0) {
         return rc;
@@ -259,7 +281,9 @@ struct mite_datapool *mite_pool(struct mite_setup *setup, const char *spec)
     if (failed(setup)) {
         return NULL;
     }
-    int rc = setup->how->load_datapool(setup->how->arg, spec, &pool, &setup->error);
+    const char *whole = whole_spec(setup, spec);
+    int rc = whole ? setup->how->load_datapool(setup->how->arg, whole, &pool, &setup->error)
+                   : error_set(&setup->error, MITE_EINVAL, "mite_pool() has no spec");
     return keep_pool(setup, rc, pool);
 }
 
@@ -349,15 +373,18 @@ void mite_add(struct mite_setup *setup, const char *journey_spec, struct mite_da
     if (failed(setup)) {
         return;
     }
+
+    const char *spec = whole_spec(setup, journey_spec);
+
     if (!setup->scenario) {
         mite_setup_fail(setup, "mite_add() belongs in a scenario");
-    } else if (!journey_spec || spec_split(journey_spec, NULL, NULL, &setup->error) < 0) {
+    } else if (!spec || spec_split(spec, NULL, NULL, &setup->error) < 0) {
         mite_setup_fail(setup, "journey %zu has no spec", setup->scenario->count + 1);
     } else if (!volume || !owns_model(setup, model)) {
-        mite_setup_fail(setup, "journey \"%s\" %s", journey_spec,
+        mite_setup_fail(setup, "journey \"%s\" %s", spec,
                         volume ? "is given a volume model that another one has: make one for each"
                                : "has no volume model");
-    } else if (scenario_add(setup->scenario, journey_spec, datapool_ref(counted), model, &setup->error) < 0) {
+    } else if (scenario_add(setup->scenario, spec, datapool_ref(counted), model, &setup->error) < 0) {
         datapool_unref(counted);
     } else {
         give_away(setup, model);

@@ -57,6 +57,34 @@ def test_one_library_of_several_sources(mite: Mite, tmp_path: Path) -> None:
     assert not (tmp_path / "no-cache").exists()
 
 
+def test_a_scenario_names_what_is_in_its_own_file(mite: Mite, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "peak.c").write_text(
+        BROWSE
+        + """
+MITE_DATAPOOL(users)
+{
+    return mite_pool_single(setup, mite_int(1));
+}
+
+MITE_SCENARIO(peak)
+{
+    mite_add(setup, ":browse", mite_pool(setup, ":users"), mite_volume(setup, MITE_CONSTANT(1, 1)));
+}
+"""
+    )
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = mite("scenario", "test", "deep/peak.c:peak", env=cache)
+    assert done.returncode == 0, done.stderr
+    assert "deep/peak.c:browse" in done.stdout and totals(done.stdout).journeys == 1
+
+    silent(mite("build", "deep/peak.c"))
+    (tmp_path / "deep" / "peak.c").unlink()
+    done = mite("scenario", "test", "./peak.so:peak", env={"PATH": "/nowhere"})
+    assert done.returncode == 0, done.stderr
+    assert "./peak.so:browse" in done.stdout and totals(done.stdout).journeys == 1
+
+
 @pytest.mark.parametrize("option", [["-o", "out.so"], ["-oout.so"], ["--output", "out.so"], ["--output=out.so"]])
 def test_the_names_of_the_output(mite: Mite, tmp_path: Path, option: list[str]) -> None:
     silent(mite("build", *option, "browse.c"))

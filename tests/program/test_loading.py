@@ -209,6 +209,19 @@ def test_a_journey_in_a_scenario_that_is_not_there(mite: Mite, shop: Path, tmp_p
     refused(mite("scenario", "test", "wrong:scenario"), 2, 'did you mean "browse"?')
 
 
+def test_what_a_scenario_in_c_names(mite: Mite, shop: Path) -> None:
+    once = "mite_volume(setup, MITE_CONSTANT(1, 1))"
+    for body, part in (
+        (f'mite_add(setup, ":brows", NULL, {once});', 'cannot load journey "shop.c:brows"'),
+        (f'mite_add(setup, ":browse", mite_pool(setup, ":user"), {once});', 'did you mean "users"?'),
+        (f'mite_add(setup, ":", NULL, {once});', "no spec"),
+        (f"mite_add(setup, NULL, NULL, {once});", "journey 1 has no spec"),
+        (f'mite_add(setup, ":browse", mite_pool(setup, NULL), {once});', "mite_pool() has no spec"),
+    ):
+        shop.write_text(SHOP + "MITE_SCENARIO(peak) { " + body + " }\n")
+        refused(mite("scenario", "test", "shop.c:peak"), 2, part)
+
+
 def test_a_bad_flag(mite: Mite, shop: Path) -> None:
     refused(mite("journey", "run", "shop.c:browse", "--cflags=-DA='x"), 2, "--cflags: a quote is open")
     shop.write_text('// mite: "-lm\n' + SHOP)

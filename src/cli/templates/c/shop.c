@@ -51,6 +51,6 @@ MITE_JOURNEY(login)
 /* Who runs, with which data, and how many at once. */
 MITE_SCENARIO(scenario)
 {
-    mite_add(setup, "shop.c:browse", NULL, mite_volume(setup, MITE_RAMP_FROM(2, 0), MITE_CONSTANT(3, 20)));
-    mite_add(setup, "shop.c:login", mite_pool(setup, "shop.c:users"), mite_volume(setup, MITE_CONSTANT(5, 2)));
+    mite_add(setup, ":browse", NULL, mite_volume(setup, MITE_RAMP_FROM(2, 0), MITE_CONSTANT(3, 20)));
+    mite_add(setup, ":login", mite_pool(setup, ":users"), mite_volume(setup, MITE_CONSTANT(5, 2)));
 }
