@@ -88,7 +88,7 @@ struct mite_value {
         int64_t integer;
         uint64_t large;
         double number;
-        const char *text; /* no zero promised behind it: mite_text() gives one */
+        const char *text; /* no zero promised behind it: mite_text_at() gives one */
         const struct mite_value *items;
         const struct mite_field *fields;
     } as;
@@ -197,8 +197,8 @@ static inline const struct mite_value *mite_item(const struct mite_value *list, 
 }
 
 /* What is at `path` ("" or NULL: the value itself), which must be there and be of that type. An integer is taken as a
- * float too. Fails the journey (`exception`, TypeError). mite_text() copies into the journey's memory, so that there is
- * a zero behind it. */
+ * float too. Fails the journey (`exception`, TypeError). mite_text_at() copies into the journey's memory, so that there
+ * is a zero behind it. */
 MITE_PUBLIC int64_t mite_int_at(struct mite_context *ctx, const struct mite_value *value, const char *path);
 MITE_PUBLIC double mite_float_at(struct mite_context *ctx, const struct mite_value *value, const char *path);
 MITE_PUBLIC bool mite_bool_at(struct mite_context *ctx, const struct mite_value *value, const char *path);
@@ -257,8 +257,8 @@ MITE_PUBLIC void mite_transaction_end(struct mite_context *ctx, int64_t number);
 MITE_PUBLIC void mite_sleep(struct mite_context *ctx, double seconds);
 
 /* Blocks that take at least so many seconds: what is left of them is slept out at the block's end (not when the journey
- * is cancelled). With mite_average the length is drawn evenly from mean - plus_minus to mean + plus_minus; a negative
- * plus_minus means a quarter of the mean. */
+ * is cancelled). With MITE_AVERAGE_SEPARATION the length is drawn evenly from mean - plus_minus to mean + plus_minus; a
+ * negative plus_minus means a quarter of the mean. */
 #define MITE_FIXED_SEPARATION(ctx, seconds) MITE_SEPARATION_BLOCK(mite_separation_begin(MITE_HERE(ctx), (seconds), 0))
 #define MITE_AVERAGE_SEPARATION(ctx, mean, plus_minus)                                                                 \
     MITE_SEPARATION_BLOCK(mite_separation_begin(MITE_HERE(ctx), (mean), (plus_minus)))
