@@ -511,7 +511,7 @@ MITE_PUBLIC struct mite_datapool *mite_pool_jsonl(struct mite_setup *setup, enum
 /* Items from a file that the recorder wrote (recorder_data/NAME.msgpack): these fields of each record. */
 MITE_PUBLIC struct mite_datapool *mite_pool_recorded(struct mite_setup *setup, enum mite_pool_kind kind,
                                                      const char *path, const char *fields);
-/* A datapool by its spec: in C, "data.c:users", or ":users" for one in this file; or in Python, "package.module:name". */
+/* A datapool by its spec: in C, "data.c:users" or, in this file, ":users"; in Python, "package.module:name". */
 MITE_PUBLIC struct mite_datapool *mite_pool(struct mite_setup *setup, const char *spec);
 
 /* One stretch of a volume model: how many journeys run at once. A ramp takes its ends from its neighbours; only where

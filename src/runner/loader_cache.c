@@ -27,8 +27,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KEEP_S  (30 * 24 * 3600) /* unused for so long */
-#define TOUCH_S (24 * 3600)      /* a use is noted once a day */
+#define KEEP_S       (30 * 24 * 3600) /* unused for so long */
+#define TOUCH_S      (24 * 3600)      /* a use is noted once a day */
+#define UNFINISHED   ".new"           /* in the names of files that a compilation writes */
+#define UNFINISHED_S 3600             /* so old, its compilation was killed */
 
 /* ---- the directory ---- */
 
@@ -310,7 +312,7 @@ static bool read_dependencies(const char *deps_path, const struct timespec *star
     return good;
 }
 
-/* Removes what nobody used for long, and what a killed compilation left. */
+/* Removes what nobody used for long, and what killed compilations left. */
 static void prune(const struct cache *cache)
 {
     DIR *dir = opendir(cache->dir);
@@ -320,7 +322,7 @@ static void prune(const struct cache *cache)
 
     while (dir && (item = readdir(dir))) {
         if (fstatat(dirfd(dir), item->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(info.st_mode) &&
-            now - info.st_mtime > KEEP_S) {
+            now - info.st_mtime > (strstr(item->d_name, UNFINISHED) ? UNFINISHED_S : KEEP_S)) {
             unlinkat(dirfd(dir), item->d_name, 0);
         }
     }
@@ -361,16 +363,21 @@ static int keep(const struct cache *cache, const char *job_key, const char *list
 static int add(struct cache *cache, const struct toolchain *toolchain, const struct compile_job *job,
                const char *job_key, const char *list, char **out, struct mite_error *error)
 {
-    char *base, *fresh = NULL, *deps = NULL;
+    char *base, *deps = NULL, *fresh = NULL;
     struct timespec started;
-    int rc;
 
-    if (asprintf(&base, "%s/%s.new", cache->dir, job_key) < 0) {
+    if (asprintf(&base, "%s/%s" UNFINISHED, cache->dir, job_key) < 0) {
         return error_set(error, MITE_ENOMEM, "no memory to look into the cache");
     }
-    rc = file_temporary(base, &fresh, error);
-    if (rc == 0) {
-        rc = file_temporary(base, &deps, error);
+
+    int rc = file_temporary(base, &deps, error);
+
+    free(base);
+
+    /* Unique too, for the name before its suffix is. */
+    if (rc == 0 && asprintf(&fresh, "%s.so", deps) < 0) {
+        fresh = NULL;
+        rc = error_set(error, MITE_ENOMEM, "no memory to look into the cache");
     }
     if (rc == 0) {
         struct compile_job mine = *job;
@@ -382,16 +389,15 @@ static int add(struct cache *cache, const struct toolchain *toolchain, const str
     }
     if (rc == 0) {
         rc = keep(cache, job_key, list, fresh, deps, &started, out, error);
+        if (rc < 0) {
+            unlink(fresh);
+        }
     }
     if (deps) {
         unlink(deps);
     }
-    if (rc < 0 && fresh) {
-        unlink(fresh);
-    }
-    free(base);
-    free(fresh);
     free(deps);
+    free(fresh);
     return rc;
 }
 

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -109,6 +110,18 @@ def test_a_failed_build_leaves_the_library_that_was_there(mite: Mite, tmp_path: 
     assert done.stderr.splitlines()[-1].startswith("mite build: browse.c does not compile")
     assert (tmp_path / "browse.so").read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {"browse.c", "buy.c", "browse.so"}
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_a_library_of_a_source_in_cpp(mite: Mite, tmp_path: Path, compiler: str) -> None:
+    if not shutil.which(compiler):
+        pytest.skip(f"no {compiler}")
+    (tmp_path / "shop.cpp").write_text(
+        "#include <mite/mite.h>\n#include <string>\n"
+        'MITE_JOURNEY(browse) { mite_send(ctx, "seen", MITE_STR("what", std::string("x").c_str())); }\n'
+    )
+    silent(mite("build", "--cflags=-std=c++20 -Werror", "shop.cpp", "-o", "shop.so", env={"CC": compiler}))
+    ran(mite("journey", "run", "./shop.so:browse"))
 
 
 def test_two_journeys_of_one_name(mite: Mite, tmp_path: Path) -> None:

@@ -359,14 +359,23 @@ static void test_many_compile_at_once(void **state)
 static void test_old_entries_are_removed(void **state)
 {
     struct timespec old[2] = {{.tv_sec = 1000000}, {.tv_sec = 1000000}};
-    char path[64];
+    struct timespec hours_ago[2] = {{.tv_sec = time(NULL) - 7200}, {.tv_sec = time(NULL) - 7200}};
+    char stale[64], killed[64], kept[64];
 
-    snprintf(path, sizeof(path), "%s/mite/stale.so", folder);
-    write_file(path, "");
-    assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+    snprintf(stale, sizeof(stale), "%s/mite/stale.so", folder);
+    snprintf(killed, sizeof(killed), "%s/mite/key.new.abcdef", folder);
+    snprintf(kept, sizeof(kept), "%s/mite/kept.so", folder);
+    write_file(stale, "");
+    write_file(killed, "");
+    write_file(kept, "");
+    assert_int_equal(utimensat(AT_FDCWD, stale, old, 0), 0);
+    assert_int_equal(utimensat(AT_FDCWD, killed, hours_ago, 0), 0);
+    assert_int_equal(utimensat(AT_FDCWD, kept, hours_ago, 0), 0);
     write_file("fresh.c", "int fresh;\n");
     free(get("fresh.c", NULL));
-    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(access(stale, F_OK), -1);
+    assert_int_equal(access(killed, F_OK), -1);
+    assert_int_equal(access(kept, F_OK), 0);
 }
 
 static void test_a_cache_that_is_not_private(void **state)
