@@ -164,20 +164,28 @@ static void begin_all(void *arg)
     }
 }
 
-/* Arguments as a list of values, borrowed where they are that already. */
-static void take_args(struct mite_context *ctx, const struct args *args)
+static void convert_args(struct mite_context *ctx, const struct args *args)
 {
-    const struct value *list = args ? args_value(args) : NULL;
     struct mite_error error = {0};
 
-    ctx->wrong = NULL;
-    ctx->args = list ? *list : value_list(NULL, 0);
-    if (args && !list && args->ops->to_value(args, &ctx->arena, &ctx->args, &error) < 0) {
+    if (args->ops->to_value(args, &ctx->arena, &ctx->args, &error) < 0) {
         error_prefix(&error, "TypeError");
         ctx->wrong = arena_str(&ctx->arena, str_of(error.text)).p;
         ctx->wrong = ctx->wrong ? ctx->wrong : "TypeError: the arguments are no values";
     }
     error_done(&error);
+}
+
+/* Arguments as a list of values, borrowed where they are that already. */
+static void take_args(struct mite_context *ctx, const struct args *args)
+{
+    const struct value *list = args ? args_value(args) : NULL;
+
+    ctx->wrong = NULL;
+    ctx->args = list ? *list : value_list(NULL, 0);
+    if (args && !list) {
+        convert_args(ctx, args);
+    }
 }
 
 static void start(struct journey_host *host, struct journey *journey, struct context *context, struct args *args,

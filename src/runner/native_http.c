@@ -149,8 +149,6 @@ static void report(struct mite_response *response, bool waited)
 struct starting {
     struct mite_response *response;
     const struct http_request *request;
-    struct mite_error error;
-    int rc;
 };
 
 static int open_session(struct mite_context *ctx, struct mite_error *error)
@@ -165,18 +163,6 @@ static int open_session(struct mite_context *ctx, struct mite_error *error)
     return rc;
 }
 
-static void start_now(void *arg)
-{
-    struct starting *starting = arg;
-    struct mite_response *response = starting->response;
-
-    starting->rc = open_session(response->ctx, &starting->error);
-    if (starting->rc == 0) {
-        starting->rc = http_request(response->ctx->session.http, starting->request, &handlers, response,
-                                    &response->exchange, &starting->error);
-    }
-}
-
 static void keep_refusal(struct mite_response *response, const struct mite_error *error)
 {
     struct buf *text = &response->ctx->native->scratch;
@@ -189,7 +175,26 @@ static void keep_refusal(struct mite_response *response, const struct mite_error
         buf_clear(text);
         buf_printf(text, "MemoryError: %s", error->text);
     }
-    response->failure = native_copy(response->ctx, buf_view(text));
+    response->failure = arena_str(&response->arena, buf_view(text)).p;
+    response->failure = response->failure ? response->failure : "acurl.AcurlError: no memory";
+}
+
+static void start_now(void *arg)
+{
+    struct starting *starting = arg;
+    struct mite_response *response = starting->response;
+    struct mite_error error; /* half a kilobyte that is left alone unless something fails */
+
+    error.detail = NULL;
+    int rc = open_session(response->ctx, &error);
+    if (rc == 0) {
+        rc = http_request(response->ctx->session.http, starting->request, &handlers, response, &response->exchange,
+                          &error);
+    }
+    if (rc < 0) {
+        keep_refusal(response, &error);
+        error_done(&error);
+    }
 }
 
 static struct mite_response *start(struct mite_context *ctx, const char *method, const char *url,
@@ -207,10 +212,6 @@ static struct mite_response *start(struct mite_context *ctx, const char *method,
     response->may_fail = options.may_fail;
     response->transaction = transaction_ref(ctx->context->current);
     fiber_call(start_now, &starting);
-    if (starting.rc < 0) {
-        keep_refusal(response, &starting.error);
-    }
-    error_done(&starting.error);
     return response;
 }
 

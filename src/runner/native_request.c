@@ -68,10 +68,18 @@ static void encode_form(struct buf *out, const struct mite_pair *form)
     }
 }
 
+static void check_json(struct mite_context *ctx, const struct mite_value *json)
+{
+    struct mite_error error = {0};
+
+    if (native_check_value(json, "json", &error) < 0) {
+        native_fail(ctx, "ValueError", "%s", error.text);
+    }
+}
+
 static struct str body(struct mite_context *ctx, const struct mite_http_options *options)
 {
     struct buf *text = &ctx->native->scratch;
-    struct mite_error error = {0};
 
     if ((options->body != NULL) + (options->json.type != MITE_TYPE_NIL) + (options->form != NULL) > 1) {
         native_fail(ctx, "ValueError", "body, json and form exclude one another: a request has one body");
@@ -82,13 +90,11 @@ static struct str body(struct mite_context *ctx, const struct mite_http_options 
     if (options->json.type == MITE_TYPE_NIL && !options->form) {
         return STR_NONE;
     }
-    if (options->json.type != MITE_TYPE_NIL && native_check_value(&options->json, "json", &error) < 0) {
-        native_fail(ctx, "ValueError", "%s", error.text);
-    }
     buf_clear(text);
     if (options->form) {
         encode_form(text, options->form);
     } else {
+        check_json(ctx, &options->json);
         json_write(text, native_value(&options->json));
     }
     if (text->failed) {

@@ -326,8 +326,9 @@ int native_check_value(const struct mite_value *value, const char *name, struct 
 
 void native_fields(struct mite_context *ctx, const struct mite_field *fields, size_t count, struct field *out)
 {
-    struct mite_error error = {0};
+    struct mite_error error; /* half a kilobyte that is left alone unless something fails */
 
+    error.detail = NULL;
     for (size_t i = 0; i < count; i++) {
         struct str key = value_str(native_value(&fields[i].key));
         if (!key.p || fields[i].key.type != MITE_TYPE_TEXT || !str_is_utf8(key)) {
