@@ -100,7 +100,7 @@ int native_datapool(const struct native_setup *how, const char *spec, struct dat
     if (rc == 0) {
         rc = setup_begin(how, spec, NULL, &setup, error);
     }
-    if (rc < 0) {
+    if (rc != 0) {
         return rc;
     }
     struct mite_datapool *(*make)(struct mite_setup *) =
@@ -124,7 +124,7 @@ int native_scenario(const struct native_setup *how, const char *spec, struct sce
     if (rc == 0) {
         rc = setup_begin(how, spec, out, &setup, error);
     }
-    if (rc < 0) {
+    if (rc != 0) {
         return rc;
     }
     if (scenario_init(out, spec) < 0) {

@@ -388,9 +388,10 @@ void mite_close(struct mite_socket *socket)
 
 void native_sockets_end(struct mite_context *ctx)
 {
-    struct mite_socket *socket;
+    struct mite_socket *next;
 
-    while ((socket = LIST_FIRST(&ctx->sockets))) {
+    for (struct mite_socket *socket = LIST_FIRST(&ctx->sockets); socket; socket = next) {
+        next = LIST_NEXT(socket, link);
         mite_close(socket);
     }
 }

@@ -61,7 +61,8 @@ static int64_t load_files(struct mite_socket *socket, struct native_tls *tls)
     return 0;
 }
 
-static int64_t settings(struct mite_socket *socket, const struct mite_socket_options *options, struct native_tls **out)
+/* NULL, with the failure set, when they cannot be made. */
+static struct native_tls *settings(struct mite_socket *socket, const struct mite_socket_options *options)
 {
     struct native *native = socket->ctx->native;
     const char *ca_file = options->ca_file ? options->ca_file : native->options.http->ca_file;
@@ -70,14 +71,14 @@ static int64_t settings(struct mite_socket *socket, const struct mite_socket_opt
     for (tls = native->tls; tls; tls = tls->next) {
         if (same(tls->ca_file, ca_file) && same(tls->cert_file, options->cert_file) &&
             same(tls->key_file, options->key_file)) {
-            *out = tls;
-            return 0;
+            return tls;
         }
     }
     tls = calloc(1, sizeof *tls);
     if (!tls || !(tls->context = SSL_CTX_new(TLS_client_method()))) {
         free(tls);
-        return native_socket_failed(socket, "no memory for TLS");
+        native_socket_failed(socket, "no memory for TLS");
+        return NULL;
     }
     SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION);
     SSL_CTX_set_mode(tls->context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -87,12 +88,11 @@ static int64_t settings(struct mite_socket *socket, const struct mite_socket_opt
     tls->key_file = copy(options->key_file);
     if (load_files(socket, tls) < 0) {
         tls_free(tls);
-        return SOCKET_FAILED;
+        return NULL;
     }
     tls->next = native->tls;
     native->tls = tls;
-    *out = tls;
-    return 0;
+    return tls;
 }
 
 static bool is_address(const char *host)
@@ -108,9 +108,9 @@ int64_t native_tls_open(struct mite_socket *socket, const char *host, const stru
     const char *name = options->server_name ? options->server_name : host;
     bool verify = options->verify ? options->verify > 0 : !socket->ctx->native->options.http->insecure;
     bool address = is_address(name);
-    struct native_tls *tls = NULL;
+    struct native_tls *tls = settings(socket, options);
 
-    if (settings(socket, options, &tls) < 0) {
+    if (!tls) {
         return SOCKET_FAILED;
     }
     socket->tls = SSL_new(tls->context);
