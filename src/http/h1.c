@@ -77,6 +77,8 @@ static void retire(struct h1_transfer *transfer)
     struct h1_transport *transport = transfer->transport;
 
     close_connections(transfer);
+    decoder_free(transfer->decoder);
+    transfer->decoder = NULL;
     trim(&transfer->out);
     trim(&transfer->block);
     trim(&transfer->body);
@@ -138,6 +140,15 @@ void h1_fail(struct h1_transfer *transfer, struct failure_facts facts, const cha
     transfer->state = H1_FAILED;
     close_connections(transfer);
     h1_wake_at(transfer, 0);
+}
+
+void h1_hand_over(struct h1_transfer *transfer)
+{
+    struct h1_transport *transport = transfer->transport;
+    void *arg = transfer->hop->arg;
+
+    retire(transfer);
+    transport->hand_over(arg);
 }
 
 static void fail_now(struct h1_transfer *transfer)
@@ -298,6 +309,7 @@ void h1_transport_drop(struct h1_transport *transport)
             free(transport->given[i].host);
         }
         free(transport->given);
+        tls_store_free(transport->tls);
         free(transport->local);
         free(transport);
     }
@@ -383,7 +395,9 @@ int h1_transport_new(struct loop *loop, const struct http_client_options *option
     transport->holders = 1;
     map_init(&transport->origins);
     buf_init(&transport->out, 0);
-    int rc = take_given(transport, options, error);
+    transport->tls = tls_store_new(options->ca_file, hand_over != NULL);
+    int rc = !transport->tls ? error_set(error, MITE_ENOMEM, "no memory for the HTTP client")
+                             : take_given(transport, options, error);
     if (rc == 0) {
         rc = take_local_addresses(transport, options, error);
     }

@@ -12,12 +12,15 @@
  */
 #pragma once
 
+#include "base/clock.h"
 #include "base/map.h"
 #include "engine/timer.h"
+#include "http/decode.h"
 #include "http/dns.h"
 #include "http/failure.h"
 #include "http/h1_parse.h"
 #include "http/response.h"
+#include "http/tls.h"
 
 #include <stddef.h>
 
@@ -58,6 +61,8 @@ struct h1_transport {
     union dns_address *local; /* owned: addresses of ours to connect from */
     size_t local_count, local_next;
     size_t idle_count, idle_max;
+    struct tls_store *tls;          /* owned */
+    struct tls_failure tls_failure; /* of the call that has just failed */
     void (*hand_over)(void *hop_arg);
     unsigned holders; /* closing handles and lookups that point here; the last one frees the memory */
     bool closed;
@@ -87,6 +92,7 @@ struct h1_origin {
     struct dns_addresses addresses;
     uint64_t addresses_until_ns;
     unsigned turn;             /* of the addresses, round and round */
+    SSL_SESSION *session;      /* owned: to resume; NULL: none yet */
     struct dns_lookup *lookup; /* under way; NULL: none */
     struct h1_template *templates;
     unsigned template_count;
@@ -99,7 +105,8 @@ struct h1_conn {
     struct h1_transfer *transfer;    /* whom it serves or is opened for; NULL: idle */
     struct h1_conn *next, *previous; /* idle ones of the origin */
     int fd, watched;
-    enum { H1_CONNECTING, H1_OPEN } state;
+    enum { H1_CONNECTING, H1_HANDSHAKE, H1_OPEN } state;
+    SSL *ssl;    /* owned; NULL: plain */
     bool used;   /* it has brought a response */
     bool broken; /* writing failed, or it holds bytes nobody asked for: not to be used again */
     union dns_address address;
@@ -135,6 +142,7 @@ struct h1_transfer {
     uint64_t left;     /* H1_LENGTH: that has not come yet */
     struct h1_head head;
     struct h1_chunks chunks;
+    struct decoder *decoder;    /* owned; NULL: the body is not compressed */
     struct buf block, body;     /* the header block, unless it can be taken from the connection; the decoded body */
     struct failure_facts facts; /* H1_FAILED */
     char detail[160];
@@ -146,6 +154,8 @@ void h1_wake_at(struct h1_transfer *transfer, uint64_t at_ns);
 void h1_fail(struct h1_transfer *transfer, struct failure_facts facts, const char *detail);
 /* Ends it with the response that has come. After it the transfer is gone, and maybe the transport. */
 void h1_finish(struct h1_transfer *transfer, struct str block, struct buf *body, bool reusable);
+/* Lets go of it: its server speaks HTTP/2. After it the transfer is gone. */
+void h1_hand_over(struct h1_transfer *transfer);
 void h1_transport_drop(struct h1_transport *transport); /* one holder less */
 
 /* h1_origin.c */
@@ -171,5 +181,5 @@ int h1_conn_watch(struct h1_conn *conn, int events);
 
 /* h1_io.c */
 void h1_send(struct h1_transfer *transfer);
-void h1_send_body(struct h1_transfer *transfer); /* the wait for 100 Continue is over */
-void h1_on_ready(struct h1_conn *conn, int events);
+void h1_send_body(struct h1_transfer *transfer);               /* the wait for 100 Continue is over */
+void h1_on_ready(struct h1_conn *conn, int events, bool dead); /* dead: nothing comes behind what can be read */

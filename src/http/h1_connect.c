@@ -37,6 +37,7 @@ static void on_conn_closed(uv_handle_t *handle)
 void h1_conn_close(struct h1_conn *conn)
 {
     conn->origin->users--;
+    tls_close(conn->ssl, !conn->broken);
     uv_close((uv_handle_t *)&conn->poll, on_conn_closed);
     close(conn->fd);
     loop_touch(conn->transport->loop);
@@ -237,6 +238,66 @@ void h1_connect(struct h1_transfer *transfer)
 
 /* ---- when the socket says something ---- */
 
+static void connected(struct h1_transfer *transfer)
+{
+    transfer->connect_deadline_ns = H1_NEVER;
+    transfer->conn->state = H1_OPEN;
+    if (h1_conn_watch(transfer->conn, UV_READABLE) < 0) {
+        h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
+        return;
+    }
+    h1_send(transfer);
+}
+
+static void fail_tls(struct h1_transfer *transfer)
+{
+    const struct tls_failure *failure = &transfer->transport->tls_failure;
+
+    transfer->conn->broken = true;
+    h1_fail(transfer, (struct failure_facts){.code = failure->code}, failure->text);
+}
+
+static void go_on_shaking(struct h1_transfer *transfer)
+{
+    struct h1_conn *conn = transfer->conn;
+
+    switch (tls_handshake(conn->ssl, conn->origin->host, &transfer->transport->tls_failure)) {
+    case TLS_WANTS_READ:
+        h1_conn_watch(conn, UV_READABLE);
+        break;
+    case TLS_WANTS_WRITE:
+        h1_conn_watch(conn, UV_READABLE | UV_WRITABLE);
+        break;
+    case TLS_FAILED:
+        fail_tls(transfer);
+        break;
+    case TLS_DONE:
+        transfer->timings.tls_ns = clock_now_ns() - transfer->hop->start_ns;
+        if (tls_chose_h2(conn->ssl)) {
+            conn->origin->h2 = true;
+            h1_hand_over(transfer);
+        } else {
+            connected(transfer);
+        }
+        break;
+    }
+}
+
+static void shake_hands(struct h1_transfer *transfer)
+{
+    struct h1_conn *conn = transfer->conn;
+    struct h1_origin *origin = conn->origin;
+
+    conn->state = H1_HANDSHAKE;
+    conn->ssl = tls_open(transfer->transport->tls, conn->fd, origin->host, origin->verify, origin->cert_file,
+                         origin->key_file, &origin->session, &transfer->transport->tls_failure);
+    if (conn->ssl) {
+        go_on_shaking(transfer);
+    } else {
+        fail_tls(transfer);
+    }
+}
+
 /* A connection stands: it is the one, and the request goes out. */
 static void won(struct h1_transfer *transfer, unsigned lane)
 {
@@ -246,12 +307,14 @@ static void won(struct h1_transfer *transfer, unsigned lane)
         h1_conn_close(transfer->race[!lane]);
     }
     transfer->race[0] = transfer->race[1] = NULL;
-    transfer->race_ns = transfer->connect_deadline_ns = H1_NEVER;
+    transfer->race_ns = H1_NEVER;
     transfer->timings.connect_ns = clock_now_ns() - transfer->hop->start_ns;
     transfer->conn = conn;
-    conn->state = H1_OPEN;
-    h1_conn_watch(conn, UV_READABLE);
-    h1_send(transfer);
+    if (conn->origin->tls) {
+        shake_hands(transfer);
+    } else {
+        connected(transfer);
+    }
 }
 
 static void on_connecting(struct h1_conn *conn, int status)
@@ -280,7 +343,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
     if (conn->state == H1_CONNECTING) {
         on_connecting(conn, status);
+    } else if (conn->state == H1_HANDSHAKE) {
+        go_on_shaking(conn->transfer);
     } else {
-        h1_on_ready(conn, status < 0 ? UV_READABLE : events);
+        h1_on_ready(conn, status < 0 ? UV_READABLE : events, status < 0);
     }
 }

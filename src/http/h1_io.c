@@ -29,8 +29,10 @@ enum { WOULD_BLOCK = -EAGAIN };
 
 static ssize_t conn_write(struct h1_conn *conn, const char *p, size_t n)
 {
+    if (conn->ssl) {
+        return tls_write(conn->ssl, p, n, &conn->transport->tls_failure);
+    }
     ssize_t sent = send(conn->fd, p, n, MSG_NOSIGNAL);
-
     return sent < 0 ? -errno : sent;
 }
 
@@ -154,6 +156,7 @@ static void lost(struct h1_transfer *transfer, int number)
 static void finish(struct h1_transfer *transfer, struct str block, struct buf *body, bool clean)
 {
     struct h1_conn *conn = transfer->conn;
+    clean = clean && (!conn->ssl || SSL_pending(conn->ssl) == 0);
     bool reusable = clean && transfer->head.keep_alive && !transfer->closes && !conn->broken && is_sent(transfer);
 
     h1_finish(transfer, block, body, reusable);
@@ -204,9 +207,28 @@ static enum verdict too_large(struct h1_transfer *transfer)
     return OVER;
 }
 
+static enum verdict decode(struct h1_transfer *transfer, struct str piece)
+{
+    switch (decoder_feed(transfer->decoder, piece, &transfer->body, transfer->hop->max_body_bytes)) {
+    case 0:
+        return WANTS_MORE;
+    case MITE_ELIMIT:
+        return too_large(transfer);
+    case MITE_EPROTO:
+        malformed(transfer, CURLE_BAD_CONTENT_ENCODING, "its body is not compressed as its Content-Encoding says");
+        return OVER;
+    default:
+        h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
+        return OVER;
+    }
+}
+
 static enum verdict take_piece(struct h1_transfer *transfer, struct str piece)
 {
     transfer->received += piece.n;
+    if (transfer->decoder) {
+        return decode(transfer, piece);
+    }
     if (piece.n > transfer->hop->max_body_bytes - transfer->body.size) {
         return too_large(transfer);
     }
@@ -219,7 +241,11 @@ static enum verdict take_piece(struct h1_transfer *transfer, struct str piece)
 
 static void body_done(struct h1_transfer *transfer, bool clean)
 {
-    finish(transfer, buf_view(&transfer->block), &transfer->body, clean);
+    if (decoder_is_whole(transfer->decoder)) {
+        finish(transfer, buf_view(&transfer->block), &transfer->body, clean);
+    } else {
+        malformed(transfer, CURLE_BAD_CONTENT_ENCODING, "its compressed body ends too early");
+    }
 }
 
 static enum verdict take_chunks(struct h1_transfer *transfer, struct str bytes)
@@ -275,6 +301,24 @@ static void finish_in_place(struct h1_transfer *transfer, size_t body_size)
     finish(transfer, (struct str){conn->in, head->block_size}, &body, conn->in_size == head->size + body_size);
 }
 
+static bool open_decoder(struct h1_transfer *transfer)
+{
+    const struct h1_head *head = &transfer->head;
+
+    for (unsigned i = 0; i < head->coding_count; i++) {
+        if (head->codings[i] == H1_UNKNOWN_CODING) {
+            malformed(transfer, CURLE_BAD_CONTENT_ENCODING,
+                      "its Content-Encoding is none of gzip, deflate, br and zstd");
+            return false;
+        }
+    }
+    transfer->decoder = decoder_new(head->codings, head->coding_count);
+    if (!transfer->decoder) {
+        h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
+    }
+    return transfer->decoder != NULL;
+}
+
 static enum verdict begin_body(struct h1_transfer *transfer)
 {
     struct h1_conn *conn = transfer->conn;
@@ -282,11 +326,15 @@ static enum verdict begin_body(struct h1_transfer *transfer)
     size_t behind = conn->in_size - head->size;
     uint64_t length = head->framing == H1_LENGTH ? head->length : 0;
 
-    if (length > transfer->hop->max_body_bytes) {
+    if (head->coding_count > 0 && head->framing != H1_NO_BODY) {
+        if (!open_decoder(transfer)) {
+            return OVER;
+        }
+    } else if (length > transfer->hop->max_body_bytes) {
         return too_large(transfer);
     }
     bool whole = head->framing == H1_NO_BODY || (head->framing == H1_LENGTH && length <= behind);
-    if (whole && head->tidy && length <= RESPONSE_SMALL_BODY) {
+    if (whole && head->tidy && !transfer->decoder && length <= RESPONSE_SMALL_BODY) {
         finish_in_place(transfer, (size_t)length);
         return OVER;
     }
@@ -352,7 +400,7 @@ static int grow(struct h1_conn *conn)
 
 static bool is_straight(const struct h1_transfer *transfer)
 {
-    return transfer->head_done && transfer->head.framing == H1_LENGTH;
+    return transfer->head_done && transfer->head.framing == H1_LENGTH && !transfer->decoder;
 }
 
 /* Where the next bytes go. False without memory. */
@@ -409,58 +457,72 @@ static enum verdict take(struct h1_transfer *transfer, size_t n)
 
 static void on_end(struct h1_transfer *transfer, int number)
 {
+    bool tls = transfer->conn->ssl != NULL;
+
+    transfer->conn->broken |= number != 0;
     if (number == 0 && transfer->head_done && transfer->head.framing == H1_UNTIL_CLOSE) {
         body_done(transfer, false);
+    } else if (tls && number == EPROTO) {
+        h1_fail(transfer, (struct failure_facts){.code = CURLE_RECV_ERROR, .tls = true},
+                transfer->transport->tls_failure.text);
     } else {
-        lost(transfer, number);
+        lost(transfer, tls && number == EPIPE ? 0 : number); /* closed without TLS's goodbye: an end all the same */
     }
 }
 
 static ssize_t conn_read(struct h1_conn *conn, char *p, size_t n)
 {
+    if (conn->ssl) {
+        return tls_read(conn->ssl, p, n, &conn->transport->tls_failure);
+    }
     ssize_t got = recv(conn->fd, p, n, 0);
-
     return got < 0 ? -errno : got;
 }
 
 /* The server closed it, or said something that nobody asked for. */
-static void on_idle_ready(struct h1_conn *conn)
+static void on_idle_ready(struct h1_conn *conn, bool dead)
 {
     char byte;
 
-    if (conn_read(conn, &byte, 1) != WOULD_BLOCK) {
+    if (conn_read(conn, &byte, 1) != WOULD_BLOCK || dead) {
         h1_origin_remove(conn);
         h1_conn_close(conn);
     }
 }
 
-void h1_on_ready(struct h1_conn *conn, int events)
+/* Bytes that have left the socket already: it will not become ready for them. */
+static bool holds_more(const struct h1_conn *conn)
+{
+    return conn->ssl && SSL_has_pending(conn->ssl);
+}
+
+void h1_on_ready(struct h1_conn *conn, int events, bool dead)
 {
     struct h1_transfer *transfer = conn->transfer;
     char *p;
     size_t room;
 
     if (!transfer) {
-        on_idle_ready(conn);
+        on_idle_ready(conn, dead);
         return;
     }
     if (events & UV_WRITABLE) {
         send_rest(transfer);
     }
-    for (int i = 0; (events & UV_READABLE) && i < READS_MAX; i++) {
+    for (int i = 0; (events & UV_READABLE) && (i < READS_MAX || dead || holds_more(conn)); i++) {
         if (!find_room(transfer, &p, &room)) {
             h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
             return;
         }
         ssize_t n = conn_read(conn, p, room);
-        if (n == WOULD_BLOCK) {
+        if (n == WOULD_BLOCK && !dead) {
             return;
         }
         if (n <= 0) {
             on_end(transfer, (int)-n);
             return;
         }
-        if (take(transfer, (size_t)n) == OVER || (size_t)n < room) {
+        if (take(transfer, (size_t)n) == OVER || ((size_t)n < room && !dead && !holds_more(conn))) {
             return;
         }
     }

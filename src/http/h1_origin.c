@@ -42,6 +42,7 @@ void h1_origin_free(struct h1_origin *origin)
         return;
     }
     dns_lookup_cancel(origin->lookup);
+    SSL_SESSION_free(origin->session);
     h1_template_free(origin->templates);
     free(origin->host);
     free(origin->cert_file);

@@ -64,7 +64,6 @@ static const char *not_native(const struct route *route, const struct http_hop *
     bool tls = hop->parts->tls;
 
     return !route->native                   ? "--http-transport=curl"
-           : tls                            ? "https"
            : route->proxied[tls]            ? "the environment names a proxy"
            : tls && route->second_version   ? "--http-version=2"
            : str_is(hop->method, "CONNECT") ? "the method is CONNECT"
@@ -208,8 +207,9 @@ int route_new(struct loop *loop, const struct http_client_options *options, stru
     route->second_version = options->version == HTTP_VERSION_2;
     route->proxied[false] = any || is_set("http_proxy");
     route->proxied[true] = any || is_set("https_proxy") || is_set("HTTPS_PROXY");
-    if (options->transport == HTTP_TRANSPORT_NATIVE) {
-        rc = h1_transport_new(loop, options, hand_over, &route->native, error);
+    if (options->transport != HTTP_TRANSPORT_CURL) {
+        bool offer = options->transport == HTTP_TRANSPORT_AUTO && options->version == HTTP_VERSION_AUTO;
+        rc = h1_transport_new(loop, options, offer ? hand_over : NULL, &route->native, error);
     }
     if (rc == 0 && options->transport != HTTP_TRANSPORT_NATIVE) {
         rc = curl_transport_new(loop, options, &route->curl, error);

@@ -72,9 +72,22 @@ static void fixture_on_done(void *arg, const struct http_outcome *outcome)
 
 static const struct http_handlers fixture_handlers = {.response = fixture_on_response, .done = fixture_on_done};
 
-static void open_client(struct fixture *f, const struct http_client_options *options)
+/* The programs run once over each transport: the environment says which. */
+static inline bool over_curl(void)
+{
+    const char *name = getenv("MITE_TEST_TRANSPORT");
+
+    return name && strcmp(name, "curl") == 0;
+}
+
+static void open_client(struct fixture *f, const struct http_client_options *wanted)
 {
     struct mite_error error = {0};
+    struct http_client_options with_transport = *wanted, *options = &with_transport;
+
+    if (over_curl()) {
+        options->transport = HTTP_TRANSPORT_CURL;
+    }
 
     http_session_free(f->session);
     http_client_free(f->client);
@@ -141,7 +154,7 @@ static void run(struct fixture *f, const struct http_request *request)
     assert_int_equal(f->ends, 1);
 }
 
-static void run_get(struct fixture *f, const char *path)
+static inline void run_get(struct fixture *f, const char *path)
 {
     struct http_request request = get(f, path);
 
