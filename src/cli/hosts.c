@@ -129,6 +129,7 @@ static void add_counts(struct http_counts *sum, const struct http_counts *more)
 {
     sum->started += more->started;
     sum->responses += more->responses;
+    sum->native += more->native;
     sum->failed += more->failed;
     sum->aborted += more->aborted;
     sum->connections += more->connections;

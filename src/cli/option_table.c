@@ -82,7 +82,7 @@ const struct option option_table[] = {
      "largest response body"},
     {"insecure", OPTION_FLAG, OPTIONS_HTTP, AT(insecure), NULL, 0, 0, NULL, "do not verify TLS certificates"},
     {"ca-file", OPTION_TEXT, OPTIONS_HTTP, AT(ca_file), NULL, 0, 0, "FILE", "certificates to trust, PEM"},
-    {"http-transport", OPTION_TEXT, OPTIONS_HTTP, AT(http_transport), "curl", 0, 0, "auto|native|curl",
+    {"http-transport", OPTION_TEXT, OPTIONS_HTTP, AT(http_transport), "auto", 0, 0, "auto|native|curl",
      "who carries requests: our own HTTP/1.1, or libcurl"},
     {"http-version", OPTION_TEXT, OPTIONS_HTTP, AT(http_version), "auto", 0, 0, "auto|1.1|2",
      "what servers are offered over TLS"},

@@ -56,8 +56,8 @@ static uint64_t count_lost(const struct scenario *scenario)
 
 void run_print_results(struct run *run, size_t *crossed)
 {
-    char backoff[160], lost[80];
-    const char *notes[2];
+    char backoff[160], lost[80], transports[160];
+    const char *notes[3];
     struct buf text;
     struct summary summary = {
         .totals = &run->totals,
@@ -82,6 +82,12 @@ void run_print_results(struct run *run, size_t *crossed)
         snprintf(lost, sizeof(lost), "datapool items lost, for their checkin failed: %llu",
                  (unsigned long long)count_lost(&run->scenario));
         notes[summary.note_count++] = lost;
+    }
+    if (run->http_counts.responses > 0) {
+        const struct http_counts *http = &run->http_counts;
+        snprintf(transports, sizeof(transports), "%s over the native transport, %s over libcurl",
+                 text_counted(http->native, "response").s, text_counted(http->responses - http->native, "response").s);
+        notes[summary.note_count++] = transports;
     }
     buf_init(&text, 0);
     if (run->options->report) {

@@ -1,6 +1,7 @@
 #include "cli/setup.h"
 #include "base/clock.h"
 #include "cli/hosts.h"
+#include "http/dns.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,12 +29,16 @@ static int parse_resolve(const char *text, struct http_resolve *out, struct mite
     }
 
     char port_text[8] = "";
+    union dns_address address;
     long long port;
 
     if (parts[1].n < sizeof(port_text)) {
         memcpy(port_text, parts[1].p, parts[1].n);
     }
     if (!str_to_int64(port_text, &port) || port < 1 || port > 65535) {
+        goto bad;
+    }
+    if (!dns_literal(parts[2], (uint16_t)port, &address)) {
         goto bad;
     }
     *out = (struct http_resolve){.host = parts[0], .port = (uint16_t)port, .address = parts[2]};
@@ -75,6 +80,25 @@ static int parse_transport(const struct options *options, int *transport, int *v
     return rc;
 }
 
+/* What no connection could be made from is better told before the load. */
+static int check_local_address(const char *text, struct mite_error *error)
+{
+    union dns_address address;
+    int rc = 0;
+
+    if (!dns_literal(str_of(text), 0, &address)) {
+        return error_set(error, MITE_EINVAL, "--local-address=%s: an address of this machine is expected", text);
+    }
+    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, &address.any, dns_size(&address)) < 0) {
+        rc = error_errno(error, errno, "--local-address=%s", text);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return rc;
+}
+
 int setup_http(const struct options *options, struct http_resolve *resolve, struct http_client_options *out,
                struct mite_error *error)
 {
@@ -90,6 +114,11 @@ int setup_http(const struct options *options, struct http_resolve *resolve, stru
 
     if (rc < 0) {
         return rc;
+    }
+    for (size_t i = 0; i < options->local_address.count; i++) {
+        if ((rc = check_local_address(options->local_address.items[i], error)) < 0) {
+            return rc;
+        }
     }
     if (options->ca_file && access(options->ca_file, R_OK) != 0) {
         return error_errno(error, errno, "--ca-file=%s", options->ca_file);

@@ -307,6 +307,7 @@ static void release(struct curl_transport *transport)
     curl_loop_close_watches(transport);
     curl_share_cleanup(transport->share);
     curl_slist_free_all(transport->resolve);
+    curl_slist_free_all(transport->local);
     free(transport->ca_file);
     curl_transport_drop(transport);
 }
@@ -350,6 +351,21 @@ static int add_addresses(struct curl_transport *transport, const struct http_cli
     return 0;
 }
 
+static int add_local_addresses(struct curl_transport *transport, const struct http_client_options *options)
+{
+    for (size_t i = 0; i < options->local_address_count; i++) {
+        char line[80]; /* an address, never the name of a network interface */
+        snprintf(line, sizeof line, "host!%s", options->local_addresses[i]);
+        struct curl_slist *longer = curl_slist_append(transport->local, line);
+        if (!longer) {
+            return MITE_ENOMEM;
+        }
+        transport->local = longer;
+    }
+    transport->next_local = transport->local;
+    return 0;
+}
+
 /* Looked up once: libcurl would search the environment half a dozen times for each request. */
 static bool environment_has_proxy(void)
 {
@@ -367,7 +383,7 @@ static bool environment_has_proxy(void)
 static int set_up(struct curl_transport *transport, const struct http_client_options *options, struct mite_error *error)
 {
     transport->share = curl_share_init();
-    if (!transport->share || add_addresses(transport, options) < 0 ||
+    if (!transport->share || add_addresses(transport, options) < 0 || add_local_addresses(transport, options) < 0 ||
         (options->ca_file && !(transport->ca_file = strdup(options->ca_file)))) {
         return error_set(error, MITE_ENOMEM, "no memory for the HTTP client");
     }
@@ -389,6 +405,7 @@ int curl_transport_new(struct loop *loop, const struct http_client_options *opti
     transport->loop = loop;
     transport->kept_connections = options->max_connections ? options->max_connections : DEFAULT_CONNECTIONS;
     transport->proxied = environment_has_proxy();
+    transport->old_version = options->version == HTTP_VERSION_1_1;
     transport->holders = 1;
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int rc = set_up(transport, options, error);

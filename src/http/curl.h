@@ -40,6 +40,9 @@ struct curl_transport {
     size_t kept_connections;    /* of each lane */
     CURLSH *share;              /* names and TLS sessions: a connection that is opened again resumes */
     struct curl_slist *resolve; /* owned; NULL: no address is given */
+    struct curl_slist *local;   /* owned: addresses of ours to connect from; NULL: the system's choice */
+    struct curl_slist *next_local;
+    bool old_version;           /* HTTP/2 is not offered */
     char *ca_file;              /* owned; NULL: the system's */
     bool proxied;               /* the environment names a proxy */
     struct http_transfer *idle; /* handles without a transfer, the last used first */

@@ -96,6 +96,13 @@ struct http_transfer *curl_handle_new(struct curl_transport *transport)
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transport);
     curl_easy_setopt(easy, CURLOPT_SHARE, transport->share);
     curl_easy_setopt(easy, CURLOPT_RESOLVE, transport->resolve);
+    if (transport->next_local) { /* handles take turns */
+        curl_easy_setopt(easy, CURLOPT_INTERFACE, transport->next_local->data);
+        transport->next_local = transport->next_local->next ? transport->next_local->next : transport->local;
+    }
+    if (transport->old_version) {
+        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+    }
     curl_easy_setopt(easy, CURLOPT_CAINFO, transport->ca_file);
     curl_easy_setopt(easy, CURLOPT_PROXY, transport->proxied ? NULL : ""); /* NULL: look into the environment */
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");

@@ -274,7 +274,7 @@ static int start(struct http_transport *base, const struct http_hop *hop, struct
     transfer->received = 0;
     transfer->timings = (struct http_timings){0};
     transfer->wake_ns = transfer->connect_deadline_ns = transfer->race_ns = transfer->expect_ns = H1_NEVER;
-    transfer->deadline_ns = hop->start_ns + hop->timeout_ns;
+    transfer->deadline_ns = h1_after(hop->start_ns, hop->timeout_ns);
     h1_wake_at(transfer, transfer->deadline_ns);
     *out = (struct http_transfer *)transfer;
     transfer->conn = h1_origin_take(transfer->origin);

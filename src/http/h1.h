@@ -148,6 +148,12 @@ struct h1_transfer {
     char detail[160];
 };
 
+/* A moment so long after another; for ever is for ever. */
+static inline uint64_t h1_after(uint64_t start_ns, uint64_t span_ns)
+{
+    return span_ns < H1_NEVER - start_ns ? start_ns + span_ns : H1_NEVER;
+}
+
 /* h1.c */
 void h1_wake_at(struct h1_transfer *transfer, uint64_t at_ns);
 /* Ends it with a failure, soon: never from inside the caller. `detail` is copied; NULL: none. */

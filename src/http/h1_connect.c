@@ -226,7 +226,7 @@ void h1_connect(struct h1_transfer *transfer)
     uint64_t now = clock_now_ns();
 
     transfer->state = H1_RESOLVING;
-    transfer->connect_deadline_ns = now + transfer->hop->connect_timeout_ns;
+    transfer->connect_deadline_ns = h1_after(now, transfer->hop->connect_timeout_ns);
     h1_wake_at(transfer, transfer->connect_deadline_ns);
     if (origin->fixed || (origin->addresses.count > 0 && now < origin->addresses_until_ns)) {
         race(transfer);

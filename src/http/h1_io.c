@@ -519,7 +519,7 @@ void h1_on_ready(struct h1_conn *conn, int events, bool dead)
             return;
         }
         if (n <= 0) {
-            on_end(transfer, (int)-n);
+            on_end(transfer, n == WOULD_BLOCK ? ECONNRESET : (int)-n);
             return;
         }
         if (take(transfer, (size_t)n) == OVER || ((size_t)n < room && !dead && !holds_more(conn))) {

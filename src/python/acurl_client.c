@@ -85,6 +85,7 @@ void acurl_client_counts(struct http_counts *out)
     *out = (struct http_counts){
         .started = process.before.started + now.started,
         .responses = process.before.responses + now.responses,
+        .native = process.before.native + now.native,
         .failed = process.before.failed + now.failed,
         .aborted = process.before.aborted + now.aborted,
         .connections = process.before.connections + now.connections,
