@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define MAX_LISTED 256 /* names of one kind, in a sentence about one that is not there */
+#define MAX_LISTED 256 /* names that are looked at for a sentence about one that is not there */
 
 struct loader {
     struct words cflags, ldflags;
@@ -104,14 +104,14 @@ bool loader_owns(const char *spec)
 /* The nearest name in the directory of `file`, which is not there; owned, NULL when none is near. */
 static char *nearest_file(const char *file)
 {
-    const char *slash = strrchr(file, '/'), *names[256];
+    const char *slash = strrchr(file, '/'), *names[MAX_LISTED];
     char *folder = slash ? str_copy((struct str){file, (size_t)(slash - file) + 1}) : NULL;
     DIR *dir = opendir(folder ? folder : ".");
     size_t count = 0;
     struct dirent *item;
     char *found = NULL;
 
-    while (dir && count < sizeof(names) / sizeof(names[0]) && (item = readdir(dir))) {
+    while (dir && count < MAX_LISTED && (item = readdir(dir))) {
         struct str name = str_of(item->d_name);
 
         if (is_source(name) || ends_in(name, ".so")) {
@@ -204,10 +204,13 @@ static int not_loaded(const char *path, const char *shown, struct mite_error *er
 
     if (symbol) {
         symbol += strlen(undefined);
-        return error_set(error, MITE_EINVAL,
-                         "%s uses " STR_FMT ", which nothing defines: build it with the library that has it "
-                         "(a line \"// mite: -lNAME\", or --ldflags)",
-                         shown, (int)strcspn(symbol, " ,"), symbol);
+
+        bool ours = strncmp(symbol, "mite_", strlen("mite_")) == 0;
+
+        return error_set(error, MITE_EINVAL, "%s uses " STR_FMT ", which %s", shown, (int)strcspn(symbol, " ,"), symbol,
+                         ours ? "this mite does not have: it was built for a newer one, build it again"
+                              : "nothing defines: build it with the library that has it (a line \"// mite: -lNAME\", "
+                                "or --ldflags)");
     }
     if (text && strncmp(text, path, strlen(path)) == 0 && text[strlen(path)] == ':') {
         text += strlen(path) + 1 + strspn(text + strlen(path) + 1, " ");

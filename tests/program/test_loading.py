@@ -314,3 +314,9 @@ def test_a_library_with_something_undefined(mite: Mite, shop: Path) -> None:
     shop.write_text("int helped(void);\n" + SHOP.replace('"number", 1', '"number", helped()'))
     built(mite, "shop.c", "-o", "shop.so", "--ldflags=-Wl,-z,undefs")
     refused(mite("journey", "run", "./shop.so:browse"), 2, "./shop.so uses helped, which nothing defines", "--ldflags")
+
+
+def test_a_library_for_a_newer_mite(mite: Mite, shop: Path) -> None:
+    shop.write_text("int mite_later(void);\n" + SHOP.replace('"number", 1', '"number", mite_later()'))
+    built(mite, "shop.c", "-o", "shop.so", "--ldflags=-Wl,-z,undefs")
+    refused(mite("journey", "run", "./shop.so:browse"), 2, "./shop.so uses mite_later, which this mite does not have")
