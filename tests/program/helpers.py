@@ -44,3 +44,8 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
+
+
+def said(result: "subprocess.CompletedProcess[str]") -> str:
+    """What it wrote on stderr, without the line that tells of a compilation on a machine that has much to do."""
+    return "".join(line for line in result.stderr.splitlines(keepends=True) if " INFO compiling " not in line)

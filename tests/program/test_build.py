@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import BUILD, environment
-from helpers import Mite, totals
+from helpers import Mite, said, totals
 
 BROWSE = """
 #include <mite/mite.h>
@@ -31,13 +31,13 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def silent(result: "subprocess.CompletedProcess[str]") -> None:
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert (result.returncode, result.stdout, said(result)) == (0, "", ""), result.stderr
 
 
 def refused(result: "subprocess.CompletedProcess[str]", status: int, *parts: str) -> None:
     assert result.returncode == status, result.stderr
     assert result.stdout == ""
-    assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert len(said(result).splitlines()) == 1, result.stderr
     for part in parts:
         assert part in result.stderr
 
@@ -106,7 +106,7 @@ def test_a_failed_build_leaves_the_library_that_was_there(mite: Mite, tmp_path: 
     (tmp_path / "browse.c").write_text(BROWSE + "}")
     done = mite("build", "browse.c")
     assert done.returncode == 2
-    assert done.stderr.startswith("browse.c:8:1: error")
+    assert said(done).startswith("browse.c:8:1: error")
     assert done.stderr.splitlines()[-1].startswith("mite build: browse.c does not compile")
     assert (tmp_path / "browse.so").read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {"browse.c", "buy.c", "browse.so"}

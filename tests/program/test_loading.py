@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import Mite, totals
+from helpers import Mite, said, totals
 
 SHOP = """
 #include <mite/mite.h>
@@ -51,7 +51,7 @@ def refused(result: "subprocess.CompletedProcess[str]", status: int, *parts: str
     """One sentence on stderr, which holds `parts`."""
     assert result.returncode == status, result.stderr
     assert result.stdout == ""
-    assert len(result.stderr.strip().splitlines()) == 1, result.stderr
+    assert len(said(result).splitlines()) == 1, result.stderr
     for part in parts:
         assert part in result.stderr
 
@@ -262,7 +262,7 @@ def test_a_cache_that_cannot_be_made(mite: Mite, shop: Path, tmp_path: Path) -> 
 def built(mite: Mite, *args: str) -> None:
     done = mite("build", *args)
     assert done.returncode == 0, done.stderr
-    assert done.stdout + done.stderr == ""
+    assert done.stdout + said(done) == ""
 
 
 def cc(tmp_path: Path, source: str, output: str, *flags: str) -> None:
