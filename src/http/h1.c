@@ -110,10 +110,12 @@ void h1_finish(struct h1_transfer *transfer, struct str block, struct buf *body,
     }
     response->timings = transfer->timings;
     response->timings.start_ns = hop->start_ns;
-    response->timings.total_ns = clock_now_ns() - hop->start_ns;
+    if (response->timings.total_ns == 0) {
+        response->timings.total_ns = clock_now_ns() - hop->start_ns;
+    }
     response->upload_bytes = transfer->body_sent;
     response->download_bytes = transfer->received;
-    dns_text(&conn->address, response->primary_ip);
+    memcpy(response->primary_ip, conn->address, sizeof response->primary_ip);
     transport->base.traffic.received_bytes += transfer->head.size + transfer->received;
     if (reusable) {
         conn->used = true;

@@ -106,11 +106,11 @@ struct h1_conn {
     struct h1_conn *next, *previous; /* idle ones of the origin */
     int fd, watched;
     enum { H1_CONNECTING, H1_HANDSHAKE, H1_OPEN } state;
-    SSL *ssl;    /* owned; NULL: plain */
-    bool used;   /* it has brought a response */
-    bool broken; /* writing failed, or it holds bytes nobody asked for: not to be used again */
-    union dns_address address;
-    char *in; /* `first`, or owned when that is too small */
+    SSL *ssl;                    /* owned; NULL: plain */
+    bool used;                   /* it has brought a response */
+    bool broken;                 /* writing failed, or it holds bytes nobody asked for: not to be used again */
+    char address[DNS_TEXT_SIZE]; /* whom it is to */
+    char *in;                    /* `first`, or owned when that is too small */
     size_t in_size, in_capacity;
     char first[H1_IN_SIZE];
 };

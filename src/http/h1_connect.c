@@ -96,7 +96,7 @@ static struct h1_conn *conn_new(struct h1_transfer *transfer, int fd, const unio
     conn->origin = transfer->origin;
     conn->transfer = transfer;
     conn->fd = fd;
-    conn->address = *address;
+    dns_text(address, conn->address);
     conn->in = conn->first;
     conn->in_capacity = sizeof conn->first;
     conn->origin->users++;

@@ -93,7 +93,8 @@ void h1_send(struct h1_transfer *transfer)
     transfer->out_sent = transfer->body_sent = 0;
     buf_clear(&transfer->out);
     h1_head_init(&transfer->head);
-    transfer->timings.pretransfer_ns = clock_now_ns() - hop->start_ns;
+    /* Over a kept connection it goes out in the moment that it is asked for. */
+    transfer->timings.pretransfer_ns = transfer->conn->used ? 1 : clock_now_ns() - hop->start_ns;
     buf_clear(out);
     bool together = template && hop->body.n <= SMALL_BODY && !template->expects;
     if (!template || h1_request_render(template, hop, together, out) < 0) {
@@ -434,8 +435,12 @@ static enum verdict take(struct h1_transfer *transfer, size_t n)
 {
     struct h1_conn *conn = transfer->conn;
 
+    /* Nearly all answers come with one read, which is both the first byte and the end: one look at the clock. */
     if (transfer->timings.first_byte_ns == 0) {
         transfer->timings.first_byte_ns = clock_now_ns() - transfer->hop->start_ns;
+        transfer->timings.total_ns = transfer->timings.first_byte_ns;
+    } else {
+        transfer->timings.total_ns = 0;
     }
     if (is_straight(transfer)) {
         transfer->body.size += n;
@@ -461,6 +466,7 @@ static void on_end(struct h1_transfer *transfer, int number)
 
     transfer->conn->broken |= number != 0;
     if (number == 0 && transfer->head_done && transfer->head.framing == H1_UNTIL_CLOSE) {
+        transfer->timings.total_ns = 0; /* its end is known only now */
         body_done(transfer, false);
     } else if (tls && number == EPROTO) {
         h1_fail(transfer, (struct failure_facts){.code = CURLE_RECV_ERROR, .tls = true},
