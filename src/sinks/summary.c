@@ -4,6 +4,7 @@
 #include "sinks/table.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define FAILURES_SHOWN 20
 #define EXAMPLE_INDENT 6
@@ -48,6 +49,32 @@ static void order_rows(struct row *rows, const struct groups *groups)
     qsort(rows, groups_count(groups), sizeof *rows, by_journey);
 }
 
+/* Whether `inner` is a transaction of the same journey inside `outer`. */
+static bool is_inside(const struct row *inner, const struct row *outer)
+{
+    static const char separator[] = " :: ";
+    struct str in = group_name(&inner->group->key, 1), out = group_name(&outer->group->key, 1);
+    size_t more = sizeof separator - 1;
+    return inner->journey == outer->journey && in.n > out.n + more && memcmp(in.p, out.p, out.n) == 0 &&
+           memcmp(in.p + out.n, separator, more) == 0;
+}
+
+/* A transaction ends after those inside it, and so its group came later: it is told before them all the same. */
+static void outer_first(struct row *rows, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct row outer = rows[i];
+        size_t first = i;
+        for (size_t j = i; j-- > 0 && rows[j].journey == outer.journey;) {
+            if (is_inside(&rows[j], &outer)) {
+                first = j;
+            }
+        }
+        memmove(&rows[first + 1], &rows[first], (i - first) * sizeof *rows);
+        rows[first] = outer;
+    }
+}
+
 static void write_transactions(struct table *table, const struct totals *totals)
 {
     size_t count = groups_count(&totals->transactions);
@@ -59,6 +86,7 @@ static void write_transactions(struct table *table, const struct totals *totals)
         rows[i].group = groups_at(&totals->transactions, i);
     }
     order_rows(rows, &totals->transactions);
+    outer_first(rows, count);
     table_head(table, "JOURNEYS AND TRANSACTIONS", "errors");
     for (size_t i = 0; i < count; i++) {
         const struct transaction_group *group = rows[i].group;

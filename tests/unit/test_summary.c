@@ -51,6 +51,7 @@ static void run(struct fixture *f)
     for (int i = 0; i < 1000; i++) {
         send_request(sink, "__root__ :: pay :: a step with a name that is rather long", i % 3 ? "GET" : "POST",
                      i % 50 ? 200 : 503, 0.0005 + i * 0.00003);
+        send_txn(sink, "__root__ :: pay :: card", false, 1000000 + (uint64_t)i * 100000);
         send_txn(sink, "__root__ :: pay", i % 100 == 0, 2000000 + (uint64_t)i * 100000);
         send_txn(sink, "__root__", i % 100 == 0, 2500000 + (uint64_t)i * 100000);
         fake_now += NS_PER_S / 100;
