@@ -1,6 +1,6 @@
 /*
- * `mite cat`: msgpack maps, as the collector and the recorder write them, become JSON lines; `mite uncat`: the way
- * back. Both stream: memory holds one message. What came before a bad or cut message has been written when that is
+ * `mite cat`: msgpack maps, as the collector and the recorder write them, become JSON lines, and JSON lines stay what
+ * they are; `mite uncat`: the way back. Both stream: memory holds one message. What came before a bad or cut message has been written when that is
  * reported.
  */
 #include "cli/exit.h"
@@ -192,6 +192,25 @@ static int prettify_message(struct arena *arena, struct value *message)
     return 0;
 }
 
+/* What --collector-use-json writes begins with a brace, which as msgpack would be the number 123. */
+static int holds_lines(struct source *source, bool *lines, struct mite_error *error)
+{
+    int code = source_more(source, error);
+    *lines = code == 0 && *source_rest(source).p == '{';
+    return code == MITE_EEND ? 0 : code;
+}
+
+static int read_line(struct source *source, uint64_t *number, struct arena *arena, struct value *out,
+                     struct mite_error *error)
+{
+    struct str line;
+    int code = next_line(source, number, &line, error);
+    if (code == 0 && (code = json_read(arena, line, out, error)) != 0) {
+        error_prefix(error, "%s: line %llu", source->name, (unsigned long long)*number);
+    }
+    return code;
+}
+
 /* Writes out what a message became. */
 static int put(const struct buf *out, struct mite_error *error)
 {
@@ -209,10 +228,13 @@ static int cat(struct source *source, bool prettified, struct mite_error *error)
     struct arena arena;
     struct buf line;
     struct value message;
+    uint64_t number = 0;
+    bool lines = false;
     arena_init(&arena, MAX_ARENA_BYTES);
     buf_init(&line, MAX_LINE_BYTES);
-    int code;
-    while ((code = next_message(source, &arena, &message, error)) == 0) {
+    int code = holds_lines(source, &lines, error);
+    while (code == 0 && (code = lines ? read_line(source, &number, &arena, &message, error)
+                                      : next_message(source, &arena, &message, error)) == 0) {
         if (prettified && (code = prettify_message(&arena, &message)) != 0) {
             error_set(error, code, "out of memory for a message");
             break;
@@ -235,17 +257,11 @@ static int uncat(struct source *source, struct mite_error *error)
     struct arena arena;
     struct buf bytes;
     struct value message;
-    struct str line;
     uint64_t number = 0;
     arena_init(&arena, MAX_ARENA_BYTES);
     buf_init(&bytes, MAX_LINE_BYTES);
     int code;
-    while ((code = next_line(source, &number, &line, error)) == 0) {
-        code = json_read(&arena, line, &message, error);
-        if (code != 0) {
-            error_prefix(error, "%s: line %llu", source->name, (unsigned long long)number);
-            break;
-        }
+    while ((code = read_line(source, &number, &arena, &message, error)) == 0) {
         buf_clear(&bytes);
         msgpack_write(&bytes, &message);
         if ((code = put(&bytes, error)) != 0) {

@@ -1,6 +1,8 @@
 #include "cli/exit.h"
 #include "cli/options.h"
 
+#include "base/error.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -97,6 +99,9 @@ int cmd_help(const struct options *options)
             }
         }
     }
-    fprintf(stderr, "mite: there is no command %s: mite --help lists what there is\n", name);
+    struct mite_error error = {0};
+    unknown_command(options->positional, options->positional_count, &error);
+    fprintf(stderr, "mite: %s\n", error.text);
+    error_done(&error);
     return EXIT_USAGE;
 }

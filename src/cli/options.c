@@ -1,4 +1,5 @@
 #include "cli/options.h"
+#include "base/buf.h"
 #include "base/str.h"
 
 #include <ctype.h>
@@ -278,25 +279,47 @@ static const struct command *command_named(const char *name)
     return NULL;
 }
 
-static int unknown_command(const struct words *words, struct mite_error *error)
+/* "mite journey test, mite journey run": the commands whose first word is this. Empty: none. */
+static void write_family(struct buf *out, const char *word)
 {
-    const char *names[32];
+    size_t length = strlen(word);
+
+    for (size_t i = 0; i < command_count; i++) {
+        const char *name = command_table[i].name;
+
+        if (strncmp(name, word, length) == 0 && name[length] == ' ') {
+            buf_printf(out, "%smite %s", out->size ? " or " : "", name);
+        }
+    }
+}
+
+int unknown_command(const char *const *words, size_t count, struct mite_error *error)
+{
+    const char *names[32], *nearest;
     char word[128];
+    struct buf family;
+    int code;
 
     for (size_t i = 0; i < command_count; i++) {
         names[i] = command_table[i].name;
     }
-    snprintf(word, sizeof(word), "%s%s%s", words->items[0], words->count > 1 ? " " : "",
-             words->count > 1 ? words->items[1] : "");
-
-    const char *nearest = str_nearest(word, names, command_count);
-
-    if (!nearest) {
-        nearest = str_nearest(words->items[0], names, command_count);
-        snprintf(word, sizeof(word), "%s", words->items[0]);
+    snprintf(word, sizeof(word), "%s%s%s", words[0], count > 1 ? " " : "", count > 1 ? words[1] : "");
+    nearest = str_nearest(word, names, command_count);
+    buf_init(&family, 0);
+    write_family(&family, words[0]);
+    if (!nearest && family.size == 0) {
+        nearest = str_nearest(words[0], names, command_count);
+        snprintf(word, sizeof(word), "%s", words[0]);
     }
-    return nearest ? error_set(error, MITE_EINVAL, "unknown command %s (did you mean mite %s?)", word, nearest)
-                   : error_set(error, MITE_EINVAL, "unknown command %s (mite --help lists what there is)", word);
+    if (nearest) {
+        code = error_set(error, MITE_EINVAL, "unknown command %s (did you mean mite %s?)", word, nearest);
+    } else if (family.size > 0) {
+        code = error_set(error, MITE_EINVAL, "unknown command %s: it is %s", word, buf_view(&family).p);
+    } else {
+        code = error_set(error, MITE_EINVAL, "unknown command %s (mite --help lists what there is)", word);
+    }
+    buf_done(&family);
+    return code;
 }
 
 static int check_command(const struct options *options, const struct words *words, struct mite_error *error)
@@ -340,7 +363,7 @@ int options_parse(int argc, char **argv, struct options *out, struct mite_error 
     }
     out->command = find_command(&words, &used);
     if (!out->command) {
-        return unknown_command(&words, error);
+        return unknown_command(words.items, words.count, error);
     }
     if (words.help) {
         /* `mite cat --help` is `mite help cat`. */

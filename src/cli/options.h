@@ -131,6 +131,9 @@ extern const size_t command_count;
  * told by a command of that name. */
 int options_parse(int argc, char **argv, struct options *out, struct mite_error *error);
 
+/* MITE_EINVAL, always: the sentence for a command line whose first `count` words, at least one, name no command. */
+int unknown_command(const char *const *words, size_t count, struct mite_error *error);
+
 /* The help of the program (command NULL) or of one command, on stdout. */
 void help_print(const struct command *command);
 

@@ -54,6 +54,12 @@ def test_unknown_option_suggests_the_nearest(mite: Mite) -> None:
 
 def test_unknown_command_suggests_the_nearest(mite: Mite) -> None:
     refused(mite("scenaro", "test"), 2, "scenario test")
+    refused(mite("help", "targt"), 2, "did you mean mite target?")
+
+
+@pytest.mark.parametrize("words", [["journey"], ["journey", "--help"], ["help", "journey"], ["journey", "shop:browse"]])
+def test_command_of_which_a_word_is_missing(mite: Mite, words: list[str]) -> None:
+    refused(mite(*words), 2, "mite journey test or mite journey run")
 
 
 def test_spec_without_a_colon(mite: Mite) -> None:

@@ -50,6 +50,18 @@ def test_there_and_back_loses_nothing(mite, file: Path) -> None:
     assert mite("uncat", str(saved), text=False).stdout == file.read_bytes()
 
 
+def test_json_lines_stay_what_they_are(mite, file: Path) -> None:
+    """`--collector-use-json` writes them under the same names."""
+    lines = mite("cat", str(file)).stdout
+    saved = file.with_name("lines")
+    saved.write_text(lines)
+    assert mite("cat", str(saved)).stdout == lines
+    assert '"2023-11-14T22:13:20.250000Z"' in mite("cat", "--prettify-timestamps", str(saved)).stdout
+    saved.write_text(lines + "{")
+    done = mite("cat", str(saved))
+    assert (done.returncode, done.stdout) == (1, lines) and f"line {len(MESSAGES) + 1}" in done.stderr
+
+
 def test_stdin(mite, file: Path) -> None:
     assert mite("cat", "-", input=file.read_bytes(), stdin=None, text=False).stdout == mite("cat", str(file), text=False).stdout
 
