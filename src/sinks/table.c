@@ -12,6 +12,8 @@
 #define NAME_MIN      22 /* in one line; what is narrower takes two */
 #define NAME_WIDEST   60
 
+#define RATE_SECONDS_MIN 0.05 /* of a run that is shorter, as 0.0 s, the clock's steps make any number */
+
 static const char *const latency_names[LATENCIES] = {"min", "avg", "p50", "p90", "p95", "p99", "p99.9", "max"};
 
 void table_init(struct table *table, struct buf *out, int width, bool colour, uint64_t elapsed_ns)
@@ -76,7 +78,7 @@ void table_row(struct table *table, struct str name, size_t indent, uint64_t cou
     buf_text(table->out, bad ? colour_code(table->colour, COLOUR_BAD) : "");
     cell(table, text_count(bad).s, BAD_WIDTH);
     buf_text(table->out, bad ? colour_code(table->colour, COLOUR_NONE) : "");
-    cell(table, text_rate(table->seconds > 0 ? (double)count / table->seconds : 0).s, RATE_WIDTH);
+    cell(table, table->seconds >= RATE_SECONDS_MIN ? text_rate((double)count / table->seconds).s : "-", RATE_WIDTH);
     break_row(table);
     latency_cells(table, hist);
     buf_char(table->out, '\n');
