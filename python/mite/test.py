@@ -39,9 +39,11 @@ def run_single_journey(config: dict[str, Any], journey: Callable[..., Awaitable[
     """
     try:
         asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(_run(config, journey, datapool))
-    return _run(config, journey, datapool)
+    except RuntimeError:  # none; outside this block what the journey raises has nothing to do with it
+        pass
+    else:
+        return _run(config, journey, datapool)
+    return asyncio.run(_run(config, journey, datapool))
 
 
 class _SpySession:

@@ -1,7 +1,7 @@
 /*
  * `mite cat`: msgpack maps, as the collector and the recorder write them, become JSON lines, and JSON lines stay what
- * they are; `mite uncat`: the way back. Both stream: memory holds one message. What came before a bad or cut message has been written when that is
- * reported.
+ * they are; `mite uncat`: the way back. Both stream: memory holds one message. What came before a bad or cut message
+ * has been written when that is reported.
  */
 #include "cli/exit.h"
 #include "cli/options.h"
