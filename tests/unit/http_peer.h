@@ -38,7 +38,8 @@ struct peer {
     char url[64];    /* "http://127.0.0.1:PORT" */
     struct buf last; /* the last request, whole */
     int requests, accepted, ended;
-    bool once; /* the second request over a connection resets it */
+    bool once;          /* the second request over a connection resets it */
+    bool answers_heads; /* without waiting for the body */
 };
 
 struct peer_connection {
@@ -94,14 +95,14 @@ static void peer_answer(struct peer_connection *connection, const char *path, si
 }
 
 /* Size of the first request in `in`, 0 when it is not whole yet. */
-static size_t peer_request_size(const struct buf *in)
+static size_t peer_request_size(const struct peer *peer, const struct buf *in)
 {
     const char *end = in->size ? strstr(in->data, "\r\n\r\n") : NULL;
 
     if (!end) {
         return 0;
     }
-    const char *length = strcasestr(in->data, "\r\nContent-Length:");
+    const char *length = peer->answers_heads ? NULL : strcasestr(in->data, "\r\nContent-Length:");
     size_t size = (size_t)(end + 4 - in->data) + (length && length < end ? (size_t)atol(length + 17) : 0);
     return size <= in->size ? size : 0;
 }
@@ -119,7 +120,7 @@ static void peer_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
         peer_close_connection(connection);
         return;
     }
-    while (!uv_is_closing((uv_handle_t *)stream) && (size = peer_request_size(&connection->in)) > 0) {
+    while (!uv_is_closing((uv_handle_t *)stream) && (size = peer_request_size(connection->peer, &connection->in)) > 0) {
         struct peer *peer = connection->peer;
         buf_clear(&peer->last);
         buf_append(&peer->last, connection->in.data, size);

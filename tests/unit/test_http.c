@@ -446,6 +446,78 @@ static void test_resolve(void **state)
     assert_string_equal(f->response->primary_ip, "127.0.0.1");
 }
 
+/* The name is looked up; where it has an IPv6 address too, nobody listens there. */
+static void test_localhost(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/");
+    char url[64];
+
+    snprintf(url, sizeof url, "http://localhost:%d/", peer.port);
+    request.url = str_of(url);
+    for (int i = 0; i < 2; i++) {
+        run(f, &request);
+        assert_ok(f, 200, "ok");
+        assert_string_equal(f->response->primary_ip, "127.0.0.1");
+        assert_int_equal(f->response->timings.dns_ns > 0, i == 0);
+    }
+    assert_int_equal(peer.accepted, 1);
+}
+
+static void test_addresses_take_turns(void **state)
+{
+    struct fixture *f = *state;
+    struct http_resolve resolve[] = {{STR("shop.test"), STR("::1"), (uint16_t)peer.port}, /* nobody listens there */
+                                     {STR("shop.test"), STR("127.0.0.1"), (uint16_t)peer.port},
+                                     {STR("shop.test"), STR("127.0.0.1"), (uint16_t)peer.port}};
+    struct http_exchange *exchange;
+    char url[64];
+
+    if (over_curl()) { /* which takes the first one that answers */
+        skip();
+    }
+    open_client(f, &(struct http_client_options){.resolve = resolve, .resolve_count = 3});
+    snprintf(url, sizeof url, "http://shop.test:%d/", peer.port);
+    f->ends = 0;
+    for (int i = 0; i < 4; i++) { /* at once: each over a connection of its own */
+        struct http_request request = get(f, "/");
+        request.url = str_of(url);
+        assert_int_equal(http_request(f->session, &request, &fixture_handlers, f, &exchange, NULL), 0);
+    }
+    while (f->ends < 4) {
+        uv_run(loop_uv(f->loop), UV_RUN_ONCE);
+        assert_int_equal(f->failure, HTTP_OK);
+    }
+    assert_int_equal(peer.accepted, 4);
+}
+
+static void test_expect(void **state)
+{
+    struct fixture *f = *state;
+    struct http_header headers[] = {{STR("Expect"), STR("100-continue")}};
+    static const struct peer_route expecting[] = {{"/go", "HTTP/1.1 100 Continue\r\n\r\n" OK_ANSWER},
+                                                  {"/no", "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"},
+                                                  {"/", OK_ANSWER},
+                                                  {NULL}};
+    struct http_request request = get(f, "/go");
+
+    peer.routes = expecting;
+    peer.answers_heads = true;
+    request.method = STR("POST");
+    request.body = STR("body");
+    request.headers = headers;
+    request.header_count = 1;
+    run(f, &request);
+    assert_ok(f, 200, "ok");
+    assert_contains(peer.last.data, "\r\nExpect: 100-continue\r\n");
+    assert_int_equal(f->response->upload_bytes, 4);
+
+    request.url = str_of(url_of(f, "/no"));
+    run(f, &request);
+    assert_ok(f, 403, "no");
+    assert_int_equal(f->response->upload_bytes, 0);
+}
+
 static void test_ipv6(void **state)
 {
     struct fixture *f = *state;
@@ -540,6 +612,9 @@ int main(void)
         TEST(test_credentials_in_the_url),
         TEST(test_cookies),
         TEST(test_resolve),
+        TEST(test_localhost),
+        TEST(test_addresses_take_turns),
+        TEST(test_expect),
         TEST(test_ipv6),
         TEST(test_proxy),
         TEST(test_many_at_once),

@@ -180,6 +180,21 @@ static void test_trusted(void **state)
     assert_true(t->connect_ns > 0 && t->tls_ns > t->connect_ns && t->pretransfer_ns >= t->tls_ns);
 }
 
+/* s_server closes behind each page, which tells how the handshake went. */
+static void test_sessions_are_resumed(void **state)
+{
+    struct fixture *f = *state;
+
+    open_client(f, &(struct http_client_options){.ca_file = file("ca.crt")});
+    run_get(f, "/");
+    assert_page(f);
+    assert_contains(f->response->body.p, "\nNew, TLS");
+    run_get(f, "/");
+    assert_page(f);
+    assert_true(f->response->timings.tls_ns > 0);
+    assert_contains(f->response->body.p, "\nReused, TLS");
+}
+
 static void test_untrusted(void **state)
 {
     struct fixture *f = *state;
@@ -312,8 +327,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_trusted),        TEST(test_untrusted),         TEST(test_wrong_host), TEST(test_client_certificate),
-        TEST(test_no_authorities), TEST(test_plain_text_to_tls), TEST(test_http2),
+        TEST(test_trusted),
+        TEST(test_sessions_are_resumed),
+        TEST(test_untrusted),
+        TEST(test_wrong_host),
+        TEST(test_client_certificate),
+        TEST(test_no_authorities),
+        TEST(test_plain_text_to_tls),
+        TEST(test_http2),
     };
 
     if (run_script("command -v openssl") != 0) {
