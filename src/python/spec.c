@@ -2,7 +2,9 @@
 
 #include "python/errors.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* True when it was `module` or a package around it that could not be found, not one that it imports. */
 static bool is_missing(PyObject *exception, struct str module)
@@ -26,6 +28,17 @@ static bool is_interrupt(PyObject *exception)
     return PyErr_GivenExceptionMatches(exception, PyExc_KeyboardInterrupt);
 }
 
+/* A journey in C that was named like one in Python, as a question; "" when there is no such file. */
+static void suggest_source(char *out, size_t size, const char *spec, struct str module)
+{
+    char path[256];
+    int n = snprintf(path, sizeof(path), STR_FMT ".c", STR_ARG(module));
+    out[0] = '\0';
+    if (n > 0 && (size_t)n < sizeof(path) && access(path, F_OK) == 0) {
+        snprintf(out, size, " (did you mean \"%s%s\"?)", path, spec + module.n);
+    }
+}
+
 static int import_error(const char *what, const char *spec, struct str module, struct mite_error *error)
 {
     PyObject *exception = errors_take(); /* new */
@@ -35,10 +48,12 @@ static int import_error(const char *what, const char *spec, struct str module, s
     }
     if (is_missing(exception, module)) {
         PyObject *name = PyObject_GetAttr(exception, state->str_name); /* new: a str */
+        char source[512];
+        suggest_source(source, sizeof(source), spec, module);
         int code = error_set(error, MITE_ENOTFOUND,
                              "cannot load %s \"%s\": there is no module \"%s\" in this directory or on "
-                             "Python's path (PYTHONPATH adds to it)",
-                             what, spec, PyUnicode_AsUTF8(name));
+                             "Python's path (PYTHONPATH adds to it)%s",
+                             what, spec, PyUnicode_AsUTF8(name), source);
         Py_DECREF(name);
         Py_DECREF(exception);
         return code;

@@ -70,6 +70,11 @@ def test_module_that_does_not_exist(mite: Mite) -> None:
     refused(mite("scenario", "test", "no_such_module:scenario"), 2, "no_such_module")
 
 
+def test_module_that_is_a_source_in_c(mite: Mite, tmp_path: Path) -> None:
+    (tmp_path / "shop.c").touch()
+    refused(mite("journey", "test", "shop:browse"), 2, 'did you mean "shop.c:browse"?')
+
+
 def test_module_that_raises_shows_the_users_traceback_only(mite: Mite, module: Callable[..., None]) -> None:
     module("broken", "import asyncio\nx = 1 / 0\n")
     result = mite("scenario", "test", "broken:scenario")
