@@ -83,7 +83,7 @@ void run_print_results(struct run *run, size_t *crossed)
                  (unsigned long long)count_lost(&run->scenario));
         notes[summary.note_count++] = lost;
     }
-    if (run->http_counts.responses > 0) {
+    if (run->http_counts.responses > run->http_counts.native) { /* worth a line: it costs more */
         const struct http_counts *http = &run->http_counts;
         snprintf(transports, sizeof(transports), "%s over the native transport, %s over libcurl",
                  text_counted(http->native, "response").s, text_counted(http->responses - http->native, "response").s);

@@ -40,9 +40,10 @@ def journey(tmp_path: Path) -> str:
 
 
 def responses(stdout: str) -> tuple[int, int]:
-    """Those of the native transport and those of libcurl, as the summary tells."""
+    """Those of the native transport and those of libcurl, of which the summary tells when there are any."""
     found = re.search(r"([\d,]+) responses? over the native transport, ([\d,]+) responses? over libcurl", stdout)
-    assert found, stdout
+    if not found:
+        return totals(stdout).requests, 0
     return int(found[1].replace(",", "")), int(found[2].replace(",", ""))
 
 
