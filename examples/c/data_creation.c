@@ -50,13 +50,12 @@ static bool name(void *arg, uint64_t index, struct mite_value *item)
 
 MITE_SCENARIO(create)
 {
-    mite_add(setup, "data_creation.c:create_user", mite_pool_function(setup, MITE_ITERABLE, name, NULL),
+    mite_add(setup, ":create_user", mite_pool_function(setup, MITE_ITERABLE, name, NULL),
              mite_volume(setup, MITE_CONSTANT(60, 10)));
 }
 
 MITE_SCENARIO(sign_in)
 {
-    mite_add(setup, "data_creation.c:log_in",
-             mite_pool_recorded(setup, MITE_RECYCLABLE, "recorder_data/users.msgpack", "username"),
+    mite_add(setup, ":log_in", mite_pool_recorded(setup, MITE_RECYCLABLE, "recorder_data/users.msgpack", "username"),
              mite_volume(setup, MITE_CONSTANT(3, 20)));
 }

@@ -25,6 +25,6 @@ MITE_DATAPOOL(datapool)
 
 MITE_SCENARIO(scenario)
 {
-    mite_add(setup, "example.c:journey", mite_pool(setup, "example.c:datapool"),
+    mite_add(setup, ":journey", mite_pool(setup, ":datapool"),
              mite_volume(setup, MITE_RAMP_FROM(2, 0), MITE_CONSTANT(2, 3)));
 }

@@ -82,6 +82,6 @@ MITE_DATAPOOL(customers)
 
 MITE_SCENARIO(scenario)
 {
-    mite_add(setup, "shop.c:visit", mite_pool(setup, "shop.c:customers"),
+    mite_add(setup, ":visit", mite_pool(setup, ":customers"),
              mite_volume(setup, MITE_RAMP_FROM(2, 0), MITE_CONSTANT(3, 10)));
 }
