@@ -96,5 +96,12 @@ def test_bench() -> None:
     """One short round measures everything that the bench measures, whatever the figures are."""
     done = run(str(ROOT / "bench" / "run"), "--quick")
     assert done.returncode == 0, done.stderr
-    for line in ("wrk", "mite, no collector", "mite, collector", "1,000 sleeping journeys", "first request after"):
+    for line in (
+        "wrk",
+        "C, libcurl",
+        "Python, collector",
+        "1,000 sleeping journeys in C",
+        "first request of a journey in Python",
+        "switching to a fiber",
+    ):
         assert line in done.stdout
