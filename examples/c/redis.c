@@ -27,7 +27,7 @@ MITE_JOURNEY(visit)
         mite_check(ctx, strcmp(ask(ctx, redis, "PING"), "+PONG") == 0);
     }
     while (!mite_should_stop(ctx)) {
-        MITE_FIXED_SEPARATION(ctx, 0.1) {
+        MITE_SCRATCH(ctx) { /* texts of this round are given back at its end */
             MITE_TRANSACTION(ctx, "SET") {
                 ask(ctx, redis, mite_format(ctx, "SET %s %s", key, value));
             }
@@ -35,6 +35,7 @@ MITE_JOURNEY(visit)
                 ask(ctx, redis, mite_format(ctx, "GET %s", key));
                 mite_check(ctx, strcmp(mite_read_line(ctx, redis), value) == 0);
             }
+            mite_sleep(ctx, 0.1);
         }
     }
 }

@@ -296,6 +296,14 @@ MITE_PUBLIC void *mite_alloc(struct mite_context *ctx, size_t size);
 MITE_PUBLIC const char *mite_format(struct mite_context *ctx, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* A block with memory of its own, for journeys that go on and on: what mite hands out inside (texts, responses, JSON)
+ * is given back when the block ends, and requests that were not awaited are cancelled. Sockets and deferred calls stay.
+ */
+#define MITE_SCRATCH(ctx)                                                                                              \
+    for (struct mite_scratch MITE_UNIQUE(mite_scratch)                                                                 \
+             __attribute__((cleanup(mite_scratch_end))) = mite_scratch_begin(MITE_HERE(ctx));                          \
+         MITE_UNIQUE(mite_scratch).ctx; mite_scratch_end(&MITE_UNIQUE(mite_scratch)))
+
 /* Calls fn(arg) in a thread, for what blocks and cannot do otherwise, inside a transaction of the function's name.
  * Waits until it has returned, also when the journey is cancelled meanwhile. fn must use nothing of mite's. */
 #define mite_blocking(ctx, fn, arg) mite_blocking_named(MITE_HERE(ctx), #fn, (fn), (arg))
@@ -622,6 +630,13 @@ static inline void mite_block_end(struct mite_block *block)
         mite_transaction_end(ctx, block->number);
     }
 }
+
+struct mite_scratch {
+    struct mite_context *ctx; /* NULL: has ended */
+    const void *memory;
+};
+MITE_PUBLIC struct mite_scratch mite_scratch_begin(struct mite_context *ctx);
+MITE_PUBLIC void mite_scratch_end(struct mite_scratch *block);
 
 struct mite_separation {
     struct mite_context *ctx; /* NULL: has ended */

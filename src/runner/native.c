@@ -76,6 +76,7 @@ static struct mite_context *visit_take(struct native *native)
     } else if ((ctx = calloc(1, sizeof *ctx))) {
         ctx->native = native;
         arena_init(&ctx->arena, 0);
+        ctx->memory = &ctx->arena;
         arena_init(&ctx->session.arenas[0], 0);
         arena_init(&ctx->session.arenas[1], 0);
     }
@@ -104,6 +105,7 @@ static void visit_end(struct mite_context *ctx)
         timer_stop(&ctx->timer);
     }
     native_end_transactions(ctx, NULL, false);
+    native_scratches_end(ctx);
     arena_reset(&ctx->arena);
     context->host = NULL;
     TAILQ_REMOVE(&native->running, ctx, link);
@@ -357,6 +359,7 @@ void native_close(struct native *native)
         }
     }
     native_http_close(native);
+    native_scratches_close(native);
     native_sockets_close(native);
     if (all) {
         fiber_pool_free(native->fibers);

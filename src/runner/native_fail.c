@@ -160,8 +160,11 @@ void mite_check_failed(struct mite_context *ctx, const char *condition, const ch
 
 void mite_defer(struct mite_context *ctx, void (*fn)(void *arg), void *arg)
 {
-    struct deferred_call *call = mite_alloc(ctx, sizeof *call);
+    struct deferred_call *call = arena_alloc(&ctx->arena, sizeof *call);
 
+    if (!call) {
+        native_raise(ctx, "MemoryError", STR("MemoryError: no memory for a deferred call"));
+    }
     *call = (struct deferred_call){.next = ctx->deferred, .fn = fn, .arg = arg};
     ctx->deferred = call;
 }

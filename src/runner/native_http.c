@@ -55,6 +55,7 @@ static struct mite_response *response_take(struct mite_context *ctx)
         native_raise(ctx, "MemoryError", STR("MemoryError: no memory for a request"));
     }
     response->ctx = ctx;
+    response->number = ++ctx->requests;
     LIST_INSERT_HEAD(&ctx->responses, response, link);
     return response;
 }
@@ -365,14 +366,22 @@ void mite_clear_cookies(struct mite_context *ctx)
 
 /* ---- ends ---- */
 
-void native_http_end(struct mite_context *ctx)
+void native_http_release_since(struct mite_context *ctx, uint64_t requests)
 {
-    struct mite_response *response;
+    struct mite_response *next;
 
-    while ((response = LIST_FIRST(&ctx->responses))) {
+    for (struct mite_response *response = LIST_FIRST(&ctx->responses); response && response->number > requests;
+         response = next) {
+        next = LIST_NEXT(response, link);
         report(response, !response->exchange && !response->failure);
         mite_release(response);
     }
+}
+
+void native_http_end(struct mite_context *ctx)
+{
+    native_http_release_since(ctx, 0);
+    ctx->requests = 0;
     mite_clear_cookies(ctx);
     forget(&ctx->session);
 }

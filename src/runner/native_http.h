@@ -11,6 +11,7 @@ struct mite_response {
     struct http_exchange *exchange;  /* borrowed; NULL unless under way */
     struct http_response *last;      /* counted: the latest hop's; NULL without any */
     struct transaction *transaction; /* counted: the innermost one at the start; NULL once reported */
+    uint64_t number;                 /* of the journey's requests, from 1 */
     bool may_fail;
     const char *failure; /* whole message, in the arena; NULL: none so far */
     const char *ex_type; /* of the failure */

@@ -94,11 +94,11 @@ int64_t native_socket_failed(struct mite_socket *socket, const char *format, ...
     va_list args;
 
     buf_clear(text);
-    buf_printf(text, "%s: ", socket->address);
+    buf_printf(text, "%s: ", socket->address ? socket->address : "a socket");
     va_start(args, format);
     buf_vprintf(text, format, args);
     va_end(args);
-    socket->failure = arena_str(&socket->ctx->arena, buf_view(text)).p;
+    socket->failure = arena_str(socket->ctx->memory, buf_view(text)).p;
     socket->failure = socket->failure ? socket->failure : "no memory";
     return SOCKET_FAILED;
 }
@@ -163,7 +163,7 @@ static struct mite_socket *socket_new(struct mite_context *ctx, const char *addr
     socket->timeout_ns = options->timeout_ms > 0 ? (uint64_t)options->timeout_ms * NS_PER_MS : DEFAULT_TIMEOUT_NS;
     buf_init(&socket->unread, MAX_LINE + READ_AHEAD);
     LIST_INSERT_HEAD(&ctx->sockets, socket, link);
-    socket->address = native_copy(ctx, str_of(address ? address : ""));
+    socket->address = arena_str(&ctx->arena, str_of(address)).p;
     return socket;
 }
 

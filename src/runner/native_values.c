@@ -9,7 +9,7 @@
 
 void *mite_alloc(struct mite_context *ctx, size_t size)
 {
-    void *memory = arena_alloc(&ctx->arena, size);
+    void *memory = arena_alloc(ctx->memory, size);
 
     if (!memory) {
         native_raise(ctx, "MemoryError", STR("MemoryError: no memory for what the journey asked for"));

@@ -44,14 +44,17 @@ struct mite_context {
     struct value args;   /* a list */
     const char *wrong;   /* why there are no args, in the arena; NULL: there are */
     struct arena arena;
-    const char *file; /* where the journey called last; NULL: nowhere yet */
+    struct native_scratch *scratch; /* the innermost block with memory of its own; NULL: none */
+    struct arena *memory;           /* the innermost block's, or `arena` */
+    const char *file;               /* where the journey called last; NULL: nowhere yet */
     int line;
     bool cancelled, failed;
     const void *awaited; /* what it waits for, until native_wake(); NULL: it does not */
     bool firm;           /* what it waits for cannot be called off */
     struct deferred_call *deferred;
     struct native_session session;
-    struct response_list responses; /* that the journey holds */
+    struct response_list responses; /* that the journey holds, the last request first */
+    uint64_t requests;              /* that it has made */
     struct socket_list sockets;     /* that it has open */
     const char *not_connected;      /* why the last connection was none; NULL: it was one */
     struct blocking_job job;
@@ -74,9 +77,10 @@ struct native {
     bool closing;
     struct response_list spare_responses;
     struct blocking *blocking; /* NULL before the first call that blocks */
-    struct native_tls *tls;    /* settings of TLS connections */
-    unsigned lookups;          /* of names, under way */
-    struct buf scratch;        /* for rendering what is copied at once */
+    struct native_scratch *spare_scratches;
+    struct native_tls *tls; /* settings of TLS connections */
+    unsigned lookups;       /* of names, under way */
+    struct buf scratch;     /* for rendering what is copied at once */
 };
 
 /* ---- waiting (native.c) ---- */
@@ -106,6 +110,10 @@ void native_report(struct mite_context *ctx, const char *ex_type, struct str mes
 void native_end_transactions(struct mite_context *ctx, struct transaction *outermost, bool had_error);
 void native_run_deferred(struct mite_context *ctx);
 void native_http_end(struct mite_context *ctx); /* reports and gives back what is left of requests and the session */
+void native_scratches_end(struct mite_context *ctx);
+void native_scratches_close(struct native *native);
+/* Gives back what came of the requests after the first `requests`. */
+void native_http_release_since(struct mite_context *ctx, uint64_t requests);
 void native_session_free(struct mite_context *ctx);
 void native_http_close(struct native *native); /* the client and spare responses */
 void native_sockets_end(struct mite_context *ctx);

@@ -107,6 +107,36 @@ def test_several_at_once(run_c: Run, target: str) -> None:
     assert "1 request" in result.stdout and "aborted" in result.stdout
 
 
+def test_a_block_gives_its_memory_back(run_c: Run, target: str) -> None:
+    source = """
+    #include <sys/resource.h>
+    static long peak_kib(void) { struct rusage usage; getrusage(RUSAGE_SELF, &usage); return usage.ru_maxrss; }
+    MITE_JOURNEY(journey)
+    {
+        const char *url = mite_config(ctx, "url", ""), *kept = mite_format(ctx, "kept");
+        long before = 0;
+        for (int i = 0; i < 300; i++) {
+            MITE_SCRATCH(ctx) {
+                struct mite_response *r = mite_get(ctx, mite_format(ctx, "%s/bytes/200000", url));
+                memset(mite_alloc(ctx, 100000), i, 100000);
+                MITE_SCRATCH(ctx) { mite_format(ctx, "inner"); if (i % 2) continue; }
+                mite_check(ctx, mite_body_size(r) == 200000);
+            }
+            before = i == 50 ? peak_kib() : before;
+        }
+        mite_check(ctx, strcmp(kept, "kept") == 0);
+        mite_check(ctx, peak_kib() - before < 10000, "%ld KiB more", peak_kib() - before);
+        MITE_SCRATCH(ctx) {
+            mite_start(ctx, "GET", mite_format(ctx, "%s/stall", url));
+        }
+        MITE_SCRATCH(ctx) { mite_fail(ctx, mite_format(ctx, "%s", "over") ? "over" : ""); }
+    }
+    """
+    result, messages = run_c(source, env={"MITE_CONF_url": target})
+    assert of_type(messages, "error")[0]["message"] == "mite.exceptions.MiteError: over"
+    assert len(of_type(messages, "http_metrics")) == 300
+
+
 def test_callback_and_metrics(run_c: Run, target: str) -> None:
     source = """
     static void seen(struct mite_context *ctx, struct mite_response *response, void *arg)
