@@ -19,12 +19,13 @@ int cmd_har(const struct options *options)
     }
     if (rc == 0) {
         rc = python->convert_har(options->positional[0], options->positional[1], options->sleep_time_s, &error);
+        status = rc == MITE_EINVAL ? EXIT_USAGE : EXIT_GOOD; /* what a file's name or content is to blame for */
         python->stop();
     }
     if (rc < 0) {
         run_complain(&error);
         error_done(&error);
-        status = EXIT_BROKE;
+        status = status == EXIT_GOOD ? EXIT_BROKE : status;
     }
     config_done(&config);
     return status;

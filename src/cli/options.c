@@ -333,9 +333,9 @@ static int check_command(const struct options *options, const struct words *word
         }
     }
     if (options->positional_count < command->min_positional || options->positional_count > command->max_positional) {
-        return error_set(error, MITE_EINVAL, "%s: usage: mite %s %s",
+        return error_set(error, MITE_EINVAL, "%s: usage: mite %s%s%s",
                          options->positional_count < command->min_positional ? "something is missing" : "too much",
-                         command->name, command->arguments);
+                         command->name, *command->arguments ? " " : "", command->arguments);
     }
     return 0;
 }

@@ -108,7 +108,7 @@ def test_the_command(mite, tmp_path):
 def test_what_is_no_har(mite, tmp_path, text, sentence):
     (tmp_path / "in.har").write_text(text)
     result = mite("har", "in.har", "out.py")
-    assert result.returncode != 0
+    assert result.returncode == 2
     assert sentence in result.stderr
     assert len(result.stderr.splitlines()) <= 2
     assert not (tmp_path / "out.py").exists()
@@ -116,5 +116,5 @@ def test_what_is_no_har(mite, tmp_path, text, sentence):
 
 def test_a_har_that_is_not_there(mite):
     result = mite("har", "in.har", "out.py")
-    assert result.returncode != 0
+    assert result.returncode == 2
     assert 'HAR file "in.har": No such file or directory' in result.stderr
