@@ -287,7 +287,7 @@ MITE_PUBLIC void mite_fail_fields(struct mite_context *ctx, const char *text, co
 MITE_PUBLIC void mite_check_failed(struct mite_context *ctx, const char *condition, const char *format, ...)
     __attribute__((format(printf, 3, 4), noreturn));
 
-/* Calls fn(arg) when the journey ends, whatever way; the last one first. It must not wait. */
+/* Calls fn(arg) when the journey ends, whatever way; the last one first. It must not wait or fail. */
 MITE_PUBLIC void mite_defer(struct mite_context *ctx, void (*fn)(void *arg), void *arg);
 
 /* Memory of the journey's, aligned for any type, not zeroed. Fails the journey (`exception`, MemoryError). */

@@ -11,6 +11,7 @@
  */
 #include "engine/crash.h"
 
+#include "engine/blocking.h"
 #include "engine/crash_trace.h"
 #include "engine/fiber.h"
 #include "engine/fiber_switch.h"
@@ -20,6 +21,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/time.h>
@@ -64,6 +66,7 @@ static atomic_flag crashed = ATOMIC_FLAG_INIT;
 static _Thread_local bool crashing __attribute__((tls_model("initial-exec")));
 static volatile sig_atomic_t next_step;
 static volatile bool in_child;
+static volatile bool left_by_exit; /* what aborts is on_exit_called() */
 
 static void say(const char *text, size_t length)
 {
@@ -208,6 +211,8 @@ static void describe(int number, const siginfo_t *info)
     crash.overflow = fiber && fiber_overflowed(fiber, address ? info->si_addr : NULL);
     if (crash.overflow) {
         snprintf(crash.what, sizeof crash.what, "it outgrew its stack (--fiber-stack=BYTES gives more)");
+    } else if (left_by_exit) {
+        snprintf(crash.what, sizeof crash.what, "it called exit(), which ends the whole run");
     } else if (address) {
         snprintf(crash.what, sizeof crash.what, "%s at 0x%lx", kind->name, (unsigned long)info->si_addr);
     } else {
@@ -260,6 +265,15 @@ void crash_give_up(const char *what, int exit_status)
     go_on();
 }
 
+/* Of exit(). Nobody would say that the run is over, nor what it measured, and its status could be one of success. */
+static void on_exit_called(void)
+{
+    if (setup.stacks && getpid() == setup.pid && !crashing && (fiber_current() || blocking_owner())) {
+        left_by_exit = true;
+        abort();
+    }
+}
+
 /* ---- life ---- */
 
 static int make_stacks(struct mite_error *error)
@@ -301,10 +315,12 @@ int crash_start(const struct crash_options *options, struct mite_error *error)
     if (setup.stacks || SANITIZED) {
         return 0;
     }
+    static bool exit_watched;
     int rc = make_stacks(error);
     if (rc < 0) {
         return rc;
     }
+    exit_watched = exit_watched || atexit(on_exit_called) == 0;
     setup.options = *options;
     setup.pid = getpid();
     install();

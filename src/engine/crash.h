@@ -8,6 +8,8 @@
  *
  * Each step may itself fail on what the crash left behind: a second fault goes on with the next one.
  *
+ * A journey on a fiber, or its blocking call, that calls exit() is ended in the same way, and said to have done that.
+ *
  * A fault in the guard of the running fiber's stack, or a dead canary, is said to be what it is, a stack overflow.
  *
  * Life cycle: crash_start before anybody else installs handlers (Python's faulthandler comes back to ours when it has

@@ -11,6 +11,7 @@
 #include "runner/native_visit.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 _Static_assert(sizeof(struct mite_value) == sizeof(struct value), "values cross as they are");
 _Static_assert(sizeof(struct mite_field) == sizeof(struct pair), "fields cross as pairs");
@@ -39,8 +40,19 @@ static void unwind(struct mite_context *ctx)
     context_set_running(NULL);
 }
 
+void native_must_run(const struct mite_context *ctx)
+{
+    static const char text[] = "mite: a function that mite_defer() calls must not wait or fail: its journey is over\n";
+
+    if (!ctx->fiber) {
+        (void)!write(STDERR_FILENO, text, sizeof text - 1);
+        abort();
+    }
+}
+
 bool native_wait(struct mite_context *ctx, const void *what)
 {
+    native_must_run(ctx);
     bool unwinding = fiber_unwinding(ctx->fiber);
 
     if (!ctx->firm && ctx->cancelled && !unwinding) {
@@ -208,6 +220,7 @@ static void start(struct journey_host *host, struct journey *journey, struct con
     ctx->entry = journey->entry;
     ctx->file = NULL;
     ctx->awaited = NULL;
+    ctx->not_connected = NULL;
     ctx->cancelled = ctx->failed = ctx->firm = false;
     ctx->ended = ended;
     ctx->ended_arg = arg;

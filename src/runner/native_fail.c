@@ -64,6 +64,7 @@ static void send_failure(struct mite_context *ctx, enum message_kind kind, const
 /* Only the first failure counts: what fails in a clean-up on the way out ends that clean-up. */
 static _Noreturn void end(struct mite_context *ctx)
 {
+    native_must_run(ctx);
     if (!ctx->failed && !ctx->cancelled) {
         ctx->failed = true;
         native_end_transactions(ctx, NULL, true);
@@ -169,12 +170,15 @@ void mite_defer(struct mite_context *ctx, void (*fn)(void *arg), void *arg)
     ctx->deferred = call;
 }
 
+/* What these calls do is still the journey's doing. */
 void native_run_deferred(struct mite_context *ctx)
 {
     struct deferred_call *call;
 
     while ((call = ctx->deferred)) {
         ctx->deferred = call->next;
+        context_set_running(ctx->context);
         call->fn(call->arg);
+        context_set_running(NULL);
     }
 }

@@ -103,6 +103,43 @@ MITE_JOURNEY(blocking)
     mite_blocking(ctx, crash, NULL);
 }
 
+MITE_JOURNEY(leaves)
+{
+    MITE_TRANSACTION(ctx, "out") {
+        exit(0);
+    }
+}
+
+static void crash_late(void *arg)
+{
+    *(volatile int *)arg = 1;
+}
+
+MITE_JOURNEY(late)
+{
+    mite_defer(ctx, crash_late, NULL);
+}
+
+static void sleep_late(void *arg)
+{
+    mite_sleep((struct mite_context *)arg, 1);
+}
+
+MITE_JOURNEY(waits_late)
+{
+    mite_defer(ctx, sleep_late, ctx);
+}
+
+static void fail_late(void *arg)
+{
+    mite_fail((struct mite_context *)arg, "late");
+}
+
+MITE_JOURNEY(fails_late)
+{
+    mite_defer(ctx, fail_late, ctx);
+}
+
 MITE_JOURNEY(spin)
 {
     mite_sleep(ctx, 0.001);
@@ -244,6 +281,28 @@ def test_a_blocking_call_crashes(mite: Mite, in_c: Path) -> None:
     assert result.returncode == 3
     assert 'mite: journey "crash.c:blocking" crashed in transaction "crash": SIGABRT' in result.stderr
     assert totals(result.stdout).errors == 1
+
+
+def test_exit_does_not_end_the_run_in_silence(mite: Mite, in_c: Path) -> None:
+    result = mite("journey", "test", "crash.c:leaves", "--duration=30")
+    assert result.returncode == 3
+    assert 'mite: journey "crash.c:leaves" crashed in transaction "out": it called exit()' in result.stderr
+    assert totals(result.stdout).errors == 1
+
+
+def test_a_deferred_call_crashes(mite: Mite, in_c: Path) -> None:
+    result = mite("journey", "test", "crash.c:late", "--duration=30")
+    assert result.returncode == 3
+    assert 'mite: journey "crash.c:late" crashed: SIGSEGV' in result.stderr
+    assert totals(result.stdout).errors == 1
+
+
+@pytest.mark.parametrize("journey", ["waits_late", "fails_late"])
+def test_a_deferred_call_neither_waits_nor_fails(mite: Mite, in_c: Path, journey: str) -> None:
+    result = mite("journey", "test", f"crash.c:{journey}", "--duration=30")
+    assert result.returncode == 3
+    assert "mite: a function that mite_defer() calls must not wait or fail" in result.stderr
+    assert f'mite: journey "crash.c:{journey}" crashed: SIGABRT' in result.stderr
 
 
 def test_one_that_never_yields_is_named_and_can_be_ended(start: Start, in_c: Path) -> None:
