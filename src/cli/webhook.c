@@ -35,14 +35,21 @@ static void on_signal(void *arg, int number, int count)
     loop_stop(call->loop);
 }
 
-static int run_call(struct call *call)
+/* Signals are watched before the request goes out: it may be at the server as soon as http_request() returns. */
+static int run_call(struct call *call, struct http_session *session, const struct http_request *request)
 {
+    static const struct http_handlers handlers = {.done = on_done};
+    struct http_exchange *exchange;
     int rc = signals_start(call->loop, on_signal, call, call->error);
 
+    if (rc < 0) {
+        return rc;
+    }
+    rc = http_request(session, request, &handlers, call, &exchange, call->error);
     if (rc == 0) {
         rc = loop_run(call->loop, call->error);
-        signals_stop();
     }
+    signals_stop();
     return rc == 0 ? call->code : rc;
 }
 
@@ -62,12 +69,10 @@ static int complain(const struct webhook *webhook, const char *path, struct mite
 static int post(struct webhook *webhook, const char *path, struct str body, struct http_response **response,
                 struct mite_error *error)
 {
-    static const struct http_handlers handlers = {.done = on_done};
     static const struct http_header json = {{"Content-Type", 12}, {"application/json", 16}};
     struct call call = {.error = error};
     struct http_client *client = NULL;
     struct http_session *session = NULL;
-    struct http_exchange *exchange;
     struct buf url;
     int rc;
 
@@ -88,10 +93,7 @@ static int post(struct webhook *webhook, const char *path, struct str body, stru
                                        .body = body,
                                        .verify = -1};
 
-        rc = http_request(session, &request, &handlers, &call, &exchange, error);
-    }
-    if (rc == 0) {
-        rc = run_call(&call);
+        rc = run_call(&call, session, &request);
     }
     http_session_free(session);
     http_client_free(client);

@@ -630,45 +630,6 @@ static void and_on_an_older_kernel(void **state)
     sleep_by_the_hundred_thousand();
 }
 
-static uint64_t best_of_ten(void (*round)(void *arg), void *arg)
-{
-    enum { ROUNDS = 100000 };
-    uint64_t best_ns = UINT64_MAX;
-
-    for (int i = 0; i < 10; i++) { /* a machine that is busy otherwise is not to be measured */
-        uint64_t start_ns = clock_now_ns();
-        for (int n = 0; n < ROUNDS; n++) {
-            round(arg);
-        }
-        uint64_t took_ns = clock_now_ns() - start_ns;
-        best_ns = took_ns < best_ns ? took_ns : best_ns;
-    }
-    return best_ns * 1000 / ROUNDS; /* in picoseconds */
-}
-
-static void resume(void *arg)
-{
-    fiber_resume(arg);
-}
-
-static void call_the_system(void *arg)
-{
-    syscall(SYS_getppid);
-}
-
-/* 50 ns; on a machine that is slow or busy, less than the cheapest system call. */
-static void switching_is_fast(void **state)
-{
-    struct fiber *fiber = fiber_new(pool, parks_for_ever, NULL, NULL);
-    uint64_t fiber_ps = best_of_ten(resume, fiber), system_ps = best_of_ten(call_the_system, NULL);
-
-    fiber_unwind(fiber);
-    print_message("# a round trip: %.1f ns, a system call: %.1f ns\n", (double)fiber_ps / 1e3, (double)system_ps / 1e3);
-    if (!SANITIZED && !RUNNING_ON_VALGRIND) {
-        assert_true(fiber_ps <= 50000 || fiber_ps < system_ps);
-    }
-}
-
 #define test(name) cmocka_unit_test_setup_teardown(name, open_pool, close_pool)
 
 int main(void)
@@ -694,7 +655,6 @@ int main(void)
         test(survives_a_lack_of_memory),
         test(a_hundred_thousand_sleep_in_little_memory),
         test(and_on_an_older_kernel),
-        test(switching_is_fast),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
