@@ -13,6 +13,7 @@ struct decoder {
     struct decoder *next; /* owned: undone after this one; NULL: its output is the body */
     int (*feed)(struct decoder *decoder, struct str piece, struct buf *out, uint64_t limit);
     enum h1_coding coding;
+    bool inside;       /* a zstd frame */
     bool begun, ended; /* at the end of a stream; another may follow */
     uint8_t held[2];   /* the first bytes of a deflate body, until there are two to tell by */
     unsigned held_count;
@@ -134,6 +135,12 @@ static int feed_brotli(struct decoder *decoder, struct str piece, struct buf *ou
 
 /* ---- zstd ---- */
 
+/* By their first byte: a frame as RFC 8878 says, or one to skip. libzstd also knows formats that came before. */
+static bool begins_frame(const char *p)
+{
+    return *p == 0x28 || (uint8_t)*p >> 4 == 5;
+}
+
 static int feed_zstd(struct decoder *decoder, struct str piece, struct buf *out, uint64_t limit)
 {
     ZSTD_inBuffer in = {piece.p, piece.n, 0};
@@ -141,17 +148,21 @@ static int feed_zstd(struct decoder *decoder, struct str piece, struct buf *out,
     ZSTD_outBuffer to;
 
     do {
+        if (!decoder->inside && !begins_frame(piece.p + in.pos)) {
+            return MITE_EPROTO;
+        }
         to = (ZSTD_outBuffer){bytes, sizeof bytes, 0};
         size_t rc = ZSTD_decompressStream(decoder->zstd, &to, &in);
         if (ZSTD_isError(rc)) {
             return MITE_EPROTO;
         }
         decoder->ended = rc == 0;
+        decoder->inside = rc != 0;
         int given = give(decoder, bytes, to.pos, out, limit);
         if (given < 0) {
             return given;
         }
-    } while (in.pos < in.size || to.pos == to.size);
+    } while (in.pos < in.size || (decoder->inside && to.pos == to.size));
     return 0;
 }
 

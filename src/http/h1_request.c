@@ -11,14 +11,17 @@
 
 static bool matches(const struct h1_template *template, const struct http_hop *hop)
 {
-    const char *key = template->key.data;
-    size_t password_size = template->key.size - template->method_size - template->lines_size - template->user_size;
+    const char *method = template->key.data, *lines = method + template->method_size;
+    const char *user = lines + template->lines_size, *password = user + template->user_size;
 
-    return template->has_user == (hop->user.p != NULL) &&
-           str_equal(hop->method, (struct str){key, template->method_size}) &&
-           str_equal(hop->header_lines, (struct str){key += template->method_size, template->lines_size}) &&
-           str_equal(hop->user, (struct str){key += template->lines_size, template->user_size}) &&
-           str_equal(hop->password, (struct str){key + template->user_size, password_size});
+    if (template->has_user != (hop->user.p != NULL) || template->method_size == 0 ||
+        !str_equal(hop->method, (struct str){method, template->method_size}) ||
+        !str_equal(hop->header_lines, (struct str){lines, template->lines_size})) {
+        return false;
+    }
+    return !template->has_user ||
+           (str_equal(hop->user, (struct str){user, template->user_size}) &&
+            str_equal(hop->password, (struct str){password, (size_t)(method + template->key.size - password)}));
 }
 
 static void set_key(struct h1_template *template, const struct http_hop *hop)
