@@ -29,7 +29,8 @@ struct visitor {
     uv_poll_t poll;
     uv_idle_t idle;
     int fd;
-    size_t sent;
+    const char *answer; /* to this visitor: the server may have got the next while it is still being sent */
+    size_t size, sent;
     char request[65536];
     size_t received;
     int handles;
@@ -64,17 +65,17 @@ static void visitor_close(struct visitor *visitor, bool reset)
 static void on_idle(uv_idle_t *idle)
 {
     struct visitor *visitor = idle->data;
-    size_t left = server.size - visitor->sent, piece = server.way == BYTE_BY_BYTE && left > 0 ? 1 : left;
+    size_t left = visitor->size - visitor->sent, piece = server.way == BYTE_BY_BYTE && left > 0 ? 1 : left;
 
     if (piece > 0) {
-        ssize_t n = send(visitor->fd, server.answer + visitor->sent, piece, MSG_NOSIGNAL);
+        ssize_t n = send(visitor->fd, visitor->answer + visitor->sent, piece, MSG_NOSIGNAL);
         if (n < 0) {
             visitor_close(visitor, false);
             return;
         }
         visitor->sent += (size_t)n;
     }
-    if (visitor->sent == server.size) {
+    if (visitor->sent == visitor->size) {
         uv_idle_stop(idle);
         if (server.way == HALF_CLOSE) {
             shutdown(visitor->fd, SHUT_WR);
@@ -99,6 +100,8 @@ static void on_request(uv_poll_t *poll, int status, int events)
     if (strstr(visitor->request, "\r\n\r\n")) {
         visitor->received = 0;
         visitor->sent = 0;
+        visitor->answer = server.answer;
+        visitor->size = server.size;
         server.asked++;
         uv_idle_start(&visitor->idle, on_idle);
     }
