@@ -276,8 +276,8 @@ int volume_adapt(PyObject *object, const char *label, struct volume_model **out,
     }
     if (!PyCallable_Check(object)) {
         return error_set(error, MITE_EINVAL,
-                         "the volume model of %s is of type %s: it must be a function of a window's start and end", label,
-                         Py_TYPE(object)->tp_name);
+                         "the volume model of %s is of type %s: it must be a function of a window's start and end",
+                         label, Py_TYPE(object)->tp_name);
     }
     struct adapter *self = calloc(1, sizeof(*self));
     char *copy = strdup(label);
