@@ -391,7 +391,7 @@ from mite.volume_model import oneshot_vm
         ("return [('shop:journey', None)]", 'item 1 of scenario "shop:scenario" is not a triplet'),
         ("return [good, (journey, None, one)]", "item 2"),
         ("return [good, good, ('shop:journey', 3, one)]", "item 3"),
-        ("return [('shop:journey', None, 3)]", "the volume model of shop:journey is a int"),
+        ("return [('shop:journey', None, 3)]", "the volume model of shop:journey is of type int"),
         ("return [('shop:journey', None, Ramp(3))]", "the volume model of shop:journey"),
         ("raise OSError('x')", "OSError: x"),
     ],
