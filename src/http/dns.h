@@ -1,5 +1,7 @@
 /*
- * Names to addresses. A lookup runs on libuv's threads; its answer comes on the loop.
+ * Names to addresses. Each lookup has a thread of its own, which it leaves behind when it is cancelled: a resolver that
+ * does not answer holds up nobody who does not want its answer any more, least of all the end of the program. The
+ * answer comes on the loop.
  */
 #pragma once
 
@@ -34,10 +36,10 @@ const union dns_address *dns_nth(const struct dns_addresses *addresses, int fami
 
 struct dns_lookup;
 
-/* `addresses` is borrowed for the call, NULL when there is none. 0 or MITE_ENOMEM. */
+/* `addresses` is borrowed for the call, NULL when there is none. 0 or MITE_ENOMEM: no memory, or no thread. */
 int dns_lookup_start(struct loop *loop, const char *host, uint16_t port,
                      void (*done)(void *arg, const struct dns_addresses *addresses), void *arg,
                      struct dns_lookup **out);
 
-/* `done` will not be called; the memory goes when its thread is done. NULL is a no-op. */
+/* `done` will not be called. NULL is a no-op. */
 void dns_lookup_cancel(struct dns_lookup *lookup);

@@ -207,14 +207,16 @@ static void on_wake(struct h1_transfer *transfer, uint64_t now)
         return;
     }
     transfer->wake_ns = H1_NEVER;
-    if (now >= transfer->race_ns) {
-        h1_connect_next(transfer);
+    for (unsigned lane = 0; lane < 2; lane++) {
+        if (now >= transfer->lane_ns[lane]) {
+            h1_connect_next(transfer, lane);
+        }
     }
     if (now >= transfer->expect_ns) {
         h1_send_body(transfer);
     }
     h1_wake_at(transfer, earlier(earlier(transfer->deadline_ns, transfer->connect_deadline_ns),
-                                 earlier(transfer->race_ns, transfer->expect_ns)));
+                                 earlier(earlier(transfer->lane_ns[0], transfer->lane_ns[1]), transfer->expect_ns)));
 }
 
 static void on_timer(struct timer *timer)
@@ -275,7 +277,8 @@ static int start(struct http_transport *base, const struct http_hop *hop, struct
     transfer->repeated = false;
     transfer->received = 0;
     transfer->timings = (struct http_timings){0};
-    transfer->wake_ns = transfer->connect_deadline_ns = transfer->race_ns = transfer->expect_ns = H1_NEVER;
+    transfer->wake_ns = transfer->connect_deadline_ns = transfer->expect_ns = H1_NEVER;
+    transfer->lane_ns[0] = transfer->lane_ns[1] = H1_NEVER;
     transfer->deadline_ns = h1_after(hop->start_ns, hop->timeout_ns);
     h1_wake_at(transfer, transfer->deadline_ns);
     *out = (struct http_transfer *)transfer;

@@ -132,7 +132,8 @@ struct h1_transfer {
     /* Points in time on the clock; H1_NEVER: none. */
     uint64_t wake_ns;     /* the earliest of the following */
     uint64_t deadline_ns; /* of the whole */
-    uint64_t connect_deadline_ns, race_ns, expect_ns;
+    uint64_t connect_deadline_ns, expect_ns;
+    uint64_t lane_ns[2]; /* when that family's next address is tried */
 
     struct http_timings timings;
     struct buf out;    /* what a full socket did not take of the head */
@@ -181,7 +182,7 @@ bool h1_request_is_safe(struct str method); /* to be sent again: idempotent (RFC
 
 /* h1_connect.c */
 void h1_connect(struct h1_transfer *transfer);
-void h1_connect_next(struct h1_transfer *transfer); /* the first family has had its time: try the other one too */
+void h1_connect_next(struct h1_transfer *transfer, unsigned lane); /* its moment has come: see lane_ns */
 void h1_conn_close(struct h1_conn *conn);
 int h1_conn_watch(struct h1_conn *conn, int events);
 

@@ -4,8 +4,9 @@
  * - A transfer without an idle connection opens its own. The name is looked up once for all that ask for it, and the
  *   answer kept for a minute.
  * - Addresses take turns, so that a service behind many of them is loaded evenly. Those of the family that the system
- *   prefers are tried first, one after another when they fail; after a quarter of a second, or when all of them failed,
- *   the other family's race them. Whoever is connected first wins, and the other one is closed.
+ *   prefers are tried first; after a quarter of a second, or when all of them failed, the other family's race them.
+ *   Within a family one comes after another: when the one before failed, or took half of the time that was left.
+ *   Whoever is connected first wins, and the other one is closed.
  * - A connection is watched for writing until it stands, for reading from then on: epoll is told twice in its life,
  *   unless a socket gets full.
  */
@@ -137,6 +138,15 @@ static int attempt(struct h1_transfer *transfer, unsigned lane, const union dns_
     return h1_conn_watch(conn, UV_WRITABLE);
 }
 
+/* Half of the time that is left to be connected. */
+static uint64_t half_way(const struct h1_transfer *transfer)
+{
+    uint64_t now = clock_now_ns(), end = transfer->connect_deadline_ns;
+
+    end = end < transfer->deadline_ns ? end : transfer->deadline_ns;
+    return end > now ? now + (end - now) / 2 : now;
+}
+
 /* The next address of that lane to which a connection begins. False when none is left. */
 static bool attempt_next(struct h1_transfer *transfer, unsigned lane)
 {
@@ -144,10 +154,15 @@ static bool attempt_next(struct h1_transfer *transfer, unsigned lane)
     int family = family_of(transfer, lane);
     unsigned count = dns_count(addresses, family);
 
+    transfer->lane_ns[lane] = H1_NEVER;
     while (transfer->tried[lane] < count) {
         const union dns_address *address = dns_nth(addresses, family, transfer->turn + transfer->tried[lane]++);
         int rc = attempt(transfer, lane, address);
         if (rc == 0) {
+            if (transfer->tried[lane] < count) {
+                transfer->lane_ns[lane] = half_way(transfer);
+                h1_wake_at(transfer, transfer->lane_ns[lane]);
+            }
             return true;
         }
         transfer->facts.number = -rc;
@@ -155,7 +170,8 @@ static bool attempt_next(struct h1_transfer *transfer, unsigned lane)
     return false;
 }
 
-static void lane_failed(struct h1_transfer *transfer, unsigned lane)
+/* On to the next address of that lane, or of the other one, or to the end. */
+static void go_on(struct h1_transfer *transfer, unsigned lane)
 {
     unsigned other = !lane;
 
@@ -168,10 +184,13 @@ static void lane_failed(struct h1_transfer *transfer, unsigned lane)
     }
 }
 
-void h1_connect_next(struct h1_transfer *transfer)
+void h1_connect_next(struct h1_transfer *transfer, unsigned lane)
 {
-    transfer->race_ns = H1_NEVER;
-    attempt_next(transfer, 1);
+    if (transfer->race[lane]) {
+        h1_conn_close(transfer->race[lane]);
+        transfer->race[lane] = NULL;
+    }
+    go_on(transfer, lane);
 }
 
 static void race(struct h1_transfer *transfer)
@@ -184,12 +203,10 @@ static void race(struct h1_transfer *transfer)
     transfer->tried[0] = transfer->tried[1] = 0;
     transfer->facts = (struct failure_facts){.code = CURLE_OK};
     if (dns_count(&origin->addresses, family_of(transfer, 1)) > 0) {
-        transfer->race_ns = clock_now_ns() + H1_ADDRESS_TURN;
-        h1_wake_at(transfer, transfer->race_ns);
+        transfer->lane_ns[1] = clock_now_ns() + H1_ADDRESS_TURN;
+        h1_wake_at(transfer, transfer->lane_ns[1]);
     }
-    if (!attempt_next(transfer, 0)) {
-        lane_failed(transfer, 0);
-    }
+    go_on(transfer, 0);
 }
 
 /* ---- names ---- */
@@ -307,7 +324,7 @@ static void won(struct h1_transfer *transfer, unsigned lane)
         h1_conn_close(transfer->race[!lane]);
     }
     transfer->race[0] = transfer->race[1] = NULL;
-    transfer->race_ns = H1_NEVER;
+    transfer->lane_ns[0] = transfer->lane_ns[1] = H1_NEVER;
     transfer->timings.connect_ns = clock_now_ns() - transfer->hop->start_ns;
     transfer->conn = conn;
     if (conn->origin->tls) {
@@ -334,7 +351,7 @@ static void on_connecting(struct h1_conn *conn, int status)
     transfer->race[lane] = NULL;
     transfer->facts.number = number;
     h1_conn_close(conn);
-    lane_failed(transfer, lane);
+    go_on(transfer, lane);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)

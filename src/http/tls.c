@@ -1,7 +1,8 @@
 /*
  * Design notes
  *
- * - OpenSSL reads and writes the socket itself. It reads ahead, a record with one call, and gives its buffers back
+ * - OpenSSL reads and writes the socket itself, but never with a signal when the peer is gone (SIGPIPE): a connection
+ * may be closed when nobody ignores that any more. It reads ahead, a record with one call, and gives its buffers back
  *   between requests: ten thousand idle connections hold none.
  * - A session is resumed from the origin, not from OpenSSL's own cache, which knows nothing of origins.
  * - Nothing may be left in OpenSSL's error queue: it is per thread, and the next call, of another connection or of
@@ -15,6 +16,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 struct context {
     struct context *next;
@@ -25,7 +27,8 @@ struct context {
 
 struct tls_store {
     struct context *contexts;
-    char *ca_file; /* owned; NULL: the system's */
+    BIO_METHOD *sockets; /* owned */
+    char *ca_file;       /* owned; NULL: the system's */
     bool offer_h2;
 };
 
@@ -170,16 +173,46 @@ static SSL_CTX *context_get(struct tls_store *store, bool verify, const char *ce
     return ctx;
 }
 
+/* As OpenSSL's own, without a signal. */
+static int write_socket(BIO *bio, const char *p, int n)
+{
+    ssize_t sent = send((int)BIO_get_fd(bio, NULL), p, (size_t)n, MSG_NOSIGNAL);
+
+    BIO_clear_retry_flags(bio);
+    if (sent < 0 && BIO_sock_should_retry((int)sent)) {
+        BIO_set_retry_write(bio);
+    }
+    return (int)sent;
+}
+
+static BIO_METHOD *sockets_new(void)
+{
+    const BIO_METHOD *plain = BIO_s_socket();
+    BIO_METHOD *sockets = BIO_meth_new(BIO_TYPE_SOCKET, "socket without a signal");
+
+    if (sockets) {
+        BIO_meth_set_write(sockets, write_socket);
+        BIO_meth_set_read(sockets, BIO_meth_get_read(plain));
+        BIO_meth_set_ctrl(sockets, BIO_meth_get_ctrl(plain));
+        BIO_meth_set_create(sockets, BIO_meth_get_create(plain));
+        BIO_meth_set_destroy(sockets, BIO_meth_get_destroy(plain));
+    }
+    return sockets;
+}
+
 struct tls_store *tls_store_new(const char *ca_file, bool offer_h2)
 {
     struct tls_store *store = calloc(1, sizeof *store);
 
-    if (store && ca_file && !(store->ca_file = strdup(ca_file))) {
-        free(store);
+    if (!store) {
         return NULL;
     }
-    if (store) {
-        store->offer_h2 = offer_h2;
+    store->offer_h2 = offer_h2;
+    store->sockets = sockets_new();
+    store->ca_file = ca_file ? strdup(ca_file) : NULL;
+    if (!store->sockets || (ca_file && !store->ca_file)) {
+        tls_store_free(store);
+        return NULL;
     }
     return store;
 }
@@ -192,12 +225,24 @@ void tls_store_free(struct tls_store *store)
         context_free(context);
     }
     if (store) {
+        BIO_meth_free(store->sockets);
         free(store->ca_file);
         free(store);
     }
 }
 
 /* ---- connections ---- */
+
+static bool set_socket(const struct tls_store *store, SSL *ssl, int fd)
+{
+    BIO *bio = BIO_new(store->sockets);
+
+    if (bio) {
+        BIO_set_fd(bio, fd, BIO_NOCLOSE);
+        SSL_set_bio(ssl, bio, bio);
+    }
+    return bio != NULL;
+}
 
 /* A name goes into the handshake; either is what the certificate must be for. */
 static bool set_host(SSL *ssl, const char *host)
@@ -220,7 +265,7 @@ SSL *tls_open(struct tls_store *store, int fd, const char *host, bool verify, co
     if (!ctx) {
         return NULL;
     }
-    if (!ssl || SSL_set_fd(ssl, fd) != 1 || !set_host(ssl, host)) {
+    if (!ssl || !set_socket(store, ssl, fd) || !set_host(ssl, host)) {
         say(failure, CURLE_OUT_OF_MEMORY, "no memory for TLS");
         SSL_free(ssl);
         ERR_clear_error();
