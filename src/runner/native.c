@@ -191,11 +191,12 @@ static void convert_args(struct mite_context *ctx, const struct args *args)
 }
 
 /* Arguments as a list of values, borrowed where they are that already. */
-static void take_args(struct mite_context *ctx, const struct args *args)
+static void take_args(struct mite_context *ctx, struct args *args)
 {
     const struct value *list = args ? args_value(args) : NULL;
 
     ctx->wrong = NULL;
+    ctx->given = args;
     ctx->args = list ? *list : value_list(NULL, 0);
     if (args && !list) {
         convert_args(ctx, args);
@@ -334,7 +335,7 @@ static void on_timer_closed(struct timer *timer)
     visit_free((struct mite_context *)((char *)timer - offsetof(struct mite_context, timer)));
 }
 
-/* False when some visits cannot end, for a thread works on what is theirs. */
+/* False when some visits were let go, for a thread works on what is theirs. */
 static bool end_visits(struct native *native)
 {
     struct mite_context *ctx, *next;
@@ -342,7 +343,7 @@ static bool end_visits(struct native *native)
 
     for (ctx = TAILQ_FIRST(&native->running); ctx; ctx = next) {
         next = TAILQ_NEXT(ctx, link);
-        while (!ctx->firm && ctx->fiber) {
+        while (ctx->fiber) {
             end_running(ctx);
         }
     }

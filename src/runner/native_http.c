@@ -280,11 +280,11 @@ void mite_metrics_fields(struct mite_context *ctx, const struct mite_field *fiel
     session->metric_count = count;
 }
 
-/* Callback and metrics; the arenas keep a block. */
+/* Callback and metrics, also refused ones; the arenas keep a block. */
 static void forget(struct native_session *session)
 {
     session->callback = NULL;
-    if (session->metrics) {
+    if (session->arenas[0].used_bytes + session->arenas[1].used_bytes > 0) {
         session->metrics = NULL;
         session->metric_count = 0;
         arena_reset(&session->arenas[0]);

@@ -41,7 +41,8 @@ struct mite_context {
     struct context *context; /* borrowed while the journey runs */
     const struct mite_entry *entry;
     struct fiber *fiber; /* NULL before it has begun */
-    struct value args;   /* a list */
+    struct args *given;  /* borrowed like the context; NULL: none */
+    struct value args;   /* the same as a list */
     const char *wrong;   /* why there are no args, in the arena; NULL: there are */
     struct arena arena;
     struct native_scratch *scratch; /* the innermost block with memory of its own; NULL: none */
@@ -120,7 +121,8 @@ void native_session_free(struct mite_context *ctx);
 void native_http_close(struct native *native); /* the client and spare responses */
 void native_sockets_end(struct mite_context *ctx);
 void native_sockets_close(struct native *native);
-/* Ends the threads. Visits that still wait for one stay `firm`: they can never end; false when there are any. */
+/* Ends the threads. Visits whose call has still not returned are let go: for the runner they have ended, their memory
+ * stays as it is; false when there are any. */
 bool native_blocking_close(struct native *native);
 
 /* ---- values (native_values.c) ---- */

@@ -228,6 +228,22 @@ def test_blocking_calls_run_beside_the_loop(run_c: Run) -> None:
     assert [m["transaction"] for m in messages].count("__root__ :: block") == 4
 
 
+def test_a_blocking_call_that_does_not_return_is_cut_off_and_counted(run_c: Run) -> None:
+    source = """
+    #include <unistd.h>
+    static void hang(void *arg) { for (;;) { pause(); } }
+    MITE_JOURNEY(journey) { MITE_TRANSACTION(ctx, "outer") { mite_blocking(ctx, hang, NULL); } }
+    """
+    result, messages = run_c(
+        source, "journey", "--duration=0.2", "--graceful-stop=0", "--volume=2", command=("journey", "test")
+    )
+    assert result.returncode == 0, result.stderr
+    line = 'WARNING journey "j.c:journey" was cut off in "outer :: hang": its blocking call does not return'
+    assert result.stderr.count(line) == 2
+    assert totals(result.stdout)[:3] == (0, 0, 2)
+    assert len(of_type(messages, "txn")) == 6 and not any(m["had_error"] for m in messages)
+
+
 def test_a_journey_that_never_yields_is_named(run_c: Run) -> None:
     source = """
     #include <time.h>
