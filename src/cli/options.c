@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
+
+#define ENVIRONMENT_PREFIX "MITE_OPT_"
 
 static void *field_of(struct options *options, const struct option *option)
 {
@@ -104,24 +107,28 @@ static const struct option *find_option(struct str name)
     return NULL;
 }
 
-static int unknown_option(struct str name, struct mite_error *error)
+/* The option whose name is nearest to the word; NULL: none is near. */
+static const char *nearest_option(const char *word)
 {
     const char *names[128];
-    char word[64];
     size_t count = 0;
 
     for (; count < option_count && count < sizeof(names) / sizeof(names[0]); count++) {
         names[count] = option_table[count].name;
     }
+    return str_nearest(word, names, count);
+}
+
+static int unknown_option(struct str name, struct mite_error *error)
+{
+    char word[64];
+
     snprintf(word, sizeof(word), STR_FMT, STR_ARG(name));
-
-    const char *nearest = str_nearest(word, names, count);
-
+    const char *nearest = nearest_option(word);
     return nearest ? error_set(error, MITE_EINVAL, "unknown option --%s (did you mean --%s?)", word, nearest)
                    : error_set(error, MITE_EINVAL, "unknown option --%s (mite --help lists what there is)", word);
 }
 
-/* Defaults, then the environment, then (by the caller) the command line. */
 static int set_defaults(struct options *options, struct mite_error *error)
 {
     for (size_t i = 0; i < option_count; i++) {
@@ -137,18 +144,41 @@ static int set_defaults(struct options *options, struct mite_error *error)
             }
         }
     }
-    for (size_t i = 0; i < option_count; i++) {
-        char name[80] = "MITE_OPT_";
-        size_t n = strlen(name);
+    return 0;
+}
 
-        for (const char *p = option_table[i].name; *p && n + 1 < sizeof(name); p++) {
-            name[n++] = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+/* SPAWN_RATE is spawn-rate; views into `out`. */
+static struct str name_from_environment(struct str variable, char *out, size_t size)
+{
+    size_t n = variable.n < size ? variable.n : size - 1;
+
+    for (size_t i = 0; i < n; i++) {
+        out[i] = variable.p[i] == '_' ? '-' : (char)tolower((unsigned char)variable.p[i]);
+    }
+    out[n] = '\0';
+    return (struct str){out, n};
+}
+
+/* MITE_OPT_SPAWN_RATE=5 is --spawn-rate=5. */
+static int read_environment(struct options *options, struct mite_error *error)
+{
+    for (char **entry = environ; entry && *entry; entry++) {
+        const char *equals = strchr(*entry, '=');
+        size_t prefix = sizeof(ENVIRONMENT_PREFIX) - 1;
+        char shown[96], word[80];
+
+        if (strncmp(*entry, ENVIRONMENT_PREFIX, prefix) != 0 || !equals) {
+            continue;
         }
-        name[n] = '\0';
-
-        const char *text = getenv(name);
-        int rc = text ? set_value(options, &option_table[i], name, text, error) : 0;
-
+        struct str variable = {*entry + prefix, (size_t)(equals - *entry) - prefix};
+        const struct option *option = find_option(name_from_environment(variable, word, sizeof(word)));
+        snprintf(shown, sizeof(shown), ENVIRONMENT_PREFIX STR_FMT, STR_ARG(variable));
+        if (!option) {
+            const char *nearest = nearest_option(word);
+            return error_set(error, MITE_EINVAL, "the environment has %s, but there is no option --%s%s%s%s", shown,
+                             word, nearest ? " (did you mean --" : "", nearest ? nearest : "", nearest ? "?)" : "");
+        }
+        int rc = set_value(options, option, shown, equals + 1, error);
         if (rc < 0) {
             return rc;
         }
@@ -348,6 +378,9 @@ int options_parse(int argc, char **argv, struct options *out, struct mite_error 
 
     *out = (struct options){0};
     rc = set_defaults(out, error);
+    if (rc == 0) {
+        rc = read_environment(out, error);
+    }
     if (rc == 0) {
         rc = read_words(argc, argv, out, &words, error);
     }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ struct record_file {
 struct recorder {
     struct sink sink;
     int dir_fd;
+    char *made;                                   /* the directory, when it was not there; owned */
     struct record_file *files[RECORDER_OPEN_MAX]; /* owned, most recently used first */
     size_t file_count;
     struct buf buffer; /* one record */
@@ -202,6 +204,10 @@ static void recorder_free(struct sink *sink)
     if (recorder->dir_fd >= 0) {
         close(recorder->dir_fd);
     }
+    if (recorder->made) {
+        rmdir(recorder->made); /* fails, as it should, when something is in it */
+        free(recorder->made);
+    }
     buf_done(&recorder->buffer);
     error_done(&recorder->first_failure);
     free(recorder->first_refused);
@@ -219,11 +225,14 @@ int recorder_new(const char *dir, struct recorder **out, struct mite_error *erro
     recorder->sink.ops = &ops;
     recorder->dir_fd = -1;
     buf_init(&recorder->buffer, 0);
-    int code = file_open_dir(dir ? dir : recorder_default_dir(), &recorder->dir_fd, error);
+    dir = dir ? dir : recorder_default_dir();
+    bool was_there = access(dir, F_OK) == 0;
+    int code = file_open_dir(dir, &recorder->dir_fd, error);
     if (code != 0) {
         recorder_free(&recorder->sink);
         return error_prefix(error, "recorder");
     }
+    recorder->made = was_there ? NULL : realpath(dir, NULL);
     *out = recorder;
     return 0;
 }

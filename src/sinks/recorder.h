@@ -25,7 +25,8 @@ struct recorder_counts {
 /* Where records go when --recorder-dir is not given: recorder_data, or recorder-data where only that is a directory. */
 const char *recorder_default_dir(void) PRIVATE_API(recorder_default_dir);
 
-/* `dir` is borrowed for the call and made when missing; NULL: recorder_default_dir(). The sentence names it. */
+/* `dir` is borrowed for the call; NULL: recorder_default_dir(). When missing it is made, and goes again with the
+ * recorder if nothing was recorded. The sentence names it. */
 int recorder_new(const char *dir, struct recorder **out, struct mite_error *error) PRIVATE_API(recorder_new);
 struct sink *recorder_sink(struct recorder *recorder) PRIVATE_API(recorder_sink); /* sink_free closes and frees */
 

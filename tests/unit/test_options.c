@@ -87,6 +87,9 @@ static void environment_gives_options_and_the_command_line_wins(void **state)
     setenv("MITE_OPT_SPAWN_RATE", "fast", 1);
     assert_refused(parse("scenario", "test", "a:b", NULL), "MITE_OPT_SPAWN_RATE=fast");
     unsetenv("MITE_OPT_SPAWN_RATE");
+    setenv("MITE_OPT_SPWAN_RATE", "5", 1);
+    assert_refused(parse("scenario", "test", "a:b", NULL), "did you mean --spawn-rate?");
+    unsetenv("MITE_OPT_SPWAN_RATE");
     unsetenv("MITE_OPT_NO_COLLECTOR");
     unsetenv("MITE_OPT_LOG_LEVEL");
 }

@@ -172,6 +172,23 @@ static void test_default_directory(void **state)
     assert_int_equal(chdir(old), 0);
 }
 
+static void test_a_directory_of_its_own_goes_when_nothing_was_recorded(void **state)
+{
+    struct fixture *f = *state;
+    struct scratch_path dir = scratch_path(&f->scratch, "new");
+    struct recorder *kept = f->recorder;
+
+    for (int records = 0; records < 2; records++) {
+        assert_int_equal(recorder_new(dir.s, &f->recorder, NULL), 0);
+        if (records > 0) {
+            create(f, STR("users"), 1);
+        }
+        sink_free(recorder_sink(f->recorder));
+        assert_int_equal(access(dir.s, F_OK), records > 0 ? 0 : -1);
+    }
+    f->recorder = kept;
+}
+
 static void test_no_directory(void **state)
 {
     struct fixture *f = *state;
@@ -194,6 +211,7 @@ int main(void)
         TEST(test_a_failure_is_counted),
         TEST(test_open_files_are_bounded),
         TEST(test_default_directory),
+        TEST(test_a_directory_of_its_own_goes_when_nothing_was_recorded),
         TEST(test_no_directory),
     };
     return cmocka_run_group_tests_name("recorder", tests, NULL, NULL);
