@@ -31,10 +31,24 @@ static void who(void *arg, struct crash_who *out)
     out->subject = context;
 }
 
+/* The user's line that crashed; where none is among the frames, for mite's own code ran, a journey's last call into
+ * mite tells. In `last`, or the crash. */
+static struct str location(const struct run *run, const struct crash *crash, char *last, size_t size)
+{
+    if (crash->location[0]) {
+        return str_of(crash->location);
+    }
+    if (run->hosts.native) {
+        native_last_call(run->hosts.native, crash->subject, last, size);
+    }
+    return str_of(last);
+}
+
 /* The crash as a message of the journey that it is in, or of none that is known. */
 static void describe(const struct run *run, const struct crash *crash, struct message_origin *nobody,
                      struct message *out)
 {
+    static char last_call[sizeof crash->location];
     const struct context *context = crash->subject;
     const struct transaction *in = context ? context->current : NULL;
 
@@ -49,7 +63,7 @@ static void describe(const struct run *run, const struct crash *crash, struct me
         .transaction_id = in ? in->id : 0,
         .failure = {.message = str_of(crash->what),
                     .ex_type = crash->signal ? STR("Crash") : STR("Blocked"),
-                    .location = str_of(crash->location),
+                    .location = location(run, crash, last_call, sizeof last_call),
                     .stacktrace = str_of(crash->trace)},
     };
 }
@@ -111,7 +125,7 @@ const struct watchdog_hooks run_blocked = {.blocked = on_blocked, .recovered = o
 
 int run_watch_crashes(struct run *run, struct mite_error *error)
 {
-    struct crash_options options = {.exit_status = EXIT_BROKE};
+    struct crash_options options = {.exit_status = EXIT_BROKE, .own_program = true};
     int rc = crash_start(&options, error);
 
     if (rc == 0) {

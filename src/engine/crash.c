@@ -95,6 +95,7 @@ static __attribute__((format(printf, 1, 2))) void say_line(const char *format, .
 
 static void report_and_exit(void *arg)
 {
+    trace.own_program = setup.options.own_program;
     trace_write(&trace, crash.trace, sizeof crash.trace, crash.location, sizeof crash.location);
     say(crash.trace, strlen(crash.trace));
     if (setup.report) {

@@ -38,13 +38,14 @@ struct crash {
     const void *subject;                 /* from `who`; NULL when that failed */
     char what[160];                      /* "SIGSEGV, invalid memory access at 0x10" */
     char location[512]; /* FILE:LINE:FUNCTION of the innermost frame whose line is known and that is the
-                           user's; or "" */
+                           user's, neither the C library's nor mite's; or "" */
     char trace[16384];  /* a line for each frame, innermost first */
 };
 
 struct crash_options {
     int exit_status;          /* of the crashed process */
     unsigned report_limit_ms; /* 0: 5,000 */
+    bool own_program;         /* nothing of the user's is in the program itself: only in what it loads */
 };
 
 int crash_start(const struct crash_options *options, struct mite_error *error);

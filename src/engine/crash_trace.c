@@ -139,6 +139,8 @@ struct frame_name {
     uintptr_t offset;
     char function[128], place[256]; /* place: FILE:LINE; "": not known */
     char inlined_in[512];           /* further lines of the trace: what the compiler made one function of */
+    /* The innermost of those functions that is not from mite.h; "": none, or not known. */
+    char users_function[128], users_place[256];
 };
 
 /* What addr2line says for some frames of one module, which it takes as arguments; -1: it cannot be run. */
@@ -193,11 +195,16 @@ static void take(char *line, char *out, size_t bytes)
     }
 }
 
+static bool is_from_mite_h(const char *place)
+{
+    return strstr(place, "/mite/mite.h:") != NULL;
+}
+
 /* One address of its output: lines of function and place in turn, the innermost function first. */
 static void take_frame(char **rest, struct frame_name *name)
 {
     struct text inlined_in = {name->inlined_in, sizeof name->inlined_in, 0};
-    char *function, *place, outer_place[sizeof name->place];
+    char *function, *place, outer_function[sizeof name->function], outer_place[sizeof name->place];
 
     for (int depth = 0; *rest && **rest && strncmp(*rest, "0x", 2) != 0; depth++) {
         function = strsep(rest, "\n");
@@ -205,12 +212,17 @@ static void take_frame(char **rest, struct frame_name *name)
         if (!place) {
             return;
         }
+        take(function, outer_function, sizeof outer_function);
+        take(place, outer_place, sizeof outer_place);
         if (depth == 0) {
-            take(function, name->function, sizeof name->function);
-            take(place, name->place, sizeof name->place);
+            memcpy(name->function, outer_function, sizeof name->function);
+            memcpy(name->place, outer_place, sizeof name->place);
         } else {
-            take(place, outer_place, sizeof outer_place);
-            text_add(&inlined_in, "  in %s %s\n", function, outer_place);
+            text_add(&inlined_in, "  in %s %s\n", outer_function, outer_place);
+        }
+        if (!name->users_place[0] && !is_from_mite_h(outer_place)) {
+            memcpy(name->users_function, outer_function, sizeof name->users_function);
+            memcpy(name->users_place, outer_place, sizeof name->users_place);
         }
     }
 }
@@ -278,11 +290,14 @@ static bool begins_with(const char *text, const char *prefix)
 }
 
 /* Neither abort() and its like nor what called the journey is where it happened. */
-static bool is_users(const struct frame_name *name)
+static bool is_users(const struct trace *trace, const struct frame_name *name)
 {
     const char *module = name->module ? short_name(name->module) : "";
 
-    return name->place[0] && !begins_with(module, "libc.so") && !begins_with(module, "libmite") &&
+    if (trace->own_program && name->module && !name->module[0]) {
+        return false;
+    }
+    return name->users_place[0] && !begins_with(module, "libc.so") && !begins_with(module, "libmite") &&
            !begins_with(module, "_mite");
 }
 
@@ -305,8 +320,8 @@ void trace_write(const struct trace *trace, char *out, size_t bytes, char *locat
         if (same > 1) {
             text_add(&text, "  ... %zu times\n", same);
         }
-        if (!location[0] && is_users(&names[i])) {
-            snprintf(location, location_bytes, "%s:%s", names[i].place, names[i].function);
+        if (!location[0] && is_users(trace, &names[i])) {
+            snprintf(location, location_bytes, "%s:%s", names[i].users_place, names[i].users_function);
         }
     }
 }

@@ -10,6 +10,7 @@
  */
 #include "runner/native_visit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -393,6 +394,20 @@ void native_free(struct native *native)
 struct journey_host *native_journey_host(struct native *native)
 {
     return &native->host;
+}
+
+void native_last_call(const struct native *native, const struct context *context, char *out, size_t size)
+{
+    const struct mite_context *ctx;
+
+    out[0] = '\0';
+    TAILQ_FOREACH(ctx, &native->running, link)
+    {
+        if (ctx->context == context && ctx->file) {
+            snprintf(out, size, "%s:%d:%s", ctx->file, ctx->line, ctx->entry->name);
+            return;
+        }
+    }
 }
 
 struct context *native_running(void)

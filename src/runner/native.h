@@ -30,6 +30,10 @@ struct journey_host *native_journey_host(struct native *native); /* borrowed; li
 /* Of its HTTP client, also after native_close(). */
 void native_http_counts(const struct native *native, struct http_counts *out);
 
+/* FILE:LINE:JOURNEY of the last call into mite of the journey that has this context; "" when it has made none, or none
+ * has that context. Reads only. */
+void native_last_call(const struct native *native, const struct context *context, char *out, size_t size);
+
 /* The context of the journey in C whose code runs, on the loop's stack too (fiber_call); NULL: none does. Signal-safe.
  */
 struct context *native_running(void);

@@ -140,6 +140,41 @@ MITE_JOURNEY(fails_late)
     mite_defer(ctx, fail_late, ctx);
 }
 
+MITE_JOURNEY(inside_mite)
+{
+    MITE_TRANSACTION(ctx, "send") {
+        mite_send(ctx, (const char *)16, MITE_INT("one", 1));
+    }
+}
+
+MITE_JOURNEY(inside_a_call_of_mites)
+{
+    char *volatile wild = (char *)16;
+
+    mite_get(ctx, "http://127.0.0.1:1/", .may_fail = true,
+             .headers = MITE_PAIRS({"X-One", wild}));
+}
+
+MITE_JOURNEY(inside_the_header)
+{
+    char *volatile wild = (char *)16;
+
+    mite_send(ctx, "message", MITE_STR("text", wild));
+}
+
+MITE_JOURNEY(on_the_loops_stack)
+{
+    static struct mite_socket_options options = {sizeof options, .server_name = (const char *)16};
+
+    mite_socket_connect(ctx, mite_config(ctx, "tls", ""), &options);
+}
+
+MITE_JOURNEY(freed_late)
+{
+    mite_here(ctx, "crash.c", 1234);
+    mite_defer(ctx, free, (void *)16);
+}
+
 MITE_JOURNEY(spin)
 {
     mite_sleep(ctx, 0.001);
@@ -295,6 +330,29 @@ def test_a_deferred_call_crashes(mite: Mite, in_c: Path) -> None:
     assert result.returncode == 3
     assert 'mite: journey "crash.c:late" crashed: SIGSEGV' in result.stderr
     assert totals(result.stdout).errors == 1
+
+
+@pytest.mark.parametrize(
+    ("journey", "call"),
+    [
+        ("inside_mite", "mite_send(ctx, (const char *)16"),
+        ("inside_a_call_of_mites", 'mite_get(ctx, "http'),
+        ("inside_the_header", 'MITE_STR("text"'),
+        ("on_the_loops_stack", 'mite_config(ctx, "tls"'),
+        ("freed_late", None),
+        ("leaves", "exit(0)"),
+    ],
+)
+def test_the_location_is_the_journeys_own(mite: Mite, in_c: Path, target: str, journey: str, call: str | None) -> None:
+    if not shutil.which("addr2line"):
+        pytest.skip("no addr2line: locations come from it")
+    tls = {"MITE_CONF_tls": target.replace("http", "tls")}
+    result = mite("journey", "test", f"crash.c:{journey}", "--duration=30", env=tls)
+    assert result.returncode == 3, result.stderr
+    crash = messages(mite)[-1]
+    assert (crash["journey"], crash["ex_type"]) == (f"crash.c:{journey}", "Crash")
+    line = IN_C[: IN_C.index(call)].count("\n") + 1 if call else 1234  # where mite_here() said it was
+    assert re.search(rf"crash\.c:{line}:(mite_journey_)?{journey}$", crash["location"]), (crash["location"], result.stderr)
 
 
 @pytest.mark.parametrize("journey", ["waits_late", "fails_late"])
