@@ -100,6 +100,26 @@ static void merge_page(struct hist *hist, unsigned index, const uint64_t *from)
     }
 }
 
+void hist_place(struct hist *hist, unsigned bucket, uint64_t count)
+{
+    uint64_t *page = page_touch(hist, bucket >> HIST_PAGE_BITS);
+    if (page) {
+        page[bucket & (HIST_PAGE_SIZE - 1)] += count;
+    } else {
+        hist->unplaced += count;
+    }
+}
+
+unsigned hist_bucket(const struct hist *hist, uint64_t value_ns)
+{
+    return bucket_of(hist, value_ns < HIST_MAX_NS ? value_ns : HIST_MAX_NS);
+}
+
+unsigned hist_bucket_count(const struct hist *hist)
+{
+    return bucket_of(hist, HIST_MAX_NS) + 1;
+}
+
 void hist_merge(struct hist *hist, const struct hist *from)
 {
     for (unsigned i = 0; i < HIST_PAGES; i++) {

@@ -40,6 +40,12 @@ void hist_record(struct hist *hist, uint64_t value_ns) PRIVATE_API(hist_record);
 /* Adds all of `from`; both have the same digits. */
 void hist_merge(struct hist *hist, const struct hist *from) PRIVATE_API(hist_merge);
 
+/* Counts values that somebody else has recorded, into one bucket; count, sum, minimum and maximum are the caller's. */
+void hist_place(struct hist *hist, unsigned bucket, uint64_t count);
+/* Which bucket a value is in, and how many there are. */
+unsigned hist_bucket(const struct hist *hist, uint64_t value_ns);
+unsigned hist_bucket_count(const struct hist *hist);
+
 /* The smallest value that `percent` of all values do not exceed, to the histogram's digits; 0 and 100 give the exact
  * minimum and maximum; 0 while empty. */
 uint64_t hist_percentile(const struct hist *hist, double percent) PRIVATE_API(hist_percentile);

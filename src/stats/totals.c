@@ -42,6 +42,12 @@ static void advance_seconds(struct totals_seconds *seconds, uint64_t now)
     }
 }
 
+void totals_add_to_second(struct totals *totals, uint64_t requests)
+{
+    advance_seconds(&totals->seconds, now_ns(totals));
+    totals->seconds.requests += requests;
+}
+
 static uint64_t whole_bytes(double size)
 {
     return size > 0 && size < 1e18 ? (uint64_t)size : 0;
@@ -108,7 +114,7 @@ static void count_failure(struct totals *totals, const struct message *message, 
     totals->window.errors++;
     struct failure_group *group =
         groups_find(&totals->failures, failure->ex_type, failure->location, message->transaction);
-    if (group->count++ == 0 && failure->message.p) {
+    if (group->count++ == 0 && !group->example && failure->message.p) {
         group->example = make_example(failure->message);
     }
     struct journey_group *journey = groups_find(&totals->journey_groups, journey_of(message), STR_NONE, STR_NONE);

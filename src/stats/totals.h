@@ -37,6 +37,7 @@ struct failure_group {
     struct group key;
     uint64_t count;
     char *example; /* message of the first, masked and cut; owned, may be NULL */
+    bool told;     /* the example has been reported: totals_delta.h sends each once */
 };
 
 /* Key (journey). */
@@ -92,6 +93,9 @@ uint64_t totals_window_ns(const struct totals *totals) PRIVATE_API(totals_window
 /* Forgets the window and starts the next. Whoever shows windows calls it, also a last time at the end, so that nothing
  * is left out. */
 void totals_next_window(struct totals *totals) PRIVATE_API(totals_next_window);
+
+/* Requests that others have counted enter the second that is now. */
+void totals_add_to_second(struct totals *totals, uint64_t requests);
 
 /* Requests per second over whole seconds so far; in a run shorter than one, over what there was, with deviation 0. */
 void totals_request_rate(struct totals *totals, double *mean, double *deviation) PRIVATE_API(totals_request_rate);
