@@ -57,8 +57,22 @@ def _written(function: Any) -> Any:
     return function if inspect.isroutine(function) and hasattr(function, "__code__") else None
 
 
-def journey(function: Any) -> tuple[Callable[..., Any], Any]:
-    """What is called for each journey, and the code that it stands in. What is not in Python is taken at its word."""
+def _arguments_needed(function: Any) -> int:
+    """How many arguments besides its context a journey cannot do without, as far as that is certain: a decorator that
+    is not ours may give some itself."""
+    while getattr(function, "_passes_arguments", None) is function:
+        function = function.__wrapped__
+    try:
+        parameters = list(inspect.signature(function, follow_wrapped=False).parameters.values())
+    except (TypeError, ValueError):
+        return 0
+    needed = [p for p in _positional(parameters) if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
+    return max(0, len(needed) - 1)
+
+
+def journey(function: Any) -> tuple[Callable[..., Any], Any, int]:
+    """What is called for each journey, the code that it stands in, and how many arguments it cannot do without. What is
+    not in Python is taken at its word."""
     name = getattr(function, "__name__", "journey")
     if not callable(function):
         raise Refused(f"it is a {type(function).__name__}, not an async function")
@@ -68,7 +82,7 @@ def journey(function: Any) -> tuple[Callable[..., Any], Any]:
     if written and not inspect.iscoroutinefunction(written):
         raise Refused(f'it is not async: write "async def {name}(ctx, ...)"')
     called = _with_fixture(function) if getattr(function, "_fixture", None) else function
-    return called, written and written.__code__
+    return called, written and written.__code__, _arguments_needed(function)
 
 
 _fixtures: dict[Any, Any] = {}

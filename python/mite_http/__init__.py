@@ -22,6 +22,7 @@ def mite_http(func):
         finally:
             pop_session(ctx, before)
 
+    with_session._passes_arguments = with_session  # and not those that another decorator copies this to
     return with_session
 
 

@@ -258,7 +258,8 @@ static bool step_spec(struct run *run, int rc, struct mite_error *error)
 static bool load_journeys(struct run *run, struct mite_error *error)
 {
     for (size_t i = 0; i < run->scenario.count; i++) {
-        if (!step_spec(run, runner_preload(run->runner, run->scenario.entries[i].journey_spec, error), error)) {
+        const struct scenario_entry *entry = &run->scenario.entries[i];
+        if (!step_spec(run, runner_preload(run->runner, entry->journey_spec, entry->pool, error), error)) {
             return false;
         }
     }

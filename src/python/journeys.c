@@ -17,6 +17,7 @@ struct journey {
     PyObject *function; /* called with the context and the arguments; gives an awaitable */
     PyObject *code;     /* that it stands in, a code object, or NULL */
     PyObject *name;     /* the spec, a str: the task's name */
+    int needed;         /* arguments that it cannot do without */
 };
 
 /* ---- load ---- */
@@ -35,13 +36,13 @@ static void journey_free(struct journey *journey)
 static bool take_function(struct journey *journey, PyObject *object)
 {
     PyObject *check = module_import(IMPORT_JOURNEY);
-    PyObject *pair = check ? PyObject_CallOneArg(check, object) : NULL, *function, *code; /* new, borrowed, borrowed */
-    bool taken = pair && PyArg_ParseTuple(pair, "OO", &function, &code);
+    PyObject *facts = check ? PyObject_CallOneArg(check, object) : NULL, *function, *code; /* new, borrowed, borrowed */
+    bool taken = facts && PyArg_ParseTuple(facts, "OOi", &function, &code, &journey->needed);
     if (taken) {
         journey->function = Py_NewRef(function);
         journey->code = PyCode_Check(code) ? Py_NewRef(code) : NULL;
     }
-    Py_XDECREF(pair);
+    Py_XDECREF(facts);
     return taken;
 }
 
@@ -70,6 +71,11 @@ static int load(struct journey_host *host, const char *spec, struct journey **ou
 static void unload(struct journey_host *host, struct journey *journey)
 {
     journey_free(journey);
+}
+
+static int arguments_needed(struct journey_host *host, const struct journey *journey)
+{
+    return journey->needed;
 }
 
 /* ---- end ---- */
@@ -267,7 +273,11 @@ struct journey_host *journeys_host(void)
         watched = pthread_atfork(NULL, NULL, in_child) == 0;
     }
     is_child = false; /* whoever asks runs journeys of its own */
-    static struct journey_host host = {
-        .name = "Python", .load = load, .unload = unload, .start = start, .cancel = cancel};
+    static struct journey_host host = {.name = "Python",
+                                       .load = load,
+                                       .unload = unload,
+                                       .arguments_needed = arguments_needed,
+                                       .start = start,
+                                       .cancel = cancel};
     return &host;
 }

@@ -137,7 +137,18 @@ static void loaded_free(void *value)
     free(loaded);
 }
 
-int runner_preload(struct runner *runner, const char *spec, struct mite_error *error)
+static int check_arguments(const struct loaded *loaded, const char *spec, struct mite_error *error)
+{
+    struct journey_host *host = loaded->host;
+    int needed = host->arguments_needed ? host->arguments_needed(host, loaded->journey) : 0;
+
+    return needed > 0 ? error_set(error, MITE_EINVAL,
+                                  "journey \"%s\" takes %d argument%s besides its context: give it a datapool", spec,
+                                  needed, needed == 1 ? "" : "s")
+                      : 0;
+}
+
+int runner_preload(struct runner *runner, const char *spec, bool has_datapool, struct mite_error *error)
 {
     const struct loaded *loaded = find_loaded(runner, spec);
 
@@ -145,7 +156,7 @@ int runner_preload(struct runner *runner, const char *spec, struct mite_error *e
         return error_set(error, MITE_ENOMEM, "no memory to load journey \"%s\"", spec);
     }
     if (loaded->host) {
-        return 0;
+        return has_datapool ? 0 : check_arguments(loaded, spec, error);
     }
     error_set(error, loaded->error.code, "%s", loaded->error.text);
     if (loaded->error.detail) {

@@ -35,8 +35,10 @@ void runner_add_host(struct runner *runner, struct journey_host *host) PRIVATE_A
 void runner_set_id(struct runner *runner, int64_t runner_id) PRIVATE_API(runner_set_id);
 extern const struct work_runner_ops runner_work_ops PRIVATE_API(runner_work_ops);
 
-/* Loads a spec ahead of the load, so that a wrong one is found before it. */
-int runner_preload(struct runner *runner, const char *spec, struct mite_error *error) PRIVATE_API(runner_preload);
+/* Loads a spec ahead of the load, so that a wrong one is found before it; so is a journey that needs arguments and will
+ * have no datapool to get them from. */
+int runner_preload(struct runner *runner, const char *spec, bool has_datapool, struct mite_error *error)
+    PRIVATE_API(runner_preload);
 
 /* Tells running journeys (context->should_stop) to come to their end. */
 void runner_ask_stop(struct runner *runner) PRIVATE_API(runner_ask_stop);

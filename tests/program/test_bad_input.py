@@ -160,6 +160,31 @@ def test_item_whose_data_is_no_tuple_or_list(mite: Mite, module: Callable[..., N
     assert "tuple or a list" in result.stderr + result.stdout
 
 
+def test_a_journey_that_needs_arguments_without_a_datapool(mite: Mite, module: Callable[..., None]) -> None:
+    above = """
+from functools import wraps
+from mite_http import mite_http
+
+async def buy(ctx, user, item, count=1):
+    pass
+
+visit = mite_http(buy)
+
+def with_user(journey):
+    @wraps(journey)
+    async def given(ctx):
+        await journey(ctx, "ann", "apple")
+    return given
+
+served = with_user(mite_http(buy))
+"""
+    module("shop", GOOD + above)
+    for name in "buy", "visit":
+        result = mite("journey", "test", f"shop:{name}", "--duration=1")
+        refused(result, 2, f'journey "shop:{name}" takes 2 arguments besides its context: give it a datapool')
+    assert mite("journey", "run", "shop:served").returncode == 0
+
+
 def test_recorder_directory_opened_as_a_file(mite: Mite, module: Callable[..., None], tmp_path: Path) -> None:
     (tmp_path / "recorder_data").mkdir()
     (tmp_path / "recorder_data" / "users.msgpack").write_bytes(b"")

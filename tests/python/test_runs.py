@@ -77,9 +77,12 @@ def test_whatever_a_journey_raises_is_its_own_error(run, raised, ex_type, messag
     assert [txn["had_error"] for txn in of_type(messages, "txn")] == [True] * 3
 
 
+NO_ARGUMENTS = "from mite.datapools import IterableDataPool\ndatapool = IterableDataPool([()])\n"
+
+
 def test_wrong_number_of_arguments(run):
-    source = "async def journey(ctx, a):\n    pass\n"
-    result, messages = run(source, "journey", "run", "shop:journey")
+    source = f"async def journey(ctx, a):\n    pass\n{NO_ARGUMENTS}"
+    result, messages = run(source, "journey", "run", "shop:journey", "shop:datapool")
     assert result.returncode == 1
     (exception,) = of_type(messages, "exception")
     assert "missing 1 required positional argument: 'a'" in exception["message"]
@@ -88,8 +91,8 @@ def test_wrong_number_of_arguments(run):
 
 
 def test_wrong_number_of_arguments_under_a_decorator(run):
-    source = "from mite_http import mite_http\n@mite_http\nasync def journey(ctx, a):\n    pass\n"
-    result, messages = run(source, "journey", "run", "shop:journey")
+    source = f"from mite_http import mite_http\n@mite_http\nasync def journey(ctx, a):\n    pass\n{NO_ARGUMENTS}"
+    result, messages = run(source, "journey", "run", "shop:journey", "shop:datapool")
     assert result.returncode == 1
     assert of_type(messages, "exception")[0]["location"].endswith("shop.py:7:journey")
 

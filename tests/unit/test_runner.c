@@ -162,17 +162,17 @@ static void preload_says_why(void **state)
     struct bench bench;
 
     bench_init(&bench, 0);
-    assert_int_equal(runner_preload(bench.runner, "shop:visit", &error), MITE_ENOTFOUND);
+    assert_int_equal(runner_preload(bench.runner, "shop:visit", false, &error), MITE_ENOTFOUND);
     bench_done(&bench);
 
     bench_init(&bench, 0);
     runner_add_host(bench.runner, &bench.journeys.host);
-    assert_int_equal(runner_preload(bench.runner, "shop:visit", &error), 0);
-    assert_int_equal(runner_preload(bench.runner, "broken:visit", &error), MITE_EUSER);
+    assert_int_equal(runner_preload(bench.runner, "shop:visit", false, &error), 0);
+    assert_int_equal(runner_preload(bench.runner, "broken:visit", false, &error), MITE_EUSER);
     assert_non_null(strstr(error.text, "its module raised"));
     assert_string_equal(error.detail, "line 1\n");
     error_done(&error);
-    assert_int_equal(runner_preload(bench.runner, "shop:visit", &error), 0);
+    assert_int_equal(runner_preload(bench.runner, "shop:visit", false, &error), 0);
     assert_int_equal(bench.journeys.loads, 2);
     bench_done(&bench);
 }
@@ -192,7 +192,7 @@ static void the_first_host_of_its_kind_is_asked(void **state)
     fake_journeys_init(&other, bench.loop);
     bench.journeys.host.owns = owns_broken;
     runner_add_host(bench.runner, &bench.journeys.host);
-    assert_int_equal(runner_preload(bench.runner, "shop:visit", &error), MITE_ENOTFOUND); /* nobody's */
+    assert_int_equal(runner_preload(bench.runner, "shop:visit", false, &error), MITE_ENOTFOUND); /* nobody's */
     error_done(&error);
     bench_done(&bench);
 
@@ -200,11 +200,11 @@ static void the_first_host_of_its_kind_is_asked(void **state)
     bench.journeys.host.owns = owns_broken;
     runner_add_host(bench.runner, &bench.journeys.host);
     runner_add_host(bench.runner, &other.host);
-    assert_int_equal(runner_preload(bench.runner, "missing:visit", &error), MITE_ENOTFOUND);
+    assert_int_equal(runner_preload(bench.runner, "missing:visit", false, &error), MITE_ENOTFOUND);
     assert_int_equal(bench.journeys.loads, 0);
     assert_int_equal(other.loads, 1);
     error_done(&error);
-    assert_int_equal(runner_preload(bench.runner, "broken:visit", &error), MITE_EUSER);
+    assert_int_equal(runner_preload(bench.runner, "broken:visit", false, &error), MITE_EUSER);
     assert_int_equal(bench.journeys.loads, 1);
     assert_int_equal(other.loads, 1);
     error_done(&error);
