@@ -33,8 +33,13 @@
  * Who has had no answer for `timeout` (counted from when its last answered report was sent) starts nothing more and
  * cancels the journeys that hold items; the controller gives those items to others half a second after that.
  *
- * Everything read here comes from a peer: sizes, depths, types and ids are checked; what a message points to lives in
- * the arena that was passed.
+ * Reports, orders and the offer are maps: a key that is not known is passed over, one that is missing is nothing (0,
+ * false, none). docs/protocol.md has the keys. Everything read here comes from a peer: sizes, depths, types and ids are
+ * checked; what a message points to lives in the arena that was passed.
+ *
+ *     fields.h   one field of a message, checked, and back
+ *     request.c  what runners and mite ctl say
+ *     answer.c   what the controller says
  */
 #pragma once
 
@@ -46,6 +51,8 @@
 #define WORK_DIALECT        1
 #define WORK_ENTRIES_MAX    10000  /* of one message */
 #define WORK_ITEMS_MAX      100000 /* of one message */
+#define WORK_TEXT_MAX       4096   /* bytes of a journey's spec, a host's name, a sentence, a configuration key */
+#define WORK_ARGUMENTS_MAX  64     /* of a command */
 
 enum work_request_kind {
     WORK_HELLO = 1,
