@@ -22,7 +22,8 @@
  *
  * Failure: a function marked "Fails the journey" does not return then. The journey ends with a message (`exception`, or
  * `error` for mite_check and mite_fail) that carries file and line, its open transactions end with had_error, its stack
- * is unwound (cleanup attributes and C++ destructors run) and what mite_defer() was given is called.
+ * is unwound (cleanup attributes and C++ destructors run) and what mite_defer() was given is called. A function that
+ * is given NULL for what it cannot do without fails the journey too (`exception`, TypeError).
  *
  * Texts are UTF-8 with a zero behind and are borrowed for the call, unless said otherwise. Options are given by name:
  * mite_get(ctx, url, .timeout_ms = 500); in C++ in the order of the struct's members. What is left out is 0, and 0
@@ -432,7 +433,8 @@ struct mite_socket_options {
     mite_socket_connect(MITE_HERE(ctx), (address), MITE_OPTIONS(mite_socket_options, __VA_ARGS__))
 MITE_PUBLIC struct mite_socket *mite_socket_connect(struct mite_context *ctx, const char *address,
                                                     const struct mite_socket_options *options);
-/* Reads what is there, at least one byte, at most `size`; over UDP one datagram. 0: the peer has closed. Waits. */
+/* Reads what is there, at least one byte, at most `size`; over UDP one datagram. 0: the peer has closed, or
+ * `size` is 0. Waits. */
 MITE_PUBLIC int64_t mite_read(struct mite_context *ctx, struct mite_socket *socket, void *buffer, size_t size);
 /* Reads exactly `size` bytes; a peer that closes before is a failure. Waits. Returns size, or -1. */
 MITE_PUBLIC int64_t mite_read_exactly(struct mite_context *ctx, struct mite_socket *socket, void *buffer, size_t size);
@@ -715,6 +717,10 @@ static inline struct mite_volume *mite_volume_list(struct mite_setup *setup,
 #define mite_config(ctx, ...)            (mite_config)(MITE_HERE(ctx), __VA_ARGS__)
 #define mite_config_int(ctx, ...)        (mite_config_int)(MITE_HERE(ctx), __VA_ARGS__)
 #define mite_config_float(ctx, ...)      (mite_config_float)(MITE_HERE(ctx), __VA_ARGS__)
+#define mite_config_value(ctx, key)      (mite_config_value)(MITE_HERE(ctx), (key))
+#define mite_transaction_begin(ctx, ...) (mite_transaction_begin)(MITE_HERE(ctx), __VA_ARGS__)
+#define mite_defer(ctx, ...)             (mite_defer)(MITE_HERE(ctx), __VA_ARGS__)
+#define mite_cookie(ctx, name)           (mite_cookie)(MITE_HERE(ctx), (name))
 #define mite_sleep(ctx, seconds)         (mite_sleep)(MITE_HERE(ctx), (seconds))
 #define mite_alloc(ctx, size)            (mite_alloc)(MITE_HERE(ctx), (size))
 #define mite_format(ctx, ...)            (mite_format)(MITE_HERE(ctx), __VA_ARGS__)

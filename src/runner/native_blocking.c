@@ -40,6 +40,8 @@ static void start_now(void *arg)
 
 void mite_blocking_named(struct mite_context *ctx, const char *name, void (*fn)(void *arg), void *arg)
 {
+    native_need(ctx, (void *)fn, "mite_blocking", "its function");
+
     int64_t transaction = mite_transaction_begin(ctx, name);
     struct starting starting = {.ctx = ctx};
 

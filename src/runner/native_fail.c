@@ -5,6 +5,8 @@
 #include "runner/native_visit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 struct deferred_call {
     struct deferred_call *next;
@@ -100,6 +102,20 @@ void native_fail(struct mite_context *ctx, const char *ex_type, const char *form
     native_raise(ctx, ex_type, str_of(copy));
 }
 
+void native_missing(struct mite_context *ctx, const char *function, const char *what)
+{
+    const struct fiber *fiber = fiber_current();
+
+    if (!ctx && fiber) {
+        ctx = fiber_arg(fiber);
+    }
+    if (!ctx) {
+        dprintf(STDERR_FILENO, "mite: %s() was given NULL for %s\n", function, what);
+        abort();
+    }
+    native_fail(ctx, "TypeError", "%s() was given NULL for %s", function, what);
+}
+
 /* ---- errors of the author's ---- */
 
 /* `text` becomes the message of an error like a MiteError of Python's. */
@@ -111,7 +127,7 @@ static _Noreturn void raise_error(struct mite_context *ctx, struct str text, con
         const char *message =
             mite_format(ctx, "mite.exceptions.MiteError%s" STR_FMT, text.n ? ": " : "", STR_ARG(text));
 
-        native_fields(ctx, fields, count, copies);
+        native_fields(ctx, "mite_fail_with", fields, count, copies);
         send_failure(ctx, MESSAGE_ERROR, "MiteError", str_of(message), copies, count);
     }
     end(ctx);
@@ -132,6 +148,7 @@ void mite_fail_format(struct mite_context *ctx, const char *format, ...)
 {
     va_list args;
 
+    native_need(ctx, format, "mite_fail", "its format");
     va_start(args, format);
     struct str text = format_text(ctx, format, args);
     va_end(args);
@@ -140,6 +157,7 @@ void mite_fail_format(struct mite_context *ctx, const char *format, ...)
 
 void mite_fail_fields(struct mite_context *ctx, const char *text, const struct mite_field *fields, size_t count)
 {
+    native_need(ctx, text, "mite_fail_with", "its text");
     raise_error(ctx, str_of(text), fields, count);
 }
 
@@ -163,6 +181,7 @@ void mite_defer(struct mite_context *ctx, void (*fn)(void *arg), void *arg)
 {
     struct deferred_call *call = arena_alloc(&ctx->arena, sizeof *call);
 
+    native_need(ctx, (void *)fn, "mite_defer", "its function");
     if (!call) {
         native_raise(ctx, "MemoryError", STR("MemoryError: no memory for a deferred call"));
     }

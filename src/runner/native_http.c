@@ -244,7 +244,13 @@ struct mite_pending *mite_start_request(struct mite_context *ctx, const char *me
 
 struct mite_response *mite_await(struct mite_context *ctx, struct mite_pending *pending)
 {
-    return await(ctx, (struct mite_response *)pending);
+    struct mite_response *response = (struct mite_response *)pending;
+
+    native_need(ctx, response, "mite_await", "the request");
+    if (response->ctx != ctx) {
+        native_fail(ctx, "ValueError", "mite_await() was given a request that is none of this journey's now");
+    }
+    return await(ctx, response);
 }
 
 /* ---- the session ---- */
@@ -264,7 +270,7 @@ void mite_metrics_fields(struct mite_context *ctx, const struct mite_field *fiel
     int rc = copies ? 0 : MITE_ENOMEM;
 
     if (rc == 0) {
-        native_fields(ctx, fields, count, copies);
+        native_fields(ctx, "mite_metrics", fields, count, copies);
     }
     for (size_t i = 0; rc == 0 && i < count; i++) {
         struct value value = copies[i].value;
@@ -327,12 +333,12 @@ void mite_set_cookie(struct mite_context *ctx, const char *domain, const char *n
 {
     struct cookie_call call = {
         .ctx = ctx,
-        .cookie = {.name = str_of(name ? name : ""),
-                   .value = str_of(value ? value : ""),
-                   .domain = str_of(domain ? domain : ""),
-                   .path = STR("/")},
+        .cookie = {.name = str_of(name), .value = str_of(value), .domain = str_of(domain), .path = STR("/")},
     };
 
+    native_need(ctx, domain, "mite_set_cookie", "the domain");
+    native_need(ctx, name, "mite_set_cookie", "the cookie's name");
+    native_need(ctx, value, "mite_set_cookie", "the cookie's value");
     fiber_call(set_cookie_now, &call);
     error_done(&call.error);
     if (call.rc < 0) {
@@ -348,6 +354,7 @@ const char *mite_cookie(struct mite_context *ctx, const char *name)
 {
     const struct cookie_jar *jar = ctx->session.http ? http_session_cookies(ctx->session.http) : NULL;
 
+    native_need(ctx, name, "mite_cookie", "the cookie's name");
     for (size_t i = 0; jar && i < cookie_jar_count(jar); i++) {
         const struct cookie *cookie = cookie_jar_at(jar, i);
         if (str_is(cookie->name, name)) {

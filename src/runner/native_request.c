@@ -13,6 +13,13 @@ static bool has_any(const char *text, const char *set)
     return text[strcspn(text, set)] != '\0';
 }
 
+static void need_value(struct mite_context *ctx, const char *what, const struct mite_pair *pair)
+{
+    if (!pair->value) {
+        native_fail(ctx, "TypeError", "mite_request(): %s: \"%.100s\" has NULL for its value", what, pair->name);
+    }
+}
+
 /* Names and values that would break out of their place in the request are refused. */
 static const struct http_header *pairs(struct mite_response *response, const char *what, const struct mite_pair *given,
                                        const char *not_in_names, const char *not_in_values, size_t room, size_t *count)
@@ -27,7 +34,8 @@ static const struct http_header *pairs(struct mite_response *response, const cha
         native_raise(response->ctx, "MemoryError", STR("MemoryError: no memory for a request"));
     }
     for (size_t i = 0; i < n; i++) {
-        const char *name = given[i].name, *value = given[i].value ? given[i].value : "";
+        const char *name = given[i].name, *value = given[i].value;
+        need_value(response->ctx, what, &given[i]);
         if (!*name || has_any(name, not_in_names) || has_any(value, not_in_values)) {
             native_fail(response->ctx, "ValueError",
                         "%s: \"%.100s\" has a character that may not stand there, or no name", what,
@@ -56,15 +64,16 @@ static void encode(struct buf *out, const char *text)
     }
 }
 
-static void encode_form(struct buf *out, const struct mite_pair *form)
+static void encode_form(struct mite_context *ctx, struct buf *out, const struct mite_pair *form)
 {
     for (const struct mite_pair *pair = form; pair->name; pair++) {
+        need_value(ctx, "form", pair);
         if (pair != form) {
             buf_char(out, '&');
         }
         encode(out, pair->name);
         buf_char(out, '=');
-        encode(out, pair->value ? pair->value : "");
+        encode(out, pair->value);
     }
 }
 
@@ -92,7 +101,7 @@ static struct str body(struct mite_context *ctx, const struct mite_http_options 
     }
     buf_clear(text);
     if (options->form) {
-        encode_form(text, options->form);
+        encode_form(ctx, text, options->form);
     } else {
         check_json(ctx, &options->json);
         json_write(text, native_value(&options->json));
@@ -133,9 +142,13 @@ void native_request(struct mite_response *response, const char *method, const ch
 {
     struct mite_context *ctx = response->ctx;
 
+    native_need(ctx, method, "mite_request", "the method");
+    if (!url) {
+        native_missing(ctx, "mite_request", mite_format(ctx, "the URL of a %.20s", method));
+    }
     *out = (struct http_request){
-        .method = str_of(method ? method : ""),
-        .url = str_of(url ? url : ""),
+        .method = str_of(method),
+        .url = str_of(url),
         .user = str_of(options->user),
         .password = str_of(options->user && !options->password ? "" : options->password),
         .cert_file = str_of(options->cert_file),

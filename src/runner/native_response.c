@@ -6,24 +6,33 @@
 #include "base/clock.h"
 #include "value/json.h"
 
+static void need(const struct mite_response *response, const char *function)
+{
+    native_need(NULL, response, function, "the response");
+}
+
 int mite_status(const struct mite_response *response)
 {
+    need(response, "mite_status");
     return response->failure || !response->last ? 0 : response->last->status;
 }
 
 const char *mite_failure(const struct mite_response *response)
 {
+    need(response, "mite_failure");
     return response->failure;
 }
 
 /* Bodies have a zero behind (response.h). */
 const char *mite_body(const struct mite_response *response)
 {
+    need(response, "mite_body");
     return response->last && response->last->body.n ? response->last->body.p : "";
 }
 
 size_t mite_body_size(const struct mite_response *response)
 {
+    need(response, "mite_body_size");
     return response->last ? response->last->body.n : 0;
 }
 
@@ -39,16 +48,20 @@ static const char *keep(struct mite_response *response, struct str text)
 
 const char *mite_header(struct mite_response *response, const char *name)
 {
+    need(response, "mite_header");
+    native_need(response->ctx, name, "mite_header", "the header's name");
     return response->last ? keep(response, http_response_header(response->last, name)) : NULL;
 }
 
 const char *mite_url(const struct mite_response *response)
 {
+    need(response, "mite_url");
     return response->last ? response->last->url.p : "";
 }
 
 const char *mite_redirect_url(const struct mite_response *response)
 {
+    need(response, "mite_redirect_url");
     return response->last ? response->last->redirect_url.p : NULL;
 }
 
@@ -56,6 +69,7 @@ const struct mite_value *mite_json(struct mite_context *ctx, struct mite_respons
 {
     struct mite_error error = {0};
 
+    need(response, "mite_json");
     if (!response->json_read) {
         struct str body = {mite_body(response), mite_body_size(response)};
         if (json_read(&response->arena, body, &response->json, &error) < 0) {
@@ -68,6 +82,7 @@ const struct mite_value *mite_json(struct mite_context *ctx, struct mite_respons
 
 double mite_seconds(const struct mite_response *response, enum mite_phase phase)
 {
+    need(response, "mite_seconds");
     if (!response->last) {
         return 0;
     }

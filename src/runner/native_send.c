@@ -29,10 +29,11 @@ void mite_send_fields(struct mite_context *ctx, const char *type, const struct m
     if (count > FIELDS_ON_STACK) {
         copies = mite_alloc(ctx, count * sizeof *copies);
     }
-    if (!type || !str_is_utf8(str_of(type))) {
-        native_fail(ctx, "TypeError", "a message needs a type, a text in UTF-8");
+    native_need(ctx, type, "mite_send", "the message's type");
+    if (!str_is_utf8(str_of(type))) {
+        native_fail(ctx, "TypeError", "mite_send(): a message's type is a text in UTF-8");
     }
-    native_fields(ctx, fields, count, copies);
+    native_fields(ctx, "mite_send", fields, count, copies);
     fiber_call(send_now, &(struct sending){ctx, str_of(type), copies, count});
 }
 
@@ -48,8 +49,9 @@ struct mite_context *mite_here(struct mite_context *ctx, const char *file, int l
 int64_t mite_transaction_begin(struct mite_context *ctx, const char *name)
 {
     struct context *context = ctx->context;
-    struct str text = str_of(name ? name : "");
+    struct str text = str_of(name);
 
+    native_need(ctx, name, "mite_transaction_begin", "the transaction's name");
     if (!str_is_utf8(text)) {
         native_fail(ctx, "TypeError", "a transaction's name is a text in UTF-8");
     }

@@ -146,20 +146,32 @@ int native_scenario(const struct native_setup *how, const char *spec, struct sce
 
 void mite_setup_fail(struct mite_setup *setup, const char *format, ...)
 {
-    char text[sizeof setup->error.text];
+    char text[sizeof setup->error.text] = "mite_setup_fail() was given NULL for its format";
     va_list args;
 
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    if (format) {
+        vsnprintf(text, sizeof text, format, args);
+    }
     va_end(args);
     if (!failed(setup)) {
         error_set(&setup->error, MITE_EINVAL, "%s", text);
     }
 }
 
+/* False: a failure is kept, by now. */
+static bool given(struct mite_setup *setup, const void *pointer, const char *function, const char *what)
+{
+    if (!pointer) {
+        mite_setup_fail(setup, "%s() was given NULL for %s", function, what);
+    }
+    return !failed(setup);
+}
+
 const char *mite_setup_config(struct mite_setup *setup, const char *key, const char *fallback)
 {
-    const struct value *value = config_get(setup->how->config, str_of(key));
+    const struct value *value =
+        given(setup, key, "mite_setup_config", "its key") ? config_get(setup->how->config, str_of(key)) : NULL;
 
     return value && value->type == VALUE_TEXT ? value->text : fallback;
 }
@@ -209,7 +221,7 @@ struct mite_datapool *mite_pool_array(struct mite_setup *setup, enum mite_pool_k
 {
     struct value list = value_list((const struct value *)items, (uint32_t)count);
 
-    return failed(setup) ? NULL : pool_of(setup, kind, &list);
+    return given(setup, items, "mite_pool_items", "its items") ? pool_of(setup, kind, &list) : NULL;
 }
 
 struct mite_datapool *mite_pool_function(struct mite_setup *setup, enum mite_pool_kind kind,
@@ -219,7 +231,7 @@ struct mite_datapool *mite_pool_function(struct mite_setup *setup, enum mite_poo
     struct datapool *pool = NULL;
     struct value items;
 
-    if (failed(setup)) {
+    if (!given(setup, (void *)next, "mite_pool_function", "its function")) {
         return NULL;
     }
     if (kind == MITE_ITERABLE) {
@@ -231,16 +243,16 @@ struct mite_datapool *mite_pool_function(struct mite_setup *setup, enum mite_poo
 }
 
 struct mite_datapool *mite_pool_csv_file(struct mite_setup *setup, enum mite_pool_kind kind, const char *path,
-                                         const struct mite_csv_options *given)
+                                         const struct mite_csv_options *wanted)
 {
     struct mite_csv_options options = {0};
     struct value items;
 
-    if (failed(setup)) {
+    if (!given(setup, path, "mite_pool_csv", "its path")) {
         return NULL;
     }
-    if (given) {
-        memcpy(&options, given, given->size < sizeof options ? given->size : sizeof options);
+    if (wanted) {
+        memcpy(&options, wanted, wanted->size < sizeof options ? wanted->size : sizeof options);
     }
     struct csv_options csv = {.columns = options.columns,
                               .separator = options.separator ? options.separator : ',',
@@ -255,7 +267,7 @@ struct mite_datapool *mite_pool_jsonl(struct mite_setup *setup, enum mite_pool_k
 {
     struct value items;
 
-    if (failed(setup)) {
+    if (!given(setup, path, "mite_pool_jsonl", "its path")) {
         return NULL;
     }
     int rc = items_from_json_lines(&setup->arena, path, fields, &items, &setup->error);
@@ -267,7 +279,7 @@ struct mite_datapool *mite_pool_recorded(struct mite_setup *setup, enum mite_poo
 {
     struct value items;
 
-    if (failed(setup)) {
+    if (!given(setup, path, "mite_pool_recorded", "its path")) {
         return NULL;
     }
     int rc = items_from_records(&setup->arena, path, fields, &items, &setup->error);
@@ -278,12 +290,12 @@ struct mite_datapool *mite_pool(struct mite_setup *setup, const char *spec)
 {
     struct datapool *pool = NULL;
 
-    if (failed(setup)) {
+    if (!given(setup, spec, "mite_pool", "its spec")) {
         return NULL;
     }
     const char *whole = whole_spec(setup, spec);
     int rc = whole ? setup->how->load_datapool(setup->how->arg, whole, &pool, &setup->error)
-                   : error_set(&setup->error, MITE_EINVAL, "mite_pool() has no spec");
+                   : error_set(&setup->error, MITE_ENOMEM, "no memory for a datapool");
     return keep_pool(setup, rc, pool);
 }
 
@@ -303,13 +315,13 @@ static struct mite_volume *keep_model(struct mite_setup *setup, int rc, struct v
     return (struct mite_volume *)model;
 }
 
-struct mite_volume *mite_volume_chain(struct mite_setup *setup, const struct mite_stretch *given, size_t count)
+struct mite_volume *mite_volume_chain(struct mite_setup *setup, const struct mite_stretch *from, size_t count)
 {
     static const enum volume_stretch_kind kinds[] = {VOLUME_NOTHING, VOLUME_NOTHING, VOLUME_CONSTANT, VOLUME_RAMP};
     struct volume_stretch *stretches = arena_alloc(&setup->arena, count * sizeof *stretches);
     struct volume_model *model = NULL;
 
-    if (failed(setup)) {
+    if (!given(setup, from, "mite_volume", "its stretches")) {
         return NULL;
     }
     if (!stretches) {
@@ -317,12 +329,12 @@ struct mite_volume *mite_volume_chain(struct mite_setup *setup, const struct mit
     }
     for (size_t i = 0; i < count; i++) {
         stretches[i] = (struct volume_stretch){
-            .kind = given[i].kind >= 1 && given[i].kind <= 3 ? kinds[given[i].kind] : VOLUME_NOTHING,
-            .duration_s = given[i].seconds,
-            .from = given[i].from,
-            .to = given[i].to,
-            .has_from = given[i].has_from,
-            .has_to = given[i].has_to,
+            .kind = from[i].kind >= 1 && from[i].kind <= 3 ? kinds[from[i].kind] : VOLUME_NOTHING,
+            .duration_s = from[i].seconds,
+            .from = from[i].from,
+            .to = from[i].to,
+            .has_from = from[i].has_from,
+            .has_to = from[i].has_to,
         };
     }
     int rc = volume_chain_new(stretches, count, &model, &setup->error);
@@ -334,7 +346,7 @@ struct mite_volume *mite_volume_function(struct mite_setup *setup,
 {
     struct volume_model *model = NULL;
 
-    if (failed(setup)) {
+    if (!given(setup, (void *)volume, "mite_volume_function", "its function")) {
         return NULL;
     }
     int rc = volume_function_new(volume, arg, &model, &setup->error);

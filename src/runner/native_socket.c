@@ -176,9 +176,10 @@ struct mite_socket *mite_socket_connect(struct mite_context *ctx, const char *ad
     if (given) {
         memcpy(&options, given, given->size < sizeof options ? given->size : sizeof options);
     }
+    native_need(ctx, address, "mite_connect", "the address");
     if (!native_address_parse(address, &parsed)) {
         native_fail(ctx, "ValueError", "\"%.200s\" is no address: tcp://HOST:PORT, tls://HOST:PORT or udp://HOST:PORT",
-                    address ? address : "");
+                    address);
     }
     struct mite_socket *socket = socket_new(ctx, address, &options);
     socket->datagrams = parsed.kind == ADDRESS_UDP;
@@ -270,8 +271,12 @@ static bool usable(struct mite_socket *socket)
 
 int64_t mite_read(struct mite_context *ctx, struct mite_socket *socket, void *buffer, size_t size)
 {
+    native_need(ctx, buffer, "mite_read", "the buffer");
     if (!usable(socket)) {
         return -1;
+    }
+    if (size == 0) {
+        return 0;
     }
     struct buf *unread = &socket->unread;
     if (unread->size > 0) {
@@ -286,6 +291,7 @@ int64_t mite_read(struct mite_context *ctx, struct mite_socket *socket, void *bu
 
 int64_t mite_read_exactly(struct mite_context *ctx, struct mite_socket *socket, void *buffer, size_t size)
 {
+    native_need(ctx, buffer, "mite_read_exactly", "the buffer");
     for (size_t done = 0; done < size;) {
         int64_t n = mite_read(ctx, socket, (char *)buffer + done, size - done);
         if (n < 0) {
@@ -343,17 +349,18 @@ const char *mite_read_line(struct mite_context *ctx, struct mite_socket *socket)
 
 int64_t mite_write(struct mite_context *ctx, struct mite_socket *socket, const void *bytes, size_t size)
 {
+    native_need(ctx, bytes, "mite_write", "the bytes");
     if (!usable(socket)) {
         return -1;
     }
-    for (size_t done = 0; done < size || size == 0;) {
+    for (size_t done = 0; done < size || (size == 0 && socket->datagrams);) {
         struct moving moving = {.socket = socket, .from = (const char *)bytes + done, .size = size - done};
         int64_t n = move(&moving, write_now);
         if (n < 0) {
             return fail(socket);
         }
         done += (size_t)n;
-        if (socket->datagrams || size == 0) {
+        if (socket->datagrams) {
             break;
         }
     }
@@ -362,6 +369,7 @@ int64_t mite_write(struct mite_context *ctx, struct mite_socket *socket, const v
 
 int64_t mite_write_text(struct mite_context *ctx, struct mite_socket *socket, const char *text)
 {
+    native_need(ctx, text, "mite_write_text", "the text");
     return mite_write(ctx, socket, text, strlen(text));
 }
 

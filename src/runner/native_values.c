@@ -31,6 +31,7 @@ const char *mite_format(struct mite_context *ctx, const char *format, ...)
     struct buf *text = &ctx->native->scratch;
     va_list args;
 
+    native_need(ctx, format, "mite_format", "its format");
     buf_clear(text);
     va_start(args, format);
     buf_vprintf(text, format, args);
@@ -56,6 +57,7 @@ static const struct mite_value *find_key(const struct mite_value *map, struct st
 
 const struct mite_value *mite_key(const struct mite_value *value, const char *key)
 {
+    native_need(NULL, key, "mite_key", "its key");
     return find_key(value, str_of(key));
 }
 
@@ -236,9 +238,15 @@ const void *mite_arg_bytes(struct mite_context *ctx, size_t index, size_t *size)
 
 /* ---- configuration ---- */
 
+static const struct mite_value *config(struct mite_context *ctx, const char *key, const char *function)
+{
+    native_need(ctx, key, function, "its key");
+    return native_public(config_get(ctx->native->options.config, str_of(key)));
+}
+
 const struct mite_value *mite_config_value(struct mite_context *ctx, const char *key)
 {
-    return native_public(config_get(ctx->native->options.config, str_of(key)));
+    return config(ctx, key, "mite_config_value");
 }
 
 static const char *config_key(struct mite_context *ctx, const char *key)
@@ -249,7 +257,7 @@ static const char *config_key(struct mite_context *ctx, const char *key)
 /* Texts of a configuration have a zero behind, as copies of values do. */
 const char *mite_config(struct mite_context *ctx, const char *key, const char *fallback)
 {
-    const struct mite_value *value = mite_config_value(ctx, key);
+    const struct mite_value *value = config(ctx, key, "mite_config");
 
     if (value && value->type != MITE_TYPE_TEXT) {
         wrong_type(ctx, config_key(ctx, key), value, "a text");
@@ -259,7 +267,7 @@ const char *mite_config(struct mite_context *ctx, const char *key, const char *f
 
 int64_t mite_config_int(struct mite_context *ctx, const char *key, int64_t fallback)
 {
-    const struct mite_value *value = mite_config_value(ctx, key);
+    const struct mite_value *value = config(ctx, key, "mite_config_int");
     long long number;
 
     if (!value) {
@@ -279,7 +287,7 @@ int64_t mite_config_int(struct mite_context *ctx, const char *key, int64_t fallb
 
 double mite_config_float(struct mite_context *ctx, const char *key, double fallback)
 {
-    const struct mite_value *value = mite_config_value(ctx, key);
+    const struct mite_value *value = config(ctx, key, "mite_config_float");
     double number;
 
     if (!value) {
@@ -324,7 +332,8 @@ int native_check_value(const struct mite_value *value, const char *name, struct 
     return check_value(value, name, 0, error);
 }
 
-void native_fields(struct mite_context *ctx, const struct mite_field *fields, size_t count, struct field *out)
+void native_fields(struct mite_context *ctx, const char *function, const struct mite_field *fields, size_t count,
+                   struct field *out)
 {
     struct mite_error error; /* half a kilobyte that is left alone unless something fails */
 
@@ -332,7 +341,7 @@ void native_fields(struct mite_context *ctx, const struct mite_field *fields, si
     for (size_t i = 0; i < count; i++) {
         struct str key = value_str(native_value(&fields[i].key));
         if (!key.p || fields[i].key.type != MITE_TYPE_TEXT || !str_is_utf8(key)) {
-            native_fail(ctx, "TypeError", "field %zu has no name", i + 1);
+            native_fail(ctx, "TypeError", "%s(): field %zu has no name, a text in UTF-8", function, i + 1);
         }
         if (native_check_value(&fields[i].value, native_value(&fields[i].key)->text, &error) < 0) {
             native_fail(ctx, "TypeError", "%s", error.text);

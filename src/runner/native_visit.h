@@ -104,6 +104,15 @@ _Noreturn void native_fail(struct mite_context *ctx, const char *ex_type, const 
     __attribute__((format(printf, 3, 4)));
 /* The same with the whole message. */
 _Noreturn void native_raise(struct mite_context *ctx, const char *ex_type, struct str message);
+/* Fails the journey (TypeError) whose `function` was called without `what` it cannot do without. `ctx` NULL: the
+ * journey whose code runs; where none does the process is aborted with the sentence. */
+_Noreturn void native_missing(struct mite_context *ctx, const char *function, const char *what);
+static inline void native_need(struct mite_context *ctx, const void *pointer, const char *function, const char *what)
+{
+    if (!pointer) {
+        native_missing(ctx, function, what);
+    }
+}
 /* Sends the exception only: for what fails outside of the fiber. */
 void native_report(struct mite_context *ctx, const char *ex_type, struct str message);
 
@@ -137,8 +146,10 @@ static inline const struct mite_value *native_public(const struct value *value)
     return (const struct mite_value *)value;
 }
 
-/* Fields as those of a message, into room for `count`. Fails the journey for what no message can carry. */
-void native_fields(struct mite_context *ctx, const struct mite_field *fields, size_t count, struct field *out);
+/* Fields as those of a message, into room for `count`. Fails the journey, which called `function`, for what no message
+ * can carry. */
+void native_fields(struct mite_context *ctx, const char *function, const struct mite_field *fields, size_t count,
+                   struct field *out);
 /* Whether a message may carry it: its types, UTF-8, depth. The sentence says what is wrong with `name`. */
 int native_check_value(const struct mite_value *value, const char *name, struct mite_error *error);
 /* A copy in the journey's memory. Fails the journey without memory. */

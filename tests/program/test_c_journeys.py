@@ -161,6 +161,75 @@ def test_wrong_use_is_a_sentence_and_a_place(run_c: Run, call: str, sentence: st
     assert root["had_error"]
 
 
+NULLS = {
+    'mite_config(ctx, none(), "")': "mite_config() was given NULL for its key",
+    "mite_config_int(ctx, none(), 0)": "mite_config_int() was given NULL for its key",
+    "mite_config_float(ctx, none(), 0)": "mite_config_float() was given NULL for its key",
+    "mite_config_value(ctx, none())": "mite_config_value() was given NULL for its key",
+    "mite_key(mite_arg(ctx, 0), none())": "mite_key() was given NULL for its key",
+    "mite_send(ctx, none())": "mite_send() was given NULL for the message's type",
+    'mite_send(ctx, "m", MITE_INT(none(), 1))': "mite_send(): field 1 has no name",
+    'mite_fail_with(ctx, "m", MITE_INT("a", 1), MITE_INT(none(), 1))': "mite_fail_with(): field 2 has no name",
+    'mite_fail_with(ctx, none(), MITE_INT("a", 1))': "mite_fail_with() was given NULL for its text",
+    "mite_fail(ctx, none(), 1)": "mite_fail() was given NULL for its format",
+    "mite_format(ctx, none(), 1)": "mite_format() was given NULL for its format",
+    "MITE_TRANSACTION(ctx, none()) { }": "mite_transaction_begin() was given NULL for the transaction's name",
+    "mite_transaction_begin(ctx, none())": "mite_transaction_begin() was given NULL for the transaction's name",
+    "mite_defer(ctx, none(), ctx)": "mite_defer() was given NULL for its function",
+    'mite_blocking_named(mite_here(ctx, "j.c", __LINE__), "b", none(), NULL)': "mite_blocking() was given NULL for its function",
+    "mite_metrics(ctx, MITE_INT(none(), 1))": "mite_metrics(): field 1 has no name",
+    "mite_get(ctx, none())": "mite_request() was given NULL for the URL of a GET",
+    'mite_request(ctx, none(), "http://x/", NULL)': "mite_request() was given NULL for the method",
+    'mite_start(ctx, "PUT", none())': "mite_request() was given NULL for the URL of a PUT",
+    'mite_get(ctx, "http://x/", .headers = MITE_PAIRS({"X", none()}))': 'headers: "X" has NULL for its value',
+    'mite_get(ctx, "http://x/", .form = MITE_PAIRS({"X", none()}))': 'form: "X" has NULL for its value',
+    'mite_get(ctx, "http://x/", .cookies = MITE_PAIRS({"X", none()}))': 'cookies: "X" has NULL for its value',
+    "mite_await(ctx, none())": "mite_await() was given NULL for the request",
+    "mite_json(ctx, none())": "mite_json() was given NULL for the response",
+    "mite_status(none())": "mite_status() was given NULL for the response",
+    "mite_failure(none())": "mite_failure() was given NULL for the response",
+    "mite_body(none())": "mite_body() was given NULL for the response",
+    "mite_body_size(none())": "mite_body_size() was given NULL for the response",
+    "mite_url(none())": "mite_url() was given NULL for the response",
+    "mite_redirect_url(none())": "mite_redirect_url() was given NULL for the response",
+    "mite_seconds(none(), MITE_PHASE_DNS)": "mite_seconds() was given NULL for the response",
+    'mite_header(none(), "a")': "mite_header() was given NULL for the response",
+    'mite_header(mite_get(ctx, "http://", .may_fail = true), none())': "mite_header() was given NULL for the header's name",
+    "mite_cookie(ctx, none())": "mite_cookie() was given NULL for the cookie's name",
+    'mite_set_cookie(ctx, none(), "a", "b")': "mite_set_cookie() was given NULL for the domain",
+    'mite_set_cookie(ctx, "a", none(), "b")': "mite_set_cookie() was given NULL for the cookie's name",
+    'mite_set_cookie(ctx, "a", "b", none())': "mite_set_cookie() was given NULL for the cookie's value",
+    "mite_connect(ctx, none())": "mite_connect() was given NULL for the address",
+    "mite_read(ctx, NULL, none(), 1)": "mite_read() was given NULL for the buffer",
+    "mite_read_exactly(ctx, NULL, none(), 1)": "mite_read_exactly() was given NULL for the buffer",
+    "mite_write(ctx, NULL, none(), 1)": "mite_write() was given NULL for the bytes",
+    "mite_write_text(ctx, NULL, none())": "mite_write_text() was given NULL for the text",
+}
+
+
+def test_null_is_a_sentence_that_names_the_function(run_c: Run) -> None:
+    journeys = "".join(
+        f"MITE_JOURNEY(null{i}) {{ mite_arg_count(mite_here(ctx, \"j.c\", __LINE__)); {call}; }}\n"
+        for i, call in enumerate(NULLS)
+    )
+    volume = "mite_volume(setup, MITE_CONSTANT(9, 1))"
+    added = "".join(f'mite_add(setup, ":null{i}", mite_pool(setup, ":one"), {volume});' for i in range(len(NULLS)))
+    source = (
+        "static void *none(void) { void *volatile p = NULL; return p; }\n"
+        "MITE_DATAPOOL(one) { return mite_pool_single(setup, mite_nil()); }\n"
+        f"{journeys}MITE_SCENARIO(all) {{ {added} }}\n"
+    )
+    result, messages = run_c(source, "all", command=("scenario", "test"))
+    assert result.returncode == 1, result.stderr
+    exceptions = of_type(messages, "exception")
+    assert len(exceptions) == len(NULLS), result.stderr
+    for exception in exceptions:
+        number = int(exception["journey"].removeprefix("j.c:null"))
+        call, sentence = list(NULLS.items())[number]
+        assert exception["ex_type"] == "TypeError" and sentence in exception["message"], (call, exception)
+        assert exception["location"] == f"j.c:{number + 4}:null{number}", call
+
+
 def test_arguments_of_every_type_and_configuration(run_c: Run) -> None:
     source = """
     MITE_JOURNEY(journey)

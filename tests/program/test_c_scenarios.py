@@ -105,6 +105,13 @@ def test_a_function_makes_items_when_they_are_needed(run_c: Run) -> None:
         ('mite_pool(setup, "j.c:pol")', 'did you mean "pool"?'),
         ('(mite_setup_fail(setup, "no users for %s", mite_setup_config(setup, "shop", "?")), NULL)', "no users for here"),
         ("NULL", "it returned NULL"),
+        ("mite_pool_array(setup, MITE_ITERABLE, NULL, 3)", "mite_pool_items() was given NULL for its items"),
+        ("mite_pool_function(setup, MITE_ITERABLE, NULL, NULL)", "mite_pool_function() was given NULL for its function"),
+        ("mite_pool_csv(setup, MITE_ITERABLE, NULL)", "mite_pool_csv() was given NULL for its path"),
+        ("mite_pool_jsonl(setup, MITE_ITERABLE, NULL, NULL)", "mite_pool_jsonl() was given NULL for its path"),
+        ("mite_pool_recorded(setup, MITE_ITERABLE, NULL, NULL)", "mite_pool_recorded() was given NULL for its path"),
+        ("mite_pool(setup, NULL)", "mite_pool() was given NULL for its spec"),
+        ("(mite_setup_config(setup, NULL, NULL), NULL)", "mite_setup_config() was given NULL for its key"),
     ],
 )
 def test_wrong_pools_are_one_sentence(run_c: Run, tmp_path: Path, call: str, sentence: str) -> None:
@@ -178,6 +185,8 @@ def test_a_scenario_in_python_runs_journeys_in_c(mite: Mite, tmp_path: Path) -> 
         ("struct mite_volume *v = mite_volume(setup, MITE_CONSTANT(1, 1)); "
          'mite_add(setup, "j.c:idle", NULL, v); mite_add(setup, "j.c:idle", NULL, v);', "another one has"),
         ("", "it adds no journey"),
+        ("mite_volume_function(setup, NULL, NULL);", "mite_volume_function() was given NULL for its function"),
+        ("mite_volume_chain(setup, NULL, 1);", "mite_volume() was given NULL for its stretches"),
     ],
 )  # fmt: skip
 def test_wrong_scenarios_are_one_sentence(run_c: Run, body: str, sentence: str) -> None:

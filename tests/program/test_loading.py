@@ -216,7 +216,7 @@ def test_what_a_scenario_in_c_names(mite: Mite, shop: Path) -> None:
         (f'mite_add(setup, ":browse", mite_pool(setup, ":user"), {once});', 'did you mean "users"?'),
         (f'mite_add(setup, ":", NULL, {once});', "no spec"),
         (f"mite_add(setup, NULL, NULL, {once});", "journey 1 has no spec"),
-        (f'mite_add(setup, ":browse", mite_pool(setup, NULL), {once});', "mite_pool() has no spec"),
+        (f'mite_add(setup, ":browse", mite_pool(setup, NULL), {once});', "mite_pool() was given NULL for its spec"),
     ):
         shop.write_text(SHOP + "MITE_SCENARIO(peak) { " + body + " }\n")
         refused(mite("scenario", "test", "shop.c:peak"), 2, part)
