@@ -33,6 +33,13 @@
  * Who has had no answer for `timeout` (counted from when its last answered report was sent) starts nothing more and
  * cancels the journeys that hold items; the controller gives those items to others half a second after that.
  *
+ * A runner says hello when it starts and when it is told that it is unknown; nobody else is welcomed. Its next report
+ * introduces it and carries its statistics from the start of its process. What a report that was not answered said of
+ * done and unused leases goes into that one again: the controller passes over leases that it does not know any more.
+ * With the epoch that it knew already the leases that it holds stay its own; with another they are nobody's, and it
+ * tells of each entry the highest id that it has had. When it has been told to stop and nothing runs any more it
+ * reports that once (idle) and says bye.
+ *
  * Reports, orders and the offer are maps: a key that is not known is passed over, one that is missing is nothing (0,
  * false, none). docs/protocol.md has the keys. Everything read here comes from a peer: sizes, depths, types and ids are
  * checked; what a message points to lives in the arena that was passed.
@@ -138,7 +145,7 @@ struct work_orders {
     const struct work_lease *items;
     size_t item_count;
     uint64_t void_up_to; /* leases up to this one that the runner still has are no longer its own; 0: none */
-    double spawn_rate;   /* journeys a second that this runner may grow by */
+    double spawn_rate;   /* journeys a second that this runner may grow by; 0: it may not grow now */
     bool failure_backoff;
     const struct pair *config; /* changes, all of them in answer to an introduction */
     size_t config_count;
