@@ -13,7 +13,7 @@
 
 struct sender;
 
-#define SENDER_TYPES_MAX  32        /* kinds of dropped messages that are told apart; the others are "other" */
+#define SENDER_TYPES_MAX  32         /* kinds of dropped messages that are told apart; the others are "other" */
 #define SENDER_BUFFER_MAX (64 << 20) /* default of --send-buffer, bytes */
 
 struct sender_counts {

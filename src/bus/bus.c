@@ -1,0 +1,128 @@
+#include "bus/internal.h"
+
+#include <stdlib.h>
+
+#define LINGER_MS 1000
+
+int bus_backend_parse(const char *name, enum bus_backend *out, struct mite_error *error)
+{
+    if (str_equal_nocase(str_of(name), STR("zmq"))) {
+        *out = BUS_ZMQ;
+        return 0;
+    }
+    if (!str_equal_nocase(str_of(name), STR("nanomsg"))) {
+        return error_set(error, MITE_EINVAL, "--message-backend=%s: ZMQ or nanomsg is expected", name);
+    }
+    return error_set(error, MITE_EINVAL, "--message-backend=%s: this mite was built without nanomsg: use ZMQ", name);
+}
+
+int bus_open(struct loop *loop, const struct bus_options *options, struct bus **out, struct mite_error *error)
+{
+    struct bus *bus = calloc(1, sizeof *bus);
+
+    if (!bus) {
+        return error_set(error, MITE_ENOMEM, "no memory for sockets");
+    }
+    bus->loop = loop;
+    bus->backend = &zmq_backend;
+    bus->linger_ms = options->linger_ms ? options->linger_ms : LINGER_MS;
+    map_init(&bus->families);
+    int rc = bus->backend->start(bus, options, error);
+    if (rc < 0) {
+        bus_close(bus);
+        return rc;
+    }
+    *out = bus;
+    return 0;
+}
+
+void bus_close(struct bus *bus)
+{
+    if (bus) {
+        bus->backend->stop(bus);
+        map_done(&bus->families, NULL);
+        free(bus);
+    }
+}
+
+void bus_abandon(struct bus *bus)
+{
+    bus->linger_ms = 0;
+}
+
+int socket_open(struct bus *bus, const struct socket_options *options, struct bus_socket **out,
+                struct mite_error *error)
+{
+    return bus->backend->open(bus, options, out, error);
+}
+
+int socket_bind(struct bus_socket *socket, const char *address, struct mite_error *error)
+{
+    struct address parsed;
+    int rc = address_parse(address, true, &parsed, error);
+
+    if (rc == 0 && (rc = parsed.local ? address_claim_path(parsed.path, error) : address_resolve(&parsed, error)) < 0) {
+        error_prefix(error, "cannot listen on %s", address);
+    }
+    return rc == 0 ? socket->bus->backend->bind(socket, &parsed, error) : rc;
+}
+
+int socket_connect(struct bus_socket *socket, const char *address, struct mite_error *error)
+{
+    struct address parsed;
+    int rc = address_parse(address, false, &parsed, error);
+
+    return rc == 0 ? socket->bus->backend->connect(socket, &parsed, error) : rc;
+}
+
+const char *socket_address(const struct bus_socket *socket)
+{
+    return socket->address;
+}
+
+size_t socket_peers(const struct bus_socket *socket)
+{
+    return socket->peers;
+}
+
+uint64_t socket_malformed(const struct bus_socket *socket)
+{
+    return socket->malformed;
+}
+
+int socket_send(struct bus_socket *socket, struct str peer, struct str body)
+{
+    return socket->bus->backend->send(socket, peer, body);
+}
+
+int socket_send_message(struct bus_socket *socket, struct bus_message *message)
+{
+    return socket->bus->backend->send_message(socket, message);
+}
+
+void socket_close(struct bus_socket *socket)
+{
+    if (socket) {
+        socket->bus->backend->close(socket);
+    }
+}
+
+struct str bus_message_bytes(const struct bus *bus, struct bus_message *message)
+{
+    return bus->backend->message_bytes(message);
+}
+
+int bus_message_copy(const struct bus *bus, struct str bytes, struct bus_message *out)
+{
+    return bus->backend->message_copy(bytes, out);
+}
+
+int bus_message_share(const struct bus *bus, struct bus_message *message, struct bus_message *out)
+{
+    return bus->backend->message_share(message, out);
+}
+
+void bus_message_release(const struct bus *bus, struct bus_message *message)
+{
+    bus->backend->message_release(message);
+}
