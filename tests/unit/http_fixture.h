@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "http/client.h"
+#include "tls_end.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -72,7 +73,7 @@ static void fixture_on_done(void *arg, const struct http_outcome *outcome)
 
 static const struct http_handlers fixture_handlers = {.response = fixture_on_response, .done = fixture_on_done};
 
-/* The programs run once over each transport: the environment says which. */
+/* The programs run over each transport, plain and over TLS (tls_end.h): the environment says which. */
 static inline bool over_curl(void)
 {
     const char *name = getenv("MITE_TEST_TRANSPORT");
@@ -88,7 +89,9 @@ static void open_client(struct fixture *f, const struct http_client_options *wan
     if (over_curl()) {
         options->transport = HTTP_TRANSPORT_CURL;
     }
-
+    if (over_tls() && !options->ca_file) {
+        options->ca_file = tls_end_authority();
+    }
     http_session_free(f->session);
     http_client_free(f->client);
     assert_int_equal(http_client_new(f->loop, options, &f->client, &error), 0);

@@ -1,12 +1,14 @@
 /*
  * The server of the HTTP tests, on the loop of the test itself: what it answers is text that the test gives for a path,
- * to the byte, so that it can also break every rule. Each test program includes this once, for its own use.
+ * to the byte, so that it can also break every rule. Plain or over TLS (tls_end.h). Each test program includes this
+ * once, for its own use.
  */
 #pragma once
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "engine/loop.h"
+#include "tls_end.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,7 +37,7 @@ struct peer {
     struct peer_connection *connections;
     const struct peer_route *routes; /* ends with a path of NULL */
     int port;
-    char url[64];    /* "http://127.0.0.1:PORT" */
+    char url[64];    /* "http://127.0.0.1:PORT", or https */
     struct buf last; /* the last request, whole */
     int requests, accepted, ended;
     bool once;          /* the second request over a connection resets it */
@@ -46,6 +48,7 @@ struct peer_connection {
     uv_tcp_t tcp;
     struct peer *peer;
     struct peer_connection *next;
+    struct tls_end tls;
     struct buf in;
     int requests;
 };
@@ -60,13 +63,33 @@ static void peer_on_closed(uv_handle_t *handle)
     }
     *at = connection->next;
     connection->peer->ended++;
+    tls_end_close(&connection->tls);
     buf_done(&connection->in);
     free(connection);
 }
 
+static void peer_write(struct peer_connection *connection, struct buf *wire)
+{
+    uv_buf_t out = uv_buf_init(wire->data, (unsigned)wire->size);
+
+    for (int rc; out.len > 0; out.base += rc, out.len -= (size_t)rc) {
+        rc = uv_try_write((uv_stream_t *)&connection->tcp, &out, 1);
+        if (rc < 0) { /* the client is gone; answers are small enough for a socket's buffer */
+            assert_int_not_equal(rc, UV_EAGAIN);
+            break;
+        }
+    }
+    buf_done(wire);
+}
+
 static void peer_close_connection(struct peer_connection *connection)
 {
+    struct buf wire;
+
     if (!uv_is_closing((uv_handle_t *)&connection->tcp)) {
+        buf_init(&wire, 0);
+        tls_end_goodbye(&connection->tls, &wire);
+        peer_write(connection, &wire);
         uv_close((uv_handle_t *)&connection->tcp, peer_on_closed);
     }
 }
@@ -83,11 +106,10 @@ static void peer_answer(struct peer_connection *connection, const char *path, si
     }
     if (route->answer) {
         size_t size = route->size ? route->size : strlen(route->answer);
-        uv_buf_t out = uv_buf_init((char *)route->answer, (unsigned)size);
-        for (int rc; out.len > 0; out.base += rc, out.len -= (size_t)rc) {
-            rc = uv_try_write((uv_stream_t *)&connection->tcp, &out, 1);
-            assert_true(rc > 0); /* answers are small enough for a socket's buffer */
-        }
+        struct buf wire;
+        buf_init(&wire, 0);
+        tls_end_send(&connection->tls, (struct str){route->answer, size}, &wire);
+        peer_write(connection, &wire);
     }
     if (route->close) {
         peer_close_connection(connection);
@@ -113,7 +135,11 @@ static void peer_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
     size_t size;
 
     if (n > 0) {
-        buf_append(&connection->in, bytes->base, (size_t)n);
+        struct buf wire;
+        buf_init(&wire, 0);
+        tls_end_receive(&connection->tls, (struct str){bytes->base, (size_t)n}, &connection->in);
+        tls_end_take(&connection->tls, &wire);
+        peer_write(connection, &wire);
     }
     free(bytes->base);
     if (n < 0) {
@@ -150,6 +176,7 @@ static void peer_on_connection(uv_stream_t *listener, int status)
     connection->peer = peer;
     connection->next = peer->connections;
     peer->connections = connection;
+    tls_end_open(&connection->tls);
     buf_init(&connection->in, 0);
     assert_int_equal(uv_accept(listener, (uv_stream_t *)&connection->tcp), 0);
     uv_read_start((uv_stream_t *)&connection->tcp, peer_on_alloc, peer_on_read);
@@ -175,7 +202,7 @@ static void peer_start(struct peer *peer, struct loop *loop, const char *address
     assert_int_equal(uv_listen((uv_stream_t *)&peer->listener, 128, peer_on_connection), 0);
     uv_tcp_getsockname(&peer->listener, (struct sockaddr *)&bound, &size);
     peer->port = ntohs(((struct sockaddr_in *)&bound)->sin_port); /* at the same place in both families */
-    snprintf(peer->url, sizeof peer->url, six ? "http://[%s]:%d" : "http://%s:%d", address, peer->port);
+    snprintf(peer->url, sizeof peer->url, six ? "%s://[%s]:%d" : "%s://%s:%d", tls_end_scheme(), address, peer->port);
 }
 
 /* The handles close with the loop's next turns. */

@@ -4,143 +4,14 @@
  */
 #include "http_fixture.h"
 
-#include "base/buf.h"
-
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-/* ---- a server that sends what it is told, as it is told ---- */
-
-enum way { WHOLE, BYTE_BY_BYTE, RESET_BEHIND, HALF_CLOSE };
-
-static struct {
-    uv_poll_t listener;
-    int fd, port;
-    struct loop *loop;
-    const char *answer;
-    size_t size;
-    enum way way;
-    bool close; /* behind the answer */
-    int accepted, asked, open;
-} server;
-
-struct visitor {
-    uv_poll_t poll;
-    uv_idle_t idle;
-    int fd;
-    const char *answer; /* to this visitor: the server may have got the next while it is still being sent */
-    size_t size, sent;
-    char request[65536];
-    size_t received;
-    int handles;
-};
-
-static void on_visitor_closed(uv_handle_t *handle)
-{
-    struct visitor *visitor = handle->data;
-
-    if (--visitor->handles == 0) {
-        server.open--;
-        free(visitor);
-    }
-}
-
-static void visitor_close(struct visitor *visitor, bool reset)
-{
-    struct linger at_once = {.l_onoff = 1};
-
-    if (uv_is_closing((uv_handle_t *)&visitor->poll)) {
-        return;
-    }
-    if (reset) {
-        setsockopt(visitor->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    }
-    uv_close((uv_handle_t *)&visitor->poll, on_visitor_closed);
-    uv_close((uv_handle_t *)&visitor->idle, on_visitor_closed);
-    close(visitor->fd);
-}
-
-/* One piece each turn of the loop: the client sees every one of them by itself. */
-static void on_idle(uv_idle_t *idle)
-{
-    struct visitor *visitor = idle->data;
-    size_t left = visitor->size - visitor->sent, piece = server.way == BYTE_BY_BYTE && left > 0 ? 1 : left;
-
-    if (piece > 0) {
-        ssize_t n = send(visitor->fd, visitor->answer + visitor->sent, piece, MSG_NOSIGNAL);
-        if (n < 0) {
-            visitor_close(visitor, false);
-            return;
-        }
-        visitor->sent += (size_t)n;
-    }
-    if (visitor->sent == visitor->size) {
-        uv_idle_stop(idle);
-        if (server.way == HALF_CLOSE) {
-            shutdown(visitor->fd, SHUT_WR);
-        } else if (server.way == RESET_BEHIND || server.close) {
-            visitor_close(visitor, server.way == RESET_BEHIND);
-        }
-    }
-}
-
-static void on_request(uv_poll_t *poll, int status, int events)
-{
-    struct visitor *visitor = poll->data;
-    ssize_t n =
-        recv(visitor->fd, visitor->request + visitor->received, sizeof visitor->request - 1 - visitor->received, 0);
-
-    if (n <= 0) {
-        visitor_close(visitor, false);
-        return;
-    }
-    visitor->received += (size_t)n;
-    visitor->request[visitor->received] = '\0';
-    if (strstr(visitor->request, "\r\n\r\n")) {
-        visitor->received = 0;
-        visitor->sent = 0;
-        visitor->answer = server.answer;
-        visitor->size = server.size;
-        server.asked++;
-        uv_idle_start(&visitor->idle, on_idle);
-    }
-}
-
-static void on_connection(uv_poll_t *poll, int status, int events)
-{
-    struct visitor *visitor = calloc(1, sizeof *visitor);
-    int on = 1;
-
-    visitor->fd = accept(server.fd, NULL, NULL);
-    assert_true(visitor->fd >= 0);
-    setsockopt(visitor->fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &on, sizeof on);
-    uv_poll_init(loop_uv(server.loop), &visitor->poll, visitor->fd);
-    uv_idle_init(loop_uv(server.loop), &visitor->idle);
-    visitor->poll.data = visitor->idle.data = visitor;
-    visitor->handles = 2;
-    uv_poll_start(&visitor->poll, UV_READABLE, on_request);
-    server.accepted++;
-    server.open++;
-}
+#include "wire_server.h"
 
 static int setup(void **state)
 {
     static struct fixture fixture;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
 
     fixture_open(&fixture);
-    memset(&server, 0, sizeof server);
-    server.loop = fixture.loop;
-    server.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    assert_int_equal(bind(server.fd, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(server.fd, 128), 0);
-    getsockname(server.fd, (struct sockaddr *)&address, &size);
-    server.port = ntohs(address.sin_port);
-    uv_poll_init(loop_uv(fixture.loop), &server.listener, server.fd);
-    uv_poll_start(&server.listener, UV_READABLE, on_connection);
-    snprintf(fixture.base_url, sizeof fixture.base_url, "http://127.0.0.1:%d", server.port);
+    server_start(fixture.loop, fixture.base_url);
     *state = &fixture;
     return 0;
 }
@@ -153,11 +24,7 @@ static int teardown(void **state)
     http_client_free(f->client);
     f->session = NULL;
     f->client = NULL;
-    while (server.open > 0) { /* they see that the client is gone */
-        uv_run(loop_uv(f->loop), UV_RUN_ONCE);
-    }
-    uv_close((uv_handle_t *)&server.listener, NULL);
-    close(server.fd);
+    server_stop();
     fixture_close(f);
     return 0;
 }
@@ -166,14 +33,19 @@ static void ask(struct fixture *f, const char *method, struct str answer, enum w
 {
     struct http_request request = get(f, "/");
 
-    server.answer = answer.p;
-    server.size = answer.n;
+    server.answer = answer;
     server.way = way;
     server.close = close_behind;
     request.method = str_of(method);
     request.timeout_ns = 300 * NS_PER_MS;
     request.follow_redirects = false;
     run(f, &request);
+}
+
+/* Of those in which an answer is cut into pieces. */
+static enum way last_way(void)
+{
+    return over_tls() ? SPLIT : BYTE_BY_BYTE;
 }
 
 /* ---- what is whole ---- */
@@ -275,7 +147,7 @@ static void test_whole_answers(void **state)
         if (good->ours && over_curl()) {
             continue;
         }
-        for (enum way way = WHOLE; way <= BYTE_BY_BYTE; way++) {
+        for (enum way way = WHOLE; way <= last_way(); way++) {
             ask(f, "GET", good->answer, way, good->close);
             assert_good(f, good);
             int accepted = server.accepted;
@@ -292,7 +164,7 @@ static void test_head_has_no_body(void **state)
 {
     struct fixture *f = *state;
 
-    for (enum way way = WHOLE; way <= BYTE_BY_BYTE; way++) {
+    for (enum way way = WHOLE; way <= last_way(); way++) {
         ask(f, "HEAD", STR(HEAD "Content-Length: 50\r\n\r\n"), way, false);
         assert_ok(f, 200, "");
         ask(f, "HEAD", STR(HEAD "Transfer-Encoding: chunked\r\n\r\n"), way, false);
@@ -378,7 +250,7 @@ static void test_broken_answers(void **state)
         if (bad->lenient && over_curl()) {
             continue;
         }
-        for (enum way way = WHOLE; way <= BYTE_BY_BYTE; way++) {
+        for (enum way way = WHOLE; way <= last_way(); way++) {
             ask(f, "POST", bad->answer, way, !bad->stays);
             if (f->failure != bad->failure) {
                 fail_msg("%s: failure %d, not %d: %s", bad->what, f->failure, bad->failure, f->sentence);
