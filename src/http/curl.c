@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "http/failure.h"
+#include "http/h1_parse.h"
 
 #include <stdlib.h>
 
@@ -177,11 +178,17 @@ static bool try_again(struct http_transfer *transfer, CURLcode code)
     return true;
 }
 
-/* What libcurl takes for an end, and we do not: a head that was cut off. */
+/* What libcurl takes for an end, and we do not: a head that was cut off. And what it calls a failure to write: the
+ * limits and the memory of our callbacks, or bytes behind a compressed body. */
 static CURLcode judge(const struct http_transfer *transfer, CURLcode code)
 {
     if (transfer->too_large) {
         return CURLE_FILESIZE_EXCEEDED;
+    }
+    if (code == CURLE_WRITE_ERROR) {
+        return transfer->head_too_large                         ? CURLE_WEIRD_SERVER_REPLY
+               : transfer->head.failed || transfer->body.failed ? CURLE_OUT_OF_MEMORY
+                                                                : CURLE_BAD_CONTENT_ENCODING;
     }
     return code == CURLE_OK && !transfer->head_ended ? CURLE_PARTIAL_FILE : code;
 }
@@ -194,7 +201,10 @@ static bool message_starts(const struct http_transfer *transfer, const char *tex
 /* libcurl has few codes for what it receives; its message tells more. */
 static enum http_failure describe(const struct http_transfer *transfer, CURLcode code, struct mite_error *error)
 {
-    const char *message = transfer->message;
+    bool behind_body = code == CURLE_BAD_CONTENT_ENCODING && message_starts(transfer, "Failed writing");
+    const char *message = transfer->head_too_large ? H1_HEAD_MAX_TEXT
+                          : behind_body            ? "something follows its compressed body"
+                                                   : transfer->message;
     long number = 0;
     curl_off_t connected_us = 0;
     bool broken = code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;

@@ -68,7 +68,7 @@ struct http_transfer {
     CURL *easy;
     struct buf head, body; /* of the response under way */
     bool head_ended;       /* the empty line came: what follows is a trailer, unless it is the next status line */
-    bool too_large;
+    bool head_too_large, too_large;
     bool again;       /* this is its second try, over a connection of its own */
     int socket_errno; /* why no socket could be opened */
 

@@ -1,11 +1,10 @@
 #include "base/clock.h"
 #include "http/curl.h"
+#include "http/h1_parse.h"
 #include "http/header_lines.h"
 
 #include <limits.h>
 #include <stdlib.h>
-
-#define HEAD_MAX ((size_t)1 << 20) /* header block of a response */
 
 /* ---- what comes from the server ---- */
 
@@ -39,6 +38,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
     if ((*line == ' ' || *line == '\t') && head->size > 2) {
         head->size -= 2;
     }
+    transfer->head_too_large = head->size + length + 2 > head->max_size;
     buf_append(head, line, length);
     return buf_append(head, "\r\n", 2) == 0 && !head->failed ? n : 0;
 }
@@ -65,7 +65,7 @@ static void init_buffers(struct http_transfer *transfer)
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
         buf_init(sets[i], 0);
     }
-    buf_init(&transfer->head, HEAD_MAX);
+    buf_init(&transfer->head, H1_HEAD_MAX);
     buf_init(&transfer->body, SIZE_MAX / 4);
     buf_init(&transfer->headers.text, 0);
 }
@@ -292,7 +292,7 @@ static void clear_answer(struct http_transfer *transfer)
 {
     buf_clear(&transfer->head);
     buf_clear(&transfer->body);
-    transfer->head_ended = transfer->too_large = false;
+    transfer->head_ended = transfer->head_too_large = transfer->too_large = false;
     transfer->socket_errno = 0;
 }
 

@@ -151,6 +151,8 @@ static int feed_zstd(struct decoder *decoder, struct str piece, struct buf *out,
         if (!decoder->inside && !begins_frame(piece.p + in.pos)) {
             return MITE_EPROTO;
         }
+        /* A frame's first byte by itself: libzstd is less strict with frames that come as a whole. */
+        in.size = decoder->inside ? piece.n : in.pos + 1;
         to = (ZSTD_outBuffer){bytes, sizeof bytes, 0};
         size_t rc = ZSTD_decompressStream(decoder->zstd, &to, &in);
         if (ZSTD_isError(rc)) {
@@ -162,7 +164,7 @@ static int feed_zstd(struct decoder *decoder, struct str piece, struct buf *out,
         if (given < 0) {
             return given;
         }
-    } while (in.pos < in.size || (decoder->inside && to.pos == to.size));
+    } while (in.pos < piece.n || (decoder->inside && to.pos == to.size));
     return 0;
 }
 

@@ -193,9 +193,10 @@ static enum verdict refuse_head(struct h1_transfer *transfer, enum h1_parsed par
     if (parsed == H1_NOT_HTTP) {
         malformed(transfer, CURLE_UNSUPPORTED_PROTOCOL, "Received HTTP/0.9 when not allowed");
     } else if (parsed == H1_HEAD_TOO_LARGE) {
-        malformed(transfer, CURLE_WEIRD_SERVER_REPLY, "its head is larger than 256 KiB");
+        malformed(transfer, CURLE_WEIRD_SERVER_REPLY, H1_HEAD_MAX_TEXT);
     } else {
-        malformed(transfer, CURLE_WEIRD_SERVER_REPLY, transfer->head.why);
+        bool is_http = transfer->head.has_status;
+        malformed(transfer, is_http ? CURLE_WEIRD_SERVER_REPLY : CURLE_UNSUPPORTED_PROTOCOL, transfer->head.why);
     }
     return OVER;
 }
@@ -465,6 +466,9 @@ static void on_end(struct h1_transfer *transfer, int number)
     bool tls = transfer->conn->ssl != NULL;
 
     transfer->conn->broken |= number != 0;
+    if (tls && number == EPIPE) { /* closed without TLS's goodbye: an end all the same, as over a plain connection */
+        number = 0;
+    }
     if (number == 0 && transfer->head_done && transfer->head.framing == H1_UNTIL_CLOSE) {
         transfer->timings.total_ns = 0; /* its end is known only now */
         body_done(transfer, false);
@@ -472,7 +476,7 @@ static void on_end(struct h1_transfer *transfer, int number)
         h1_fail(transfer, (struct failure_facts){.code = CURLE_RECV_ERROR, .tls = true},
                 transfer->transport->tls_failure.text);
     } else {
-        lost(transfer, tls && number == EPIPE ? 0 : number); /* closed without TLS's goodbye: an end all the same */
+        lost(transfer, number);
     }
 }
 

@@ -184,8 +184,8 @@ static enum h1_parsed on_status_line(struct h1_head *head, const char *line, con
     }
     head->status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0');
     head->old = line[7] == '0';
-    head->has_status = true;
-    return head->status < 100 ? malformed(head, "its status is below 100") : H1_MORE;
+    head->has_status = head->status >= 100;
+    return head->has_status ? H1_MORE : malformed(head, "its status is below 100");
 }
 
 static enum h1_parsed on_line(struct h1_head *head, const char *line, const char *end)
@@ -213,6 +213,9 @@ static enum h1_parsed conclude(struct h1_head *head, bool head_request)
         return malformed(head, "it has both a Transfer-Encoding and a Content-Length");
     }
     head->keep_alive = !head->close && (!head->old || (head->stays && !head->chunked));
+    if (head->status == 204 && (head->chunked || (head->has_length && head->length > 0))) {
+        head->keep_alive = false; /* a body may follow all the same, in the next one's place */
+    }
     if (head_request || head->status < 200 || head->status == 204 || head->status == 304) {
         head->framing = H1_NO_BODY;
     } else if (head->chunked) {
@@ -314,7 +317,7 @@ int h1_head_tidy(const char *data, size_t block_size, struct buf *out)
 
 /* ---- chunks ---- */
 
-enum { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER_START, TRAILER, TRAILER_LF, END_LF };
+enum { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER_START, TRAILER_NAME, TRAILER, TRAILER_LF, END_LF };
 
 static enum h1_parsed bad_chunk(struct h1_chunks *chunks, const char *why)
 {
@@ -346,6 +349,8 @@ static enum h1_parsed on_size_char(struct h1_chunks *chunks, char c)
     return H1_MORE;
 }
 
+static const char not_a_trailer[] = "a trailer of it is no header line";
+
 /* One byte of what is not payload. */
 static enum h1_parsed on_framing_char(struct h1_chunks *chunks, char c)
 {
@@ -367,10 +372,14 @@ static enum h1_parsed on_framing_char(struct h1_chunks *chunks, char c)
         chunks->state = DATA_LF;
         return c == '\r' ? H1_MORE : bad_chunk(chunks, "a chunk is longer than its size");
     case TRAILER_START:
-        chunks->state = c == '\r' ? END_LF : TRAILER;
-        return c == '\r' || is_token_char(c) || (is_blank(c) && chunks->overhead > 0)
-                   ? H1_MORE
-                   : bad_chunk(chunks, "a trailer of it is no header line");
+        chunks->state = c == '\r' ? END_LF : is_blank(c) ? TRAILER : TRAILER_NAME;
+        return c == '\r' || is_token_char(c) || (is_blank(c) && chunks->folds) ? H1_MORE
+                                                                               : bad_chunk(chunks, not_a_trailer);
+    case TRAILER_NAME:
+        chunks->state = c == ':' ? TRAILER : TRAILER_NAME;
+        chunks->folds = true;
+        return c == ':' || (is_token_char(c) && ++chunks->overhead <= OVERHEAD_MAX) ? H1_MORE
+                                                                                    : bad_chunk(chunks, not_a_trailer);
     default:
         break;
     }

@@ -16,8 +16,9 @@
 
 #include <stdint.h>
 
-#define H1_HEAD_MAX    ((size_t)256 << 10) /* of one response, all that comes before its body */
-#define H1_CODINGS_MAX 4
+#define H1_HEAD_MAX      ((size_t)256 << 10) /* of one response, all that comes before its body */
+#define H1_HEAD_MAX_TEXT "its head is larger than 256 KiB"
+#define H1_CODINGS_MAX   4
 
 enum h1_framing { H1_NO_BODY, H1_LENGTH, H1_CHUNKED, H1_UNTIL_CLOSE };
 
@@ -58,6 +59,7 @@ int h1_head_tidy(const char *data, size_t block_size, struct buf *out);
 struct h1_chunks {
     uint8_t state;
     uint8_t digits;
+    bool folds;        /* a trailer has come that can go on in the next line */
     uint32_t overhead; /* bytes of extensions and trailers */
     uint64_t left;     /* of the chunk under way */
     const char *why;

@@ -30,10 +30,29 @@ struct fixture {
     bool cancel_in_response, free_in_response, free_in_done;
 };
 
+/* Each phase ends when the one before it has; those of a connection that was there already are 0. */
+static void check_timings(const struct http_response *response)
+{
+    const struct http_timings *t = &response->timings;
+    bool is_new = t->connect_ns > 0;
+    uint64_t ends[] = {t->dns_ns, t->connect_ns, t->tls_ns, t->pretransfer_ns, t->first_byte_ns, t->total_ns}, last = 0;
+
+    for (size_t i = is_new ? 0 : 3; i < sizeof ends / sizeof *ends; i++) {
+        if (ends[i] > 0 || i >= 3) {
+            assert_true(ends[i] > 0 && ends[i] >= last);
+            last = ends[i];
+        }
+    }
+    assert_true(is_new || t->dns_ns + t->tls_ns == 0);
+    assert_int_equal(t->tls_ns > 0, is_new && memcmp(response->url.p, "https", 5) == 0);
+    assert_true(t->start_ns > 0 && t->start_ns + t->total_ns <= clock_now_ns());
+}
+
 static void fixture_on_response(void *arg, struct http_response *response)
 {
     struct fixture *f = arg;
 
+    check_timings(response);
     f->responses++;
     http_response_unref(f->response);
     f->response = http_response_ref(response);

@@ -28,6 +28,7 @@ static struct {
     enum way way;
     bool close; /* behind the answer */
     int accepted, asked, open;
+    struct visitor *last; /* borrowed */
 } server;
 
 struct visitor {
@@ -152,6 +153,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     visitor->poll.data = visitor->idle.data = visitor;
     visitor->handles = 2;
     uv_poll_start(&visitor->poll, UV_READABLE, on_request);
+    server.last = visitor;
     server.accepted++;
     server.open++;
 }
