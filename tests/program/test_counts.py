@@ -2,37 +2,14 @@
 
 import re
 import signal
-import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from helpers import Mite, totals, wait_for_line
-
-CONFIG = """
-worker_processes 1;
-daemon off;
-pid {root}/nginx.pid;
-error_log {root}/error.log;
-events {{ worker_connections 1024; }}
-http {{
-    access_log {root}/access.log;
-    client_body_temp_path {root}/body;
-    proxy_temp_path {root}/proxy;
-    fastcgi_temp_path {root}/fastcgi;
-    uwsgi_temp_path {root}/uwsgi;
-    scgi_temp_path {root}/scgi;
-    keepalive_requests 100000;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{ return 200 "hello\\n"; }}
-        location /missing {{ return 404; }}
-        location /moved {{ return 302 /; }}
-    }}
-}}
-"""
+from nginx import Nginx, nginx  # noqa: F401 (a fixture)
 
 SOURCE = """
 from mite_http import mite_http
@@ -45,42 +22,6 @@ async def visit(ctx):
         await ctx.http.get(url + "/missing")
         await ctx.http.get(url + "/moved")
 """
-
-
-class Nginx:
-    def __init__(self, root: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.root = root
-        self.url = f"http://127.0.0.1:{self.port}"
-        (root / "nginx.conf").write_text(CONFIG.format(root=root, port=self.port))
-        self.process = subprocess.Popen(
-            ["/usr/sbin/nginx", "-p", str(root), "-c", str(root / "nginx.conf"), "-e", str(root / "error.log")]
-        )
-        while True:
-            assert self.process.poll() is None, (root / "error.log").read_text()
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except ConnectionRefusedError:
-                continue
-
-    def stop(self) -> int:
-        """Ends it, its log flushed; how many requests it answered."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGQUIT)
-            self.process.wait(timeout=30)
-        return sum(1 for line in (self.root / "access.log").open() if " HTTP/" in line)
-
-
-@pytest.fixture
-def nginx(tmp_path: Path) -> Iterator[Nginx]:
-    root = tmp_path / "nginx"
-    root.mkdir()
-    server = Nginx(root)
-    yield server
-    server.stop()
 
 
 @pytest.fixture(autouse=True)
