@@ -298,8 +298,8 @@ MITE_PUBLIC const char *mite_format(struct mite_context *ctx, const char *format
     __attribute__((format(printf, 2, 3)));
 
 /* A block with memory of its own, for journeys that go on and on: what mite hands out inside (texts, responses, JSON)
- * is given back when the block ends, and requests that were not awaited are cancelled. Sockets and deferred calls stay.
- */
+ * is given back when the block ends, and requests that were not awaited are cancelled. Sockets and deferred calls stay,
+ * but not why a call inside failed (mite_socket_failure). */
 #define MITE_SCRATCH(ctx)                                                                                              \
     for (struct mite_scratch MITE_UNIQUE(mite_scratch)                                                                 \
              __attribute__((cleanup(mite_scratch_end))) = mite_scratch_begin(MITE_HERE(ctx));                          \

@@ -46,6 +46,7 @@ static void end_innermost(struct mite_context *ctx)
     struct native_scratch *scratch = ctx->scratch;
 
     native_http_release_since(ctx, scratch->requests);
+    native_sockets_forget(ctx, &scratch->arena);
     ctx->scratch = scratch->outer;
     ctx->memory = ctx->scratch ? &ctx->scratch->arena : &ctx->arena;
     arena_reset(&scratch->arena);

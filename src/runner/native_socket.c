@@ -98,6 +98,7 @@ int64_t native_socket_failed(struct mite_socket *socket, const char *format, ...
     va_start(args, format);
     buf_vprintf(text, format, args);
     va_end(args);
+    socket->failure_in = socket->ctx->memory;
     socket->failure = arena_str(socket->ctx->memory, buf_view(text)).p;
     socket->failure = socket->failure ? socket->failure : "no memory";
     return SOCKET_FAILED;
@@ -192,6 +193,7 @@ struct mite_socket *mite_socket_connect(struct mite_context *ctx, const char *ad
         return socket;
     }
     ctx->not_connected = socket->failure;
+    ctx->not_connected_in = socket->failure_in;
     fail(socket);
     mite_close(socket);
     return NULL;
@@ -391,6 +393,21 @@ void mite_close(struct mite_socket *socket)
         fiber_call(close_now, socket);
         LIST_REMOVE(socket, link);
         free(socket);
+    }
+}
+
+void native_sockets_forget(struct mite_context *ctx, const struct arena *memory)
+{
+    struct mite_socket *socket;
+
+    if (ctx->not_connected_in == memory) {
+        ctx->not_connected = NULL;
+    }
+    LIST_FOREACH(socket, &ctx->sockets, link)
+    {
+        if (socket->failure_in == memory) {
+            socket->failure = NULL;
+        }
     }
 }
 

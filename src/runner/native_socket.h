@@ -21,10 +21,11 @@ struct mite_socket {
     SSL *tls; /* NULL: plain */
     bool datagrams, may_fail;
     uint64_t timeout_ns;
-    const char *address;          /* as the journey gave it, in its memory */
-    const char *failure;          /* of the last call, in the journey's memory; NULL: none */
-    struct buf unread;            /* received behind the line that was asked for */
-    struct native_lookup *lookup; /* under way; NULL: none */
+    const char *address;            /* as the journey gave it, in its memory */
+    const char *failure;            /* of the last call; NULL: none */
+    const struct arena *failure_in; /* where that text lies */
+    struct buf unread;              /* received behind the line that was asked for */
+    struct native_lookup *lookup;   /* under way; NULL: none */
     LIST_ENTRY(mite_socket) link;
 };
 

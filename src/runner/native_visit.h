@@ -54,10 +54,11 @@ struct mite_context {
     bool firm;           /* what it waits for cannot be called off */
     struct deferred_call *deferred;
     struct native_session session;
-    struct response_list responses; /* that the journey holds, the last request first */
-    uint64_t requests;              /* that it has made */
-    struct socket_list sockets;     /* that it has open */
-    const char *not_connected;      /* why the last connection was none; NULL: it was one */
+    struct response_list responses;       /* that the journey holds, the last request first */
+    uint64_t requests;                    /* that it has made */
+    struct socket_list sockets;           /* that it has open */
+    const char *not_connected;            /* why the last connection was none; NULL: it was one */
+    const struct arena *not_connected_in; /* where that text lies */
     struct blocking_job job;
     struct timer timer;
     bool timer_made, timed_out;
@@ -129,6 +130,8 @@ void native_http_release_since(struct mite_context *ctx, uint64_t requests);
 void native_session_free(struct mite_context *ctx);
 void native_http_close(struct native *native); /* the client and spare responses */
 void native_sockets_end(struct mite_context *ctx);
+/* What failed while a block had this memory: the texts are about to go. */
+void native_sockets_forget(struct mite_context *ctx, const struct arena *memory);
 void native_sockets_close(struct native *native);
 /* Ends the threads. Visits whose call has still not returned are let go: for the runner they have ended, their memory
  * stays as it is; false when there are any. */

@@ -265,6 +265,39 @@ def test_sockets_speak_any_protocol(run_c: Run, target: str) -> None:
     assert exception["ex_type"] == "SocketError" and "cannot connect: Connection refused" in exception["message"]
 
 
+def test_a_failure_does_not_outlive_its_block(run_c: Run) -> None:
+    source = """
+    MITE_JOURNEY(journey)
+    {
+        const char *closed = mite_config(ctx, "closed", "");
+        mite_check(ctx, mite_socket_failure(ctx, NULL) == NULL);
+        mite_connect(ctx, closed, .may_fail = true);
+        MITE_SCRATCH(ctx) {
+            mite_check(ctx, strstr(mite_socket_failure(ctx, NULL), "refused"), "lost what came before the block");
+        }
+        mite_check(ctx, strstr(mite_socket_failure(ctx, NULL), "refused"), "lost at the end of another block");
+        MITE_SCRATCH(ctx) {
+            mite_connect(ctx, closed, .may_fail = true);
+            mite_check(ctx, strstr(mite_socket_failure(ctx, NULL), "refused"), "not there in the block");
+        }
+        mite_check(ctx, mite_socket_failure(ctx, NULL) == NULL, "it points to memory that was given back");
+        struct mite_socket *s = mite_connect(ctx, mite_config(ctx, "silent", ""), .timeout_ms = 50, .may_fail = true);
+        mite_check(ctx, s && mite_socket_failure(ctx, NULL) == NULL);
+        MITE_SCRATCH(ctx) {
+            mite_check(ctx, mite_read_line(ctx, s) == NULL && strstr(mite_socket_failure(ctx, s), "within 0.05 s"));
+        }
+        mite_check(ctx, mite_socket_failure(ctx, s) == NULL, "the socket's points to memory that was given back");
+    }
+    """
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        addresses = {
+            "MITE_CONF_closed": f"tcp://127.0.0.1:{free_port()}",
+            "MITE_CONF_silent": f"tcp://127.0.0.1:{silent.getsockname()[1]}",
+        }
+        result, _ = run_c(source, env=addresses)
+    assert result.returncode == 0, result.stdout
+
+
 def test_datagrams(run_c: Run) -> None:
     source = """
     MITE_JOURNEY(journey)
