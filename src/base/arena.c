@@ -9,8 +9,8 @@
 #define LARGEST_BLOCK ((size_t)1 << 20)
 
 struct arena_block {
-    struct arena_block *older;
-    size_t size; /* of bytes[] */
+    size_t size;               /* of bytes[] */
+    struct arena_block *older; /* right before bytes[]: no size that free() would take for that of a block of its own */
     alignas(max_align_t) char bytes[];
 };
 
