@@ -2,7 +2,7 @@
 #   make            build everything into build/, leaving a runnable build/mite
 #   make demo       ten seconds of load against the built-in target
 #   make check      every test, also under ASan and UBSan; last line: N passed, N failed, N skipped
-#   make bench      CPU and memory against wrk and nginx (bench/README.md)
+#   make bench      what mite costs, beside wrk and others (bench/README.md); make bench-quick in a minute
 #   make install    PREFIX (/usr/local) and DESTDIR as usual
 #   make fuzz       a minute for each decoder, with clang's libFuzzer
 #   make format, make lint, make clean

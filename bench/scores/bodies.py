@@ -1,0 +1,23 @@
+"""Answers with bodies, which a journey gets to see as a whole."""
+
+from functools import partial
+
+from board.clients import mite, wrk
+from board.goal import times
+from board.group import Group
+from board.nginx import Nginx
+from board.requests import COLUMNS, requests
+
+
+def group(title: str, file: str) -> Group:
+    url = partial(Nginx.file, name=file)
+    lines = [
+        requests(wrk(), url=url),
+        requests(mite("C", "get"), [times(1.1, "wrk")], url=url),
+        requests(mite("Python", "get"), url=url),
+    ]
+    return Group(f"Bodies of {title}, 100 virtual users", COLUMNS, lines, reference="wrk")
+
+
+def groups(quick: bool) -> list[Group]:
+    return [group("10 KB", "10k"), group("1 MB", "1m")]
