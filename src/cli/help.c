@@ -10,12 +10,14 @@ static const struct {
     unsigned group;
     const char *title;
 } sections[] = {
-    {OPTIONS_TARGET | OPTIONS_CAT | OPTIONS_HAR | OPTIONS_BUILD | OPTIONS_INIT, "Options"},
+    {OPTIONS_TARGET | OPTIONS_CAT | OPTIONS_HAR | OPTIONS_BUILD | OPTIONS_INIT | OPTIONS_RECEIVER | OPTIONS_SPECS,
+     "Options"},
     {OPTIONS_VOLUME | OPTIONS_RUN, "How much runs, and with what"},
     {OPTIONS_RESULTS, "What is shown, and what fails the run"},
-    {OPTIONS_FILES, "Files"},
+    {OPTIONS_FILES | OPTIONS_COLLECTOR | OPTIONS_RECORDER, "Files"},
     {OPTIONS_HTTP, "HTTP"},
     {OPTIONS_COMPILE, "Journeys in C"},
+    {OPTIONS_COMPONENT, "Between processes"},
     {OPTIONS_COMMON, "Always"},
 };
 
@@ -69,6 +71,10 @@ void help_print(const struct command *command)
            *command->arguments ? " " : "", command->summary, command->example);
     for (size_t s = 0; s < sizeof(sections) / sizeof(sections[0]); s++) {
         unsigned wanted = sections[s].group & (command->groups | OPTIONS_COMMON);
+
+        if (!(command->groups & OPTIONS_BUS)) {
+            wanted &= ~(unsigned)OPTIONS_COMPONENTS; /* taken, so that one set of options serves all, and not needed */
+        }
 
         if (wanted) {
             printf("\n%s\n", sections[s].title);

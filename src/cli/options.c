@@ -97,14 +97,27 @@ static int set_value(struct options *options, const struct option *option, const
     return 0;
 }
 
-static const struct option *find_option(struct str name)
+/* The next row of that name behind `row`; NULL: from the first on. */
+static const struct option *find_option(const struct option *row, struct str name)
 {
-    for (size_t i = 0; i < option_count; i++) {
-        if (str_is(name, option_table[i].name)) {
-            return &option_table[i];
+    for (row = row ? row + 1 : option_table; row < option_table + option_count; row++) {
+        if (str_is(name, row->name)) {
+            return row;
         }
     }
     return NULL;
+}
+
+/* Into the fields of all rows that share the option's name. */
+static int set_named(struct options *options, const struct option *option, const char *shown, const char *text,
+                     struct mite_error *error)
+{
+    int rc = 0;
+
+    for (; rc == 0 && option; option = find_option(option, str_of(option->name))) {
+        rc = set_value(options, option, shown, text, error);
+    }
+    return rc;
 }
 
 /* The option whose name is nearest to the word; NULL: none is near. */
@@ -171,14 +184,14 @@ static int read_environment(struct options *options, struct mite_error *error)
             continue;
         }
         struct str variable = {*entry + prefix, (size_t)(equals - *entry) - prefix};
-        const struct option *option = find_option(name_from_environment(variable, word, sizeof(word)));
+        const struct option *option = find_option(NULL, name_from_environment(variable, word, sizeof(word)));
         snprintf(shown, sizeof(shown), ENVIRONMENT_PREFIX STR_FMT, STR_ARG(variable));
         if (!option) {
             const char *nearest = nearest_option(word);
             return error_set(error, MITE_EINVAL, "the environment has %s, but there is no option --%s%s%s%s", shown,
                              word, nearest ? " (did you mean --" : "", nearest ? nearest : "", nearest ? "?)" : "");
         }
-        int rc = set_value(options, option, shown, equals + 1, error);
+        int rc = set_named(options, option, shown, equals + 1, error);
         if (rc < 0) {
             return rc;
         }
@@ -200,7 +213,7 @@ static int read_option(int argc, char **argv, int *index, struct options *option
 {
     const char *argument = argv[*index] + 2, *equals = strchr(argument, '=');
     struct str name = {argument, equals ? (size_t)(equals - argument) : strlen(argument)};
-    const struct option *option = find_option(name);
+    const struct option *option = find_option(NULL, name);
     char shown[80];
 
     if (!option) {
@@ -211,15 +224,15 @@ static int read_option(int argc, char **argv, int *index, struct options *option
         words->given[words->given_count++] = option;
     }
     if (equals) {
-        return set_value(options, option, shown, equals + 1, error);
+        return set_named(options, option, shown, equals + 1, error);
     }
     if (option->kind == OPTION_FLAG || option->kind == OPTION_OFF) {
-        return set_value(options, option, shown, "on", error);
+        return set_named(options, option, shown, "on", error);
     }
     if (*index + 1 == argc) {
         return error_set(error, MITE_EINVAL, "%s needs a value: %s=%s", shown, shown, option->value);
     }
-    return set_value(options, option, shown, argv[++*index], error);
+    return set_named(options, option, shown, argv[++*index], error);
 }
 
 /* argv[*index] is `-o` or `-oVALUE`. */
@@ -245,7 +258,7 @@ static int read_letter(int argc, char **argv, int *index, struct options *option
         }
         value = argv[++*index];
     }
-    return set_value(options, option, shown, value, error);
+    return set_named(options, option, shown, value, error);
 }
 
 static int read_words(int argc, char **argv, struct options *options, struct words *words, struct mite_error *error)
@@ -352,12 +365,21 @@ int unknown_command(const char *const *words, size_t count, struct mite_error *e
     return code;
 }
 
+/* Whether one of the rows of that name is the command's. */
+static bool takes(const struct command *command, const struct option *option)
+{
+    while (option && !(option->group & (command->groups | OPTIONS_COMMON))) {
+        option = find_option(option, str_of(option->name));
+    }
+    return option;
+}
+
 static int check_command(const struct options *options, const struct words *words, struct mite_error *error)
 {
     const struct command *command = options->command;
 
     for (size_t i = 0; i < words->given_count; i++) {
-        if (!(words->given[i]->group & (command->groups | OPTIONS_COMMON))) {
+        if (!takes(command, words->given[i])) {
             return error_set(error, MITE_EINVAL, "mite %s has no option --%s (mite %s --help lists what it has)",
                              command->name, words->given[i]->name, command->name);
         }

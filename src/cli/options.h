@@ -70,6 +70,10 @@ struct options {
     /* Sockets and addresses of the distributed components. */
     const char *controller_socket, *message_socket, *collector_socket, *stats_in_socket, *stats_out_socket,
         *recorder_socket, *web_address, *message_backend;
+    const char *curve_key, *curve_server_key, *curve_allow; /* NULL: not given */
+    int64_t send_buffer;                                    /* bytes */
+    double component_stop_s;                                /* --graceful-stop of components */
+    struct option_list processor;                           /* mite receiver */
     const char *stats_include_processors, *stats_exclude_processors;
 
     const char *address;      /* mite target */
@@ -93,6 +97,12 @@ enum option_group {
     OPTIONS_COMPILE = 1 << 10,
     OPTIONS_BUILD = 1 << 11,
     OPTIONS_INIT = 1 << 12,
+    OPTIONS_BUS = 1 << 13, /* of commands that are components: they show OPTIONS_COMPONENTS too */
+    OPTIONS_COLLECTOR = 1 << 14,
+    OPTIONS_RECORDER = 1 << 15,
+    OPTIONS_RECEIVER = 1 << 16,
+    OPTIONS_SPECS = 1 << 17, /* of commands that import specs and run no journeys */
+    OPTIONS_COMPONENT = OPTIONS_COMPONENTS | OPTIONS_BUS,
     OPTIONS_TEST = OPTIONS_RUN | OPTIONS_RESULTS | OPTIONS_FILES | OPTIONS_HTTP | OPTIONS_COMPONENTS | OPTIONS_COMPILE,
 };
 
@@ -109,11 +119,12 @@ struct command {
 
 enum option_kind { OPTION_FLAG, OPTION_OFF, OPTION_TEXT, OPTION_INTEGER, OPTION_NUMBER, OPTION_LIST, OPTION_ON_OFF };
 
-/* One row of the table. OPTION_OFF is a flag that clears its bool; OPTION_ON_OFF takes the words on and off. */
+/* One row of the table. Rows may share a name, where its default depends on the command: each sets its own field.
+ * OPTION_OFF is a flag that clears its bool; OPTION_ON_OFF takes the words on and off. */
 struct option {
     const char *name; /* without the dashes */
     enum option_kind kind;
-    unsigned group;
+    unsigned group;       /* one or more: shown and taken in each */
     size_t offset;        /* in struct options */
     const char *fallback; /* as a user would write it; NULL: none */
     double least, most;   /* of numbers */
