@@ -45,6 +45,11 @@ void bus_close(struct bus *bus)
     }
 }
 
+struct loop *bus_loop(const struct bus *bus)
+{
+    return bus->loop;
+}
+
 void bus_abandon(struct bus *bus)
 {
     bus->linger_ms = 0;
@@ -120,6 +125,11 @@ int bus_message_copy(const struct bus *bus, struct str bytes, struct bus_message
 int bus_message_share(const struct bus *bus, struct bus_message *message, struct bus_message *out)
 {
     return bus->backend->message_share(message, out);
+}
+
+void bus_message_move(const struct bus *bus, struct bus_message *message, struct bus_message *out)
+{
+    bus->backend->message_move(message, out);
 }
 
 void bus_message_release(const struct bus *bus, struct bus_message *message)

@@ -23,6 +23,7 @@ struct backend {
     struct str (*message_bytes)(struct bus_message *message);
     int (*message_copy)(struct str bytes, struct bus_message *out);
     int (*message_share)(struct bus_message *message, struct bus_message *out);
+    void (*message_move)(struct bus_message *message, struct bus_message *out);
     void (*message_release)(struct bus_message *message);
 };
 

@@ -26,6 +26,7 @@ struct sender_counts {
 /* `bind`: bind to the address, otherwise connect. max_bytes 0: SENDER_BUFFER_MAX. */
 int sender_new(struct bus *bus, const char *address, bool bind, uint64_t max_bytes, struct sender **out,
                struct mite_error *error) PRIVATE_API(sender_new);
+const char *sender_address(const struct sender *sender);                  /* see socket_address() */
 struct sink *sender_sink(struct sender *sender) PRIVATE_API(sender_sink); /* sink_free frees the sender */
 /* One message as bytes, copied; its type is looked up only when it must be dropped. */
 void sender_raw(struct sender *sender, struct str bytes) PRIVATE_API(sender_raw);

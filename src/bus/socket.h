@@ -38,6 +38,7 @@ int bus_backend_parse(const char *name, enum bus_backend *out, struct mite_error
 int bus_open(struct loop *loop, const struct bus_options *options, struct bus **out, struct mite_error *error)
     PRIVATE_API(bus_open);
 void bus_close(struct bus *bus) PRIVATE_API(bus_close); /* NULL is a no-op */
+struct loop *bus_loop(const struct bus *bus);           /* borrowed */
 /* Who is in a hurry: what sockets hold when they are closed from now on goes nowhere, and bus_close does not wait. */
 void bus_abandon(struct bus *bus);
 
@@ -101,6 +102,8 @@ struct str bus_message_bytes(const struct bus *bus, struct bus_message *message)
 /* Both fill `out`, to be sent or released: 0 or MITE_ENOMEM. */
 int bus_message_copy(const struct bus *bus, struct str bytes, struct bus_message *out);
 int bus_message_share(const struct bus *bus, struct bus_message *message, struct bus_message *out);
+/* From one place to another; `message` needs no release any more. */
+void bus_message_move(const struct bus *bus, struct bus_message *message, struct bus_message *out);
 void bus_message_release(const struct bus *bus, struct bus_message *message);
 
 /* No callback comes after it. What the library holds may still go out until bus_close. NULL is a no-op. */

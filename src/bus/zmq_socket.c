@@ -274,6 +274,13 @@ static int message_share(struct bus_message *message, struct bus_message *out)
     return zmq_msg_copy(made, (zmq_msg_t *)message) == 0 ? 0 : MITE_ENOMEM;
 }
 
+static void message_move(struct bus_message *message, struct bus_message *out)
+{
+    zmq_msg_init((zmq_msg_t *)out);
+    zmq_msg_move((zmq_msg_t *)out, (zmq_msg_t *)message);
+    zmq_msg_close((zmq_msg_t *)message);
+}
+
 static void message_release(struct bus_message *message)
 {
     zmq_msg_close((zmq_msg_t *)message);
@@ -435,5 +442,6 @@ const struct backend zmq_backend = {
     .message_bytes = message_bytes,
     .message_copy = message_copy,
     .message_share = message_share,
+    .message_move = message_move,
     .message_release = message_release,
 };

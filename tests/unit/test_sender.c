@@ -1,0 +1,234 @@
+/* Senders: nothing blocks, nothing is lost unseen, and what is dropped is counted by its type. */
+#include "bus_fixture.h"
+
+#include "bus/peek.h"
+#include "bus/sender.h"
+#include "value/msgpack.h"
+
+/* {"time": 1.5, "type": TYPE, "pad": 1000 bytes} */
+static struct str message(const char *type)
+{
+    static struct buf bytes;
+    static const char pad[1000];
+
+    buf_done(&bytes);
+    buf_init(&bytes, 0);
+    msgpack_write_map(&bytes, 3);
+    msgpack_write_text(&bytes, STR("time"));
+    msgpack_write_float(&bytes, 1.5);
+    msgpack_write_text(&bytes, STR("type"));
+    msgpack_write_text(&bytes, str_of(type));
+    msgpack_write_text(&bytes, STR("pad"));
+    msgpack_write_bytes(&bytes, (struct str){pad, sizeof pad});
+    return buf_view(&bytes);
+}
+
+static void set_true(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static void messages_go_out_in_order(void **state)
+{
+    struct bus_fixture f;
+    struct end pull = {0};
+    struct sender *sender;
+    struct sender_counts counts;
+    bool flushed = false;
+
+    bus_fixture_open(&f);
+    end_open(f.bus, &pull, SOCKET_PULL, (struct socket_options){.high_water = 0});
+    assert_int_equal(socket_bind(pull.socket, "tcp://127.0.0.1:*", NULL), 0);
+    assert_int_equal(sender_new(f.bus, socket_address(pull.socket), false, 0, &sender, NULL), 0);
+    sender_raw(sender, STR("one"));
+    sender_raw(sender, STR("two"));
+    sender_count(sender, &counts);
+    assert_int_equal(counts.queued, 2);
+    assert_int_equal(counts.queued_bytes, 6);
+    sender_when_flushed(sender, set_true, &flushed);
+    assert_true(flushed);
+    sender_raw(sender, STR("three"));
+    bus_until(&f, pull.count == 3);
+    assert_string_equal(pull.bodies.data, "one\ntwo\nthree\n");
+    sender_count(sender, &counts);
+    assert_int_equal(counts.sent, 3);
+    assert_int_equal(counts.sent_bytes, 11);
+    assert_int_equal(counts.dropped, 0);
+    sender_free(sender);
+    end_close(&pull);
+    bus_fixture_close(&f);
+}
+
+/* The bytes are those that message_write makes. */
+static void a_sink_writes_what_it_gets(void **state)
+{
+    struct bus_fixture f;
+    struct end pull = {0};
+    struct sender *sender;
+    struct message text = {
+        .kind = MESSAGE_DEBUG_CONSOLE, .type = STR("debug_console_message"), .time = 2, .test = STR("t")};
+    struct buf expected;
+
+    text.text.text = STR("hello");
+    buf_init(&expected, 0);
+    message_write(&expected, &text);
+    buf_char(&expected, '\n');
+    bus_fixture_open(&f);
+    end_open(f.bus, &pull, SOCKET_PULL, (struct socket_options){.high_water = 0});
+    assert_int_equal(socket_bind(pull.socket, "tcp://127.0.0.1:*", NULL), 0);
+    assert_int_equal(sender_new(f.bus, socket_address(pull.socket), false, 0, &sender, NULL), 0);
+    sink_message(sender_sink(sender), &text);
+    bus_until(&f, pull.count == 1);
+    assert_true(str_equal(buf_view(&pull.bodies), buf_view(&expected)));
+    buf_done(&expected);
+    sink_free(sender_sink(sender));
+    end_close(&pull);
+    bus_fixture_close(&f);
+}
+
+/* More than the library takes waits in our queue until somebody comes. */
+static void an_absent_receiver_gets_all_of_it_later(void **state)
+{
+    struct bus_fixture f;
+    struct end pull = {0};
+    struct sender *sender;
+    struct sender_counts counts;
+    bool flushed = false;
+
+    bus_fixture_open(&f);
+    assert_int_equal(sender_new(f.bus, "tcp://127.0.0.1:*", true, 0, &sender, NULL), 0);
+    for (int i = 0; i < 20000; i++) {
+        sender_raw(sender, message("txn"));
+    }
+    sender_count(sender, &counts);
+    assert_int_equal(counts.queued, 20000);
+    sender_when_flushed(sender, set_true, &flushed);
+    assert_false(flushed);
+    end_open(f.bus, &pull, SOCKET_PULL, (struct socket_options){.high_water = 0});
+    assert_int_equal(socket_connect(pull.socket, sender_address(sender), NULL), 0);
+    bus_until(&f, pull.count == 20000);
+    assert_true(flushed);
+    sender_count(sender, &counts);
+    assert_int_equal(counts.queued, 0);
+    assert_int_equal(counts.queued_bytes, 0);
+    sender_free(sender);
+    end_close(&pull);
+    bus_fixture_close(&f);
+}
+
+struct tally {
+    uint64_t txn, error, other, types;
+};
+
+static void tally_type(void *arg, struct str type, uint64_t count)
+{
+    struct tally *tally = arg;
+
+    tally->types++;
+    *(str_is(type, "txn") ? &tally->txn : str_is(type, "error") ? &tally->error : &tally->other) += count;
+}
+
+static void past_its_limit_the_newest_is_dropped_and_counted(void **state)
+{
+    struct bus_fixture f;
+    struct sender *sender;
+    struct sender_counts counts;
+    struct tally tally = {0};
+    char type[16];
+
+    bus_fixture_open(&f);
+    assert_int_equal(sender_new(f.bus, "tcp://127.0.0.1:*", true, 100 * 1000, &sender, NULL), 0);
+    for (int i = 0; i < 200; i++) {
+        sender_raw(sender, message(i % 2 ? "txn" : "error"));
+    }
+    sender_count(sender, &counts);
+    assert_in_range(counts.queued, 80, 100);
+    assert_int_equal(counts.queued + counts.dropped, 200);
+    sender_each_dropped(sender, tally_type, &tally);
+    assert_int_equal(tally.txn + tally.error, counts.dropped);
+    assert_in_range(tally.txn, tally.error - 1, tally.error + 1);
+
+    for (int i = 0; i < 100; i++) { /* more types than are told apart, and bytes that are no message */
+        snprintf(type, sizeof type, "type %d", i);
+        sender_raw(sender, message(type));
+    }
+    sender_raw(sender, (struct str){"\xc1", 1});
+    tally = (struct tally){0};
+    sender_each_dropped(sender, tally_type, &tally);
+    assert_int_equal(tally.types, SENDER_TYPES_MAX + 1);
+    sender_count(sender, &counts);
+    assert_int_equal(tally.txn + tally.error + tally.other, counts.dropped);
+    sender_free(sender);
+    bus_fixture_close(&f);
+}
+
+/* What a receiver that went away may have taken with it. */
+static void a_lost_connection_puts_at_risk_what_it_held(void **state)
+{
+    struct bus_fixture f;
+    struct end pull = {0};
+    struct sender *sender;
+    struct sender_counts counts;
+
+    bus_fixture_open(&f);
+    end_open(f.bus, &pull, SOCKET_PULL, (struct socket_options){.high_water = 0});
+    assert_int_equal(socket_bind(pull.socket, "tcp://127.0.0.1:*", NULL), 0);
+    assert_int_equal(sender_new(f.bus, socket_address(pull.socket), false, 0, &sender, NULL), 0);
+    for (int i = 0; i < 10; i++) {
+        sender_raw(sender, message("txn"));
+    }
+    bus_until(&f, pull.count == 10);
+    end_close(&pull);
+    bus_until(&f, (sender_count(sender, &counts), counts.at_risk > 0));
+    assert_in_range(counts.at_risk, 1, 10);
+    sender_free(sender);
+    bus_fixture_close(&f);
+}
+
+static void addresses_are_checked(void **state)
+{
+    struct bus_fixture f;
+    struct sender *sender = NULL;
+    struct mite_error error = {0};
+
+    bus_fixture_open(&f);
+    assert_int_equal(sender_new(f.bus, "inproc://x", false, 0, &sender, &error), MITE_EINVAL);
+    assert_null(sender);
+    sender_free(NULL);
+    bus_fixture_close(&f);
+}
+
+static void the_type_is_found_wherever_it_stands(void **state)
+{
+    /* {"a": [1, {"type": "no"}, nil, 2.5], "b": -1000, "type": "txn"} */
+    static const char nested[] = "\x83\xa1"
+                                 "a\x94\x01\x81\xa4type\xa2no\xc0\xcb@\x04\0\0\0\0\0\0\xa1"
+                                 "b\xd1\xfc\x18\xa4type\xa3txn";
+
+    assert_true(str_is(peek_type(message("exception")), "exception"));
+    assert_true(str_is(peek_type((struct str){nested, sizeof nested - 1}), "txn"));
+    for (size_t n = 0; n < sizeof nested - 1; n++) {
+        assert_null(peek_type((struct str){nested, n}).p);
+    }
+    assert_null(peek_type(STR("\x80")).p);
+    assert_null(peek_type(STR("\x81\x01\x02")).p);
+    assert_null(peek_type(STR("\x81\xa4type\x02")).p);
+    assert_null(peek_type(STR("\x81\xa4type\xa2\xff\xff")).p);
+    assert_null(peek_type(STR("\x81\xa1x\xdf\xff\xff\xff\xff")).p);
+    assert_null(peek_type(STR("\x93")).p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(messages_go_out_in_order),
+        cmocka_unit_test(a_sink_writes_what_it_gets),
+        cmocka_unit_test(an_absent_receiver_gets_all_of_it_later),
+        cmocka_unit_test(past_its_limit_the_newest_is_dropped_and_counted),
+        cmocka_unit_test(a_lost_connection_puts_at_risk_what_it_held),
+        cmocka_unit_test(addresses_are_checked),
+        cmocka_unit_test(the_type_is_found_wherever_it_stands),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
