@@ -90,8 +90,8 @@ def install_autocannon() -> str:
         return "npm got no answer from its registry"
     if done.returncode == 0 and AUTOCANNON.exists():
         return ""
-    errors = [line for line in done.stderr.splitlines() if line.startswith("npm error")]
-    return f"npm cannot install it: {errors[0].removeprefix('npm error').strip() if errors else 'no reason given'}"
+    codes = [line.split()[-1] for line in done.stderr.splitlines() if line.startswith("npm error code")]
+    return f"npm cannot install it: {codes[0] if codes else 'it does not say why'}"
 
 
 def mite(language: str, journey: str, *options: str, name: str = "", collector: bool = False) -> Client:

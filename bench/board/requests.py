@@ -29,13 +29,15 @@ def requests(
     url: Callable[[Nginx], str] = plain,
     name: str = "",
     connections: int = CONNECTIONS,
-    patience: int = 1,
+    patience: float = 1,
 ) -> Line:
-    """One client under steady load. `patience` makes it run so many times longer, for a start that takes its time."""
+    """One client under steady load, for so many times the bench's usual seconds."""
 
     def measure(bench: Bench) -> Sample:
         with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
-            argv = client.argv(Load(url(bench.server), connections, bench.seconds * patience, Path(folder)))
+            argv = client.argv(
+                Load(url(bench.server), connections, max(1, round(bench.seconds * patience)), Path(folder))
+            )
             before = bench.server.counts()
             cost = run(argv, bench.folder)
             served = bench.server.counts() - before

@@ -10,7 +10,9 @@ FEW = 100
 
 
 def line(language: str, count: int, most_kb: float) -> Line:
-    few, many = (requests(mite(language, "get"), url=Nginx.slow, connections=users) for users in (FEW, count))
+    few, many = (
+        requests(mite(language, "get"), url=Nginx.slow, connections=users, patience=0.4) for users in (FEW, count)
+    )
 
     def measure(bench: Bench) -> Sample:
         more_mib = many.measure(bench)["peak_mib"] - few.measure(bench)["peak_mib"]
