@@ -10,7 +10,7 @@ from pathlib import Path
 from board.cores import CLIENT, on_core
 
 BUILD = Path(__file__).resolve().parent.parent.parent / "build"
-PROGRAMS = ("bench/cost", "bench/switch")
+PROGRAMS = ("bench/cost", "bench/switch", "bench/zmtp")
 
 
 class Failed(Exception):

@@ -154,6 +154,7 @@ int cmd_scenario_test(const struct options *options);
 int cmd_build(const struct options *options);
 int cmd_init(const struct options *options);
 int cmd_target(const struct options *options);
+int cmd_duplicator(const struct options *options);
 int cmd_cat(const struct options *options);
 int cmd_uncat(const struct options *options);
 int cmd_har(const struct options *options);

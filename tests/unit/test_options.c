@@ -94,6 +94,18 @@ static void environment_gives_options_and_the_command_line_wins(void **state)
     unsetenv("MITE_OPT_LOG_LEVEL");
 }
 
+/* What a test command gives its journeys is not what a component gives its buffers. */
+static void rows_of_one_name_have_defaults_of_their_own(void **state)
+{
+    assert_int_equal(parse("duplicator", "tcp://127.0.0.1:1", NULL), 0);
+    assert_true(options.component_stop_s == 4 && options.graceful_stop_s == 30);
+    assert_int_equal(parse("duplicator", "tcp://127.0.0.1:1", "--graceful-stop=2", NULL), 0);
+    assert_true(options.component_stop_s == 2);
+    assert_int_equal(parse("scenario", "test", "a:b", "--graceful-stop=2", NULL), 0);
+    assert_true(options.graceful_stop_s == 2);
+    assert_refused(parse("target", "--graceful-stop=2", NULL), "has no option --graceful-stop");
+}
+
 static void mistakes_are_named_with_the_nearest_word(void **state)
 {
     assert_refused(parse("scenario", "test", "a:b", "--spwan-rate=3", NULL), "--spawn-rate");
@@ -147,6 +159,7 @@ int main(void)
         cmocka_unit_test(options_stand_anywhere_and_take_both_forms),
         cmocka_unit_test(lists_repeat_and_flags_switch_off),
         cmocka_unit_test(environment_gives_options_and_the_command_line_wins),
+        cmocka_unit_test(rows_of_one_name_have_defaults_of_their_own),
         cmocka_unit_test(mistakes_are_named_with_the_nearest_word),
         cmocka_unit_test(bad_numbers_are_refused),
         cmocka_unit_test(help_and_version_are_commands),

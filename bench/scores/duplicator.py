@@ -1,0 +1,75 @@
+"""How many messages a second a duplicator passes on to two consumers, and what one costs it.
+
+Its peers are the cheapest that there can be (../zmtp.c); the load is steady, a little above the goal. What a consumer gets is
+counted by the consumer, and a message that is missing makes the figure zero.
+"""
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+from pathlib import Path
+
+from board.goal import at_least
+from board.group import Bench, Column, Group, Line, Sample
+from board.process import BUILD, Failed
+
+SIZE = 400
+RATE = 550_000
+
+
+def message(size: int) -> bytes:
+    """A msgpack map of that many bytes: {"type": "http_metrics", "pad": ...}."""
+    head = b"\x82\xa4type\xachttp_metrics\xa3pad\xc5"
+    return head + struct.pack(">H", size - len(head) - 2) + bytes(size - len(head) - 2)
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def cpu_seconds(process: "subprocess.Popen[str]") -> float:
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(bench: Bench) -> Sample:
+    count = RATE // 5 if bench.quick else RATE * bench.seconds
+    peer, file = str(BUILD / "bench" / "zmtp"), bench.folder / "message"
+    file.write_bytes(message(SIZE))
+    ports = [str(port) for port in free_ports(3)]
+    addresses = [f"tcp://127.0.0.1:{port}" for port in ports]
+    duplicator = subprocess.Popen(
+        [str(BUILD / "mite"), "duplicator", *addresses[1:], f"--message-socket={addresses[0]}"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert duplicator.stderr is not None
+        duplicator.stderr.readline()  # it listens
+        consumers = [
+            subprocess.Popen([peer, "pull", "127.0.0.1", port, str(count)], stdout=subprocess.PIPE, text=True)
+            for port in ports[1:]
+        ]
+        subprocess.run([peer, "push", "127.0.0.1", ports[0], str(count), str(file), str(RATE)], check=True)
+        results = [consumer.communicate()[0].split() for consumer in consumers]
+        cost = cpu_seconds(duplicator)
+    finally:
+        duplicator.send_signal(signal.SIGTERM)
+        duplicator.communicate()
+    got = [int(words[0]) for words in results]
+    if min(got) == 0:
+        raise Failed("a consumer of the duplicator got nothing")
+    whole = min(got) == count
+    return {"rate": count / max(float(words[1]) for words in results) if whole else 0.0, "us": cost / count * 1e6}
+
+
+def groups(quick: bool) -> list[Group]:
+    columns = [Column("rate", "messages/s, nothing lost", digits=0), Column("us", "CPU/message", "µs", 2)]
+    line = Line("one in, two out", measure, [at_least(500_000, "messages/s")])
+    return [Group(f"Duplicator, {SIZE}-byte messages", columns, [line])]
