@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "controller/internal.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #define REPORT_NS NS_PER_S
@@ -66,7 +65,7 @@ static void set_timer(struct controller *controller)
     if (controller->phase == PHASE_RUNNING) {
         uint64_t wait_ns = tracker_wait_ns(&controller->tracker);
         uint64_t others[] = {
-            at_second(controller, (double)controller->next_window_s),
+            at_second(controller, (double)controller->windows.next_s),
             controller->options.duration_s > 0 ? at_second(controller, controller->options.duration_s) : UINT64_MAX,
             wait_ns == UINT64_MAX ? UINT64_MAX : controller->tracker.now_ns + wait_ns,
         };
@@ -91,43 +90,28 @@ void controller_entry_failed(struct controller *controller, size_t entry, const 
     }
 }
 
-static void ask_model(struct controller *controller, size_t entry, int64_t start_s, int64_t end_s)
+static bool entry_ended(void *arg, size_t entry)
 {
-    struct volume_model *model = entry_at(controller, entry)->model;
-    struct mite_error error = {0};
-    int64_t wanted = 0;
-    int rc = model->ops->at(model, start_s, end_s, &wanted, &error);
-
-    if (rc == 0 && wanted < 0) {
-        rc = error_set(
-            &error, MITE_EINVAL,
-            "the volume model of journey \"%s\" wants %lld journeys at once from second %lld on: it must be 0 or "
-            "more",
-            entry_at(controller, entry)->journey_spec, (long long)wanted, (long long)start_s);
-    }
-    if (rc == 0) {
-        tracker_want(&controller->tracker, entry, wanted);
-    } else if (rc == MITE_EEND) {
-        tracker_end(&controller->tracker, entry);
-    } else {
-        controller_entry_failed(controller, entry, &error);
-    }
-    error_done(&error);
+    return ((struct controller *)arg)->tracker.entries[entry].ended;
 }
 
-/* Asks for every window that has begun: models see all of them, one after the other. */
-static void open_windows(struct controller *controller, uint64_t now_ns)
+static void entry_wants(void *arg, size_t entry, int64_t wanted)
 {
-    while (now_ns >= at_second(controller, (double)controller->next_window_s)) {
-        int64_t start_s = controller->next_window_s;
-        controller->next_window_s += controller->window_s;
-        for (size_t i = 0; i < controller->scenario->count; i++) {
-            if (!controller->tracker.entries[i].ended) {
-                ask_model(controller, i, start_s, controller->next_window_s);
-            }
-        }
-    }
+    tracker_want(&((struct controller *)arg)->tracker, entry, wanted);
 }
+
+static void entry_ends(void *arg, size_t entry)
+{
+    tracker_end(&((struct controller *)arg)->tracker, entry);
+}
+
+static void model_failed(void *arg, size_t entry, const struct mite_error *error)
+{
+    controller_entry_failed(arg, entry, error);
+}
+
+static const struct windows_hooks window_hooks = {
+    .ended = entry_ended, .want = entry_wants, .end = entry_ends, .failed = model_failed};
 
 static void report(struct controller *controller)
 {
@@ -183,7 +167,7 @@ static void run(struct controller *controller, uint64_t now_ns)
     if (duration_s > 0 && now_ns >= at_second(controller, duration_s)) {
         tracker_end_all(&controller->tracker);
     }
-    open_windows(controller, now_ns);
+    windows_open(&controller->windows, ns_to_s(now_ns - controller->start_ns), &window_hooks, controller);
     starts_dispatch(controller);
 }
 
@@ -265,7 +249,7 @@ int controller_new(struct loop *loop, const struct scenario *scenario, const str
     controller->hooks = *hooks;
     controller->reports = reports;
     controller->wake_ns = UINT64_MAX;
-    controller->window_s = options->max_loop_delay_s > 1 ? lround(options->max_loop_delay_s) : 1;
+    windows_init(&controller->windows, scenario, options->max_loop_delay_s);
     controller->required = calloc(scenario->count, sizeof *controller->required);
     controller->actual = calloc(scenario->count, sizeof *controller->actual);
     int rc = tracker_init(&controller->tracker, scenario->count, options->spawn_rate, options->iterations,

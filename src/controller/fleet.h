@@ -27,7 +27,7 @@ struct fleet_options {
     double report_interval_s;             /* 0.25 when 0 */
     size_t max_runners;                   /* 0: 10,000 */
     const char *state_file;               /* borrowed; NULL: no journal */
-    const struct config *config;          /* borrowed: sent to runners, changed by mite ctl */
+    struct config *config;                /* borrowed: sent to runners, changed by mite ctl */
 };
 
 struct fleet_counts {

@@ -6,6 +6,7 @@
 
 #include "controller/controller.h"
 #include "controller/tracker.h"
+#include "controller/windows.h"
 #include "engine/timer.h"
 
 #include <sys/queue.h>
@@ -50,8 +51,7 @@ struct controller {
     bool dispatching, clock_started;
     uint64_t wake_ns;          /* what the timer is set to; UINT64_MAX: nothing */
     uint64_t start_ns, end_ns; /* of the scenario's clock; end 0: it has not finished */
-    int64_t window_s;          /* length of one */
-    int64_t next_window_s;     /* where the next one starts */
+    struct windows windows;
     uint64_t next_report_ns;
 };
 

@@ -392,6 +392,7 @@ int datapools_adapt(PyObject *object, const char *label, PyObject *config, struc
     map_init(&self->ids_out);
     self->pool = Py_NewRef(object);
     self->label = PyUnicode_DecodeUTF8(label, (Py_ssize_t)strlen(label), "replace"); /* new */
+    self->base.kind = pool_kind(object, &self->base.count);
     if (self->label && !pool_is_ours(object)) {
         PyObject *shape = module_import(IMPORT_CHECKOUT);
         self->checkout = shape ? PyObject_CallFunctionObjArgs(shape, object, config, NULL) : NULL; /* new */

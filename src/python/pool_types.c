@@ -215,6 +215,15 @@ bool pool_is_ours(PyObject *pool)
     return Py_IS_TYPE(pool, state->recyclable_type) || Py_IS_TYPE(pool, state->iterable_type);
 }
 
+enum datapool_kind pool_kind(PyObject *pool, int64_t *count)
+{
+    if (!pool_is_ours(pool)) {
+        return DATAPOOL_OWN;
+    }
+    *count = ((struct pool *)pool)->count;
+    return ((struct pool *)pool)->free_ids ? DATAPOOL_RECYCLES : DATAPOOL_ONCE;
+}
+
 enum pool_answer pool_take(PyObject *pool, int64_t *id, PyObject **data)
 {
     struct pool *self = (struct pool *)pool;

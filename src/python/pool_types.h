@@ -5,11 +5,15 @@
 #pragma once
 
 #include "python/module.h"
+#include "scenario/datapool.h"
 
 int pool_types_exec(PyObject *module);
 
 /* True for the exact types below: a subclass may have its own checkout. */
 bool pool_is_ours(PyObject *pool);
+
+/* DATAPOOL_OWN for any other type. *count: of one that recycles. */
+enum datapool_kind pool_kind(PyObject *pool, int64_t *count);
 
 enum pool_answer { POOL_ITEM, POOL_NONE, POOL_END, POOL_ERROR }; /* POOL_ERROR: with an exception */
 

@@ -201,6 +201,8 @@ int datapool_recyclable_new(const struct value *items, struct datapool **out, st
     for (size_t i = 0; i < pool->waiting; i++) {
         pool->free_items[i] = i;
     }
+    pool->base.kind = DATAPOOL_RECYCLES;
+    pool->base.count = (int64_t)pool->waiting;
     *out = &pool->base;
     return 0;
 }
@@ -213,6 +215,7 @@ int datapool_iterable_new(const struct value *items, struct datapool **out, stru
     if (!pool) {
         return rc;
     }
+    pool->base.kind = DATAPOOL_ONCE;
     *out = &pool->base;
     return 0;
 }

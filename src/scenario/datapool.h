@@ -34,9 +34,18 @@ struct datapool_ops {
     void (*free)(struct datapool *pool);
 };
 
+/* What becomes of an item that comes back: who hands items out to other processes must know. */
+enum datapool_kind {
+    DATAPOOL_OWN,      /* the user's own class: only it knows */
+    DATAPOOL_RECYCLES, /* it is given again; ids are integers from 0 */
+    DATAPOOL_ONCE,     /* nothing: each item once, in the order of the ids, integers from 1 */
+};
+
 struct datapool {
     const struct datapool_ops *ops;
+    enum datapool_kind kind;
     unsigned refs; /* one pool may serve several journeys of a scenario */
+    int64_t count; /* of one that recycles: all its items */
     uint64_t lost; /* items whose checkin failed */
 };
 

@@ -60,7 +60,7 @@ int datapool_function_new(item_function *next, void *arg, struct datapool **out,
     if (!pool) {
         return error_set(error, MITE_ENOMEM, "no memory for a datapool");
     }
-    pool->base = (struct datapool){.ops = &pool_ops, .refs = 1};
+    pool->base = (struct datapool){.ops = &pool_ops, .kind = DATAPOOL_ONCE, .refs = 1};
     pool->next = next;
     pool->arg = arg;
     *out = &pool->base;

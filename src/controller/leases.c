@@ -1,0 +1,409 @@
+/*
+ * Design notes. Whatever is asked of a pool is an errand, because the answer may come later, even when the leases are
+ * gone: then the errand is an orphan that gives back the item that it may still get.
+ */
+#include "controller/leases.h"
+
+#include <stdlib.h>
+
+/* Checkouts at once: an own class whose coroutine takes its time is not asked for everything in one turn. */
+#define ASKED_MAX 1000
+
+struct lease_errand {
+    struct leases *leases;   /* NULL once they are gone */
+    struct lease_pool *in;   /* valid while `leases` is */
+    struct datapool *pool;   /* counted reference */
+    struct lease_item *item; /* of a checkin: owned, its id is borrowed by the pool until the answer */
+    LIST_ENTRY(lease_errand) link;
+};
+
+/* ---- life ---- */
+
+static struct lease_pool *pool_at(struct leases *leases, struct datapool *pool)
+{
+    for (size_t i = 0; i < leases->pool_count; i++) {
+        if (leases->pools[i].pool == pool) {
+            return &leases->pools[i];
+        }
+    }
+    struct lease_pool *made = &leases->pools[leases->pool_count++];
+    *made = (struct lease_pool){.pool = datapool_ref(pool), .leases = leases, .highest_id = -1};
+    TAILQ_INIT(&made->stock);
+    return made;
+}
+
+int leases_init(struct leases *leases, const struct scenario *scenario, const struct lease_hooks *hooks)
+{
+    *leases = (struct leases){
+        .pools = calloc(scenario->count + 1, sizeof *leases->pools),
+        .of_entry = calloc(scenario->count + 1, sizeof *leases->of_entry),
+        .entry_count = scenario->count,
+        .hooks = *hooks,
+    };
+    map_init(&leases->by_number);
+    LIST_INIT(&leases->errands);
+    if (!leases->pools || !leases->of_entry) {
+        leases_done(leases);
+        return MITE_ENOMEM;
+    }
+    for (size_t i = 0; i < scenario->count; i++) {
+        if (scenario->entries[i].pool) {
+            leases->of_entry[i] = pool_at(leases, scenario->entries[i].pool);
+        }
+    }
+    return 0;
+}
+
+static void item_free(struct lease_item *item)
+{
+    args_unref(item->args);
+    arena_done(&item->arena);
+    free(item);
+}
+
+static void free_items(struct lease_items *items)
+{
+    struct lease_item *item;
+
+    while ((item = TAILQ_FIRST(items))) {
+        TAILQ_REMOVE(items, item, link);
+        item_free(item);
+    }
+}
+
+void leases_done(struct leases *leases)
+{
+    struct lease_errand *errand;
+
+    while (!LIST_EMPTY(&leases->errands)) {
+        errand = LIST_FIRST(&leases->errands);
+        LIST_REMOVE(errand, link);
+        errand->leases = NULL;
+    }
+    for (size_t i = 0; i < leases->pool_count; i++) {
+        free_items(&leases->pools[i].stock);
+        datapool_unref(leases->pools[i].pool);
+    }
+    map_done(&leases->by_number, NULL);
+    free(leases->pools);
+    free(leases->of_entry);
+    *leases = (struct leases){0};
+}
+
+int lease_holder_init(struct lease_holder *holder, size_t entry_count)
+{
+    TAILQ_INIT(&holder->items);
+    holder->by_entry = calloc(entry_count + 1, sizeof *holder->by_entry);
+    return holder->by_entry ? 0 : MITE_ENOMEM;
+}
+
+void lease_holder_done(struct lease_holder *holder)
+{
+    if (holder->by_entry) {
+        free_items(&holder->items);
+        free(holder->by_entry);
+        holder->by_entry = NULL;
+    }
+}
+
+/* ---- errands ---- */
+
+static struct lease_errand *errand_new(struct lease_pool *pool, struct lease_item *item)
+{
+    struct lease_errand *errand = malloc(sizeof *errand);
+
+    if (errand) {
+        *errand =
+            (struct lease_errand){.leases = pool->leases, .in = pool, .pool = datapool_ref(pool->pool), .item = item};
+        LIST_INSERT_HEAD(&pool->leases->errands, errand, link);
+    }
+    return errand;
+}
+
+/* Returns the pool that it was for, NULL when the leases are gone. */
+static struct lease_pool *errand_done(struct lease_errand *errand)
+{
+    struct lease_pool *pool = errand->leases ? errand->in : NULL;
+
+    if (pool) {
+        LIST_REMOVE(errand, link);
+    }
+    if (errand->item) {
+        item_free(errand->item);
+    }
+    datapool_unref(errand->pool);
+    free(errand);
+    return pool;
+}
+
+static void checked_in(void *arg)
+{
+    struct lease_pool *pool = errand_done(arg);
+
+    if (pool && pool->dry) {
+        pool->dry = false;
+        pool->leases->hooks.stocked(pool->leases->hooks.arg, pool);
+    }
+}
+
+static void checked_in_unheard(void *arg)
+{
+}
+
+/* Takes the item. */
+static void check_in(struct lease_pool *pool, struct lease_item *item)
+{
+    struct lease_errand *errand = errand_new(pool, item);
+
+    if (errand) {
+        pool->pool->ops->checkin(pool->pool, &item->id, checked_in, errand);
+        return;
+    }
+    pool->pool->ops->checkin(pool->pool, &item->id, checked_in_unheard, NULL);
+    item_free(item);
+}
+
+/* ---- the stock ---- */
+
+static struct lease_item *item_new(struct lease_pool *pool, const struct datapool_item *from)
+{
+    struct lease_item *item = calloc(1, sizeof *item);
+
+    if (!item) {
+        return NULL;
+    }
+    arena_init(&item->arena, 0);
+    if (value_copy(&item->arena, &from->id, &item->id) < 0) {
+        arena_done(&item->arena);
+        free(item);
+        return NULL;
+    }
+    item->args = from->args;
+    item->pool = pool;
+    return item;
+}
+
+static void put_in_stock(struct lease_pool *pool, struct lease_item *item, bool first)
+{
+    item->holder = NULL;
+    item->lease = 0;
+    if (first) {
+        TAILQ_INSERT_HEAD(&pool->stock, item, link);
+    } else {
+        TAILQ_INSERT_TAIL(&pool->stock, item, link);
+    }
+    pool->in_stock++;
+}
+
+static void refused(struct lease_pool *pool, int code, const struct mite_error *error)
+{
+    struct leases *leases = pool->leases;
+
+    if (code == MITE_EAGAIN || code == MITE_ECANCELLED) {
+        pool->dry = true;
+    } else if (!pool->over) {
+        pool->over = true;
+        leases->hooks.over(leases->hooks.arg, pool, code, code == MITE_EEND ? NULL : error);
+    }
+}
+
+static void checked_out(void *arg, int code, const struct datapool_item *from, const struct mite_error *error)
+{
+    struct lease_errand *errand = arg;
+    struct lease_pool *pool = errand->leases ? errand->in : NULL;
+    struct lease_item *item = code == 0 && pool ? item_new(pool, from) : NULL;
+
+    if (code == 0 && !item) {
+        args_unref(from->args);
+        errand->pool->ops->checkin(errand->pool, &from->id, checked_in_unheard, NULL);
+    }
+    errand_done(errand);
+    if (!pool) {
+        return;
+    }
+    pool->asked--;
+    if (item) {
+        put_in_stock(pool, item, false);
+        pool->leases->hooks.stocked(pool->leases->hooks.arg, pool);
+    } else if (code < 0) {
+        refused(pool, code, error);
+    }
+}
+
+void leases_stock(struct lease_pool *pool, int64_t wanted)
+{
+    while (!pool->dry && !pool->over && pool->in_stock + pool->asked < wanted && pool->asked < ASKED_MAX) {
+        struct lease_errand *errand = errand_new(pool, NULL);
+        if (!errand) {
+            return;
+        }
+        pool->asked++;
+        pool->pool->ops->checkout(pool->pool, checked_out, errand);
+    }
+}
+
+/* ---- out and back ---- */
+
+static struct str number_key(const uint64_t *number)
+{
+    return (struct str){(const char *)number, sizeof *number};
+}
+
+struct lease_item *leases_take(struct leases *leases, size_t entry, struct lease_holder *holder, uint64_t seq)
+{
+    struct lease_pool *pool = leases->of_entry[entry];
+    struct lease_item *item = TAILQ_FIRST(&pool->stock);
+    uint64_t number = leases->last + 1;
+
+    if (!item || map_set(&leases->by_number, number_key(&number), item, NULL) < 0) {
+        return NULL;
+    }
+    TAILQ_REMOVE(&pool->stock, item, link);
+    pool->in_stock--;
+    pool->out++;
+    if (item->seq == 0) {
+        pool->given++;
+    }
+    if (item->id.type == VALUE_INT && item->id.integer > pool->highest_id) {
+        pool->highest_id = item->id.integer;
+    }
+    leases->last = item->lease = number;
+    item->seq = seq;
+    item->entry = entry;
+    item->holder = holder;
+    holder->by_entry[entry]++;
+    TAILQ_INSERT_TAIL(&holder->items, item, link);
+    return item;
+}
+
+static void unlink_item(struct leases *leases, struct lease_item *item)
+{
+    map_remove(&leases->by_number, number_key(&item->lease));
+    TAILQ_REMOVE(&item->holder->items, item, link);
+    item->holder->by_entry[item->entry]--;
+    item->pool->out--;
+}
+
+static struct lease_item *held(const struct leases *leases, const struct lease_holder *holder, uint64_t lease)
+{
+    struct lease_item *item = map_get(&leases->by_number, number_key(&lease));
+
+    return item && item->holder == holder ? item : NULL;
+}
+
+bool leases_return_done(struct leases *leases, struct lease_holder *holder, uint64_t lease)
+{
+    struct lease_item *item = held(leases, holder, lease);
+
+    if (item) {
+        unlink_item(leases, item);
+        check_in(item->pool, item);
+    }
+    return item != NULL;
+}
+
+/* Back into the stock; of a pool that recycles behind the others, as if it had been checked in and out. */
+static void give_back(struct leases *leases, struct lease_item *item)
+{
+    unlink_item(leases, item);
+    put_in_stock(item->pool, item, item->pool->pool->kind != DATAPOOL_RECYCLES);
+}
+
+bool leases_return_unused(struct leases *leases, struct lease_holder *holder, uint64_t lease)
+{
+    struct lease_item *item = held(leases, holder, lease);
+
+    if (item) {
+        give_back(leases, item);
+        leases->hooks.stocked(leases->hooks.arg, item->pool);
+    }
+    return item != NULL;
+}
+
+uint64_t leases_find(const struct leases *leases, const struct lease_holder *holder, size_t entry,
+                     const struct value *id)
+{
+    const struct lease_item *item;
+
+    TAILQ_FOREACH(item, &holder->items, link)
+    {
+        if (item->entry == entry && value_equal(&item->id, id)) {
+            return item->lease;
+        }
+    }
+    return 0;
+}
+
+uint64_t leases_lose(struct leases *leases, struct lease_holder *holder)
+{
+    struct lease_item *item;
+    uint64_t lost = 0;
+
+    while ((item = TAILQ_FIRST(&holder->items))) {
+        unlink_item(leases, item);
+        if (item->pool->pool->kind == DATAPOOL_ONCE) {
+            item->pool->lost++;
+            lost++;
+            item_free(item);
+        } else {
+            check_in(item->pool, item);
+        }
+    }
+    leases->lost += lost;
+    return lost;
+}
+
+void leases_take_back(struct leases *leases, struct lease_holder *holder, uint64_t seq)
+{
+    struct lease_item *item, *next;
+
+    for (item = TAILQ_FIRST(&holder->items); item; item = next) {
+        next = TAILQ_NEXT(item, link);
+        if (item->seq == seq) {
+            give_back(leases, item);
+        }
+    }
+}
+
+void leases_clear_stock(struct leases *leases)
+{
+    for (size_t i = 0; i < leases->pool_count; i++) {
+        struct lease_pool *pool = &leases->pools[i];
+        struct lease_item *item;
+        while ((item = TAILQ_FIRST(&pool->stock))) {
+            TAILQ_REMOVE(&pool->stock, item, link);
+            pool->in_stock--;
+            check_in(pool, item);
+        }
+    }
+}
+
+void leases_skip(struct lease_pool *pool, int64_t up_to)
+{
+    struct lease_item *item;
+
+    while (pool->highest_id < up_to && !pool->over && pool->asked == 0) {
+        leases_stock(pool, 1);
+        item = TAILQ_FIRST(&pool->stock);
+        if (!item || item->id.type != VALUE_INT || item->id.integer > up_to) {
+            return;
+        }
+        TAILQ_REMOVE(&pool->stock, item, link);
+        pool->in_stock--;
+        pool->given++;
+        pool->highest_id = item->id.integer;
+        item_free(item);
+    }
+}
+
+void leases_unblock(struct leases *leases)
+{
+    for (size_t i = 0; i < leases->pool_count; i++) {
+        leases->pools[i].dry = false;
+    }
+}
+
+bool leases_busy(const struct leases *leases)
+{
+    return !LIST_EMPTY(&leases->errands);
+}

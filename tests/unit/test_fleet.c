@@ -1,0 +1,463 @@
+/* The fleet, with runners that the test plays. */
+#include "fake_runners.h"
+
+#include "stats/totals_delta.h"
+#include "stats_messages.h"
+#include "value/msgpack.h"
+
+#define US(n) "mite1:runner-" #n
+
+static const struct fleet_options fast = {.scheduling = {.spawn_rate = 1e6}, .runner_timeout_s = 0.05};
+
+static struct datapool *pool_of(bool recycles, int count)
+{
+    struct value data = value_list(NULL, 0), items[64];
+    struct datapool *pool;
+
+    for (int i = 0; i < count; i++) {
+        items[i] = data;
+    }
+    struct value list = value_list(items, (uint32_t)count);
+    assert_int_equal((recycles ? datapool_recyclable_new : datapool_iterable_new)(&list, &pool, NULL), 0);
+    return pool;
+}
+
+static void run_until_started(struct fake_fleet *fake)
+{
+    while (!fake->fleet->clock_started) {
+        fake_wait(fake);
+    }
+}
+
+static struct fleet_counts counts_of(const struct fake_fleet *fake)
+{
+    struct fleet_counts counts;
+
+    fleet_count(fake->fleet, &counts);
+    return counts;
+}
+
+static void test_a_run(void **state)
+{
+    struct fake_fleet fake;
+    struct fake_runner one = {0}, two = {0};
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", NULL, 5);
+    fake_open(&fake, fast);
+    fake_join(&fake, &one, US(1));
+    assert_false(fake.fleet->clock_started); /* hello alone is no runner yet */
+    fake_report(&fake, &one);
+    assert_true(str_is(one.entry.journey_spec, "shop:buy"));
+    run_until_started(&fake);
+    assert_int_equal(fake.nudges, 1); /* its target has changed */
+    fake_report(&fake, &one);
+    assert_int_equal(one.entry.target, 5);
+    assert_int_equal(one.entry.starts_left, -1);
+    assert_true(one.orders.spawn_rate == 1e6);
+    assert_null(one.entry.journey_spec.p);
+
+    fake_join(&fake, &two, US(2));
+    fake_report(&fake, &two);
+    fake_report(&fake, &one);
+    assert_int_equal(one.entry.target + two.entry.target, 5);
+    one.running = one.entry.target, one.started = 20, one.completed = 20 - one.running;
+    two.running = two.entry.target, two.started = two.running;
+    fake_report(&fake, &one);
+    fake_report(&fake, &two);
+    struct fleet_counts counts = counts_of(&fake);
+    assert_int_equal(counts.runners, 2);
+    assert_int_equal(counts.journeys.running, 5);
+    assert_int_equal(counts.journeys.started, 20 + two.started);
+
+    fleet_stop(fake.fleet);
+    while (fake.drained == 0) {
+        fake_wait(&fake);
+    }
+    fake_report(&fake, &one);
+    assert_true(one.orders.stop);
+    assert_int_equal(one.entry.target, 0);
+    one.running = 0;
+    fake_report(&fake, &one);
+    fake_tell(&fake, one.peer, &(struct work_request){.kind = WORK_BYE, .runner_id = one.id});
+    assert_int_equal(fake.finished, 0);
+    fake_tell(&fake, two.peer, &(struct work_request){.kind = WORK_BYE, .runner_id = two.id});
+    while (fake.finished == 0) {
+        fake_wait(&fake);
+    }
+    assert_int_equal(fake.sink.by_kind[MESSAGE_CONTROLLER_REPORT], 1);
+    fake_fleet_done(&fake);
+}
+
+static void test_repeated_and_late_reports(void **state)
+{
+    struct fake_fleet fake;
+    struct fake_runner one = {0};
+    struct buf first;
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", pool_of(false, 20), 3);
+    fake_open(&fake, fast);
+    fake_join(&fake, &one, US(1));
+    fake_report(&fake, &one);
+    run_until_started(&fake);
+    fake_report(&fake, &one);
+    assert_true(one.orders.item_count >= 3);
+
+    struct work_report again = {.seq = one.seq, .runner_id = one.id, .epoch = one.epoch, .stats = value_nil()};
+    buf_init(&first, 0);
+    buf_str(&first, buf_view(&fake.last));
+    fake_say_again(&fake, &one, &again);
+    assert_true(str_equal(buf_view(&first), buf_view(&fake.last))); /* the same orders, and the same items */
+    again.seq--;
+    int answers = fake.answers;
+    fake_say_again(&fake, &one, &again);
+    assert_int_equal(fake.answers, answers); /* an older one changes nothing */
+    buf_done(&first);
+
+    again.seq = one.seq + 1;
+    again.epoch++;
+    fake_say_again(&fake, &one, &again);
+    assert_false(one.orders.known);
+    again.epoch--;
+    struct fake_runner liar = one;
+    liar.peer = US(2);
+    fake_say_again(&fake, &liar, &again);
+    assert_false(liar.orders.known); /* another's id */
+    fake_fleet_done(&fake);
+}
+
+static void wait_until_lost(struct fake_fleet *fake, size_t lost)
+{
+    while (counts_of(fake).runners_lost < lost) {
+        fake_wait(fake);
+    }
+}
+
+/* Items of a runner that dies go to others, never to two. */
+static void test_items_of_the_dead(void **state)
+{
+    struct fake_fleet fake;
+    struct fake_runner one = {0}, two = {0};
+    int64_t seen[4] = {0};
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", pool_of(true, 4), 4);
+    fake_open(&fake, fast);
+    fake_join(&fake, &one, US(1));
+    fake_report(&fake, &one);
+    run_until_started(&fake);
+    fake_report(&fake, &one);
+    assert_int_equal(one.entry.hold, 4);
+    assert_true(one.entry.recycles);
+    assert_int_equal(one.held_count, 4);
+
+    fake_join(&fake, &two, US(2));
+    fake_report(&fake, &two);
+    fake_report(&fake, &two);
+    assert_int_equal(two.entry.hold, 2);
+    assert_int_equal(two.held_count, 0); /* the first still has them */
+    wait_until_lost(&fake, 1);           /* both have been silent, the first for longer */
+    fake_report(&fake, &two);
+    while (two.held_count < 4) {
+        fake_report(&fake, &two);
+        fake_wait(&fake);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(seen[two.ids[i]]++, 0);
+    }
+    assert_int_equal(counts_of(&fake).items_lost, 0);
+
+    fake_report(&fake, &one); /* the dead one is back: its items are not its own any more */
+    assert_true(one.orders.void_up_to >= one.held[3]);
+    assert_int_equal(one.orders.item_count, 0);
+    one.done[one.done_count++] = one.held[0];
+    fake_report(&fake, &one);
+    fake_report(&fake, &two);
+    assert_int_equal(fake.fleet->leases.pools[0].out, 4);
+    fake_fleet_done(&fake);
+}
+
+static void test_lost_items_are_counted(void **state)
+{
+    struct fake_fleet fake;
+    struct fake_runner one = {0}, two = {0};
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", pool_of(false, 10), 2);
+    fake_open(&fake, fast);
+    fake_join(&fake, &one, US(1));
+    fake_report(&fake, &one);
+    run_until_started(&fake);
+    fake_report(&fake, &one);
+    size_t had = one.held_count;
+    assert_true(had >= 2 && had < 10);
+    one.unused[one.unused_count++] = one.held[had - 1]; /* one comes back in time */
+    one.running = 1, one.started = 1;
+    fake_report(&fake, &one);
+    size_t lost = (size_t)fake.fleet->leases.pools[0].out;
+    wait_until_lost(&fake, 1);
+    assert_int_equal(counts_of(&fake).items_lost, lost);
+
+    fake_join(&fake, &two, US(2));
+    size_t used = 0;
+    for (int i = 0; i < 100 && !fake.drained; i++) {
+        fake_report(&fake, &two);
+        for (; two.held_count > 0; used++) {
+            two.done[two.done_count++] = two.held[--two.held_count];
+            two.started++;
+            two.completed++;
+        }
+        uv_run(loop_uv(fake.loop), UV_RUN_NOWAIT);
+    }
+    assert_int_equal(used, 10 - lost); /* the others once each, and the entry ends */
+    assert_true(shares_over(&fake.fleet->shares));
+    fake_fleet_done(&fake);
+}
+
+static void test_iterations(void **state)
+{
+    struct fake_fleet fake;
+    struct fake_runner runners[2] = {0};
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", NULL, 4);
+    struct fleet_options options = fast;
+    options.runner_timeout_s = 10;
+    options.scheduling.iterations = 23;
+    fake_open(&fake, options);
+    fake_join(&fake, &runners[0], US(1));
+    fake_join(&fake, &runners[1], US(2));
+    fake_report(&fake, &runners[0]);
+    fake_report(&fake, &runners[1]);
+    run_until_started(&fake);
+    for (int i = 0; i < 100 && !shares_over(&fake.fleet->shares); i++) {
+        struct fake_runner *runner = &runners[i % 2];
+        fake_report(&fake, runner);
+        runner->started += runner->entry.starts_left;
+        runner->completed = runner->started;
+    }
+    assert_int_equal(counts_of(&fake).journeys.started, 23);
+    fake_fleet_done(&fake);
+}
+
+static void test_statistics_once(void **state)
+{
+    struct fake_fleet fake;
+    struct fake_runner one = {0};
+    struct totals fresh;
+    struct buf bytes;
+    size_t used;
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", NULL, 4);
+    fake_open(&fake, fast);
+    fake_join(&fake, &one, US(1));
+    assert_int_equal(totals_init(&fresh), 0);
+    buf_init(&bytes, 0);
+    send_request(&fresh.sink, "__root__ :: pay", "GET", 200, 0.001);
+    totals_write(&bytes, &fresh);
+
+    struct work_dropped dropped[] = {{STR("txn"), 3}};
+    struct work_report report = {.seq = 1,
+                                 .runner_id = one.id,
+                                 .epoch = one.epoch,
+                                 .stats_from_start = true,
+                                 .dropped = dropped,
+                                 .dropped_count = 1,
+                                 .aborted = 2};
+    struct arena arena;
+    arena_init(&arena, 0);
+    assert_int_equal(msgpack_read(&arena, buf_view(&bytes), &used, &report.stats, NULL), 0);
+    fake_say_again(&fake, &one, &report);
+    fake_say_again(&fake, &one, &report);
+    assert_int_equal(fake.totals.requests, 1);
+    report.seq++;
+    dropped[0].count = 5;
+    fake_say_again(&fake, &one, &report); /* all from the start again: counted already */
+    assert_int_equal(fake.totals.requests, 1);
+    assert_int_equal(counts_of(&fake).aborted, 2);
+    assert_int_equal(counts_of(&fake).bad_messages, 1);
+    assert_int_equal(*(uint64_t *)map_get(&fake.fleet->dropped, STR("txn")), 5);
+    report.seq++;
+    report.stats_from_start = false;
+    fake_say_again(&fake, &one, &report);
+    assert_int_equal(fake.totals.requests, 2);
+    arena_done(&arena);
+    buf_done(&bytes);
+    totals_done(&fresh);
+    fake_fleet_done(&fake);
+}
+
+/* ---- plain runners ---- */
+
+static struct work_assignment ask(struct fake_fleet *fake, int64_t id, int64_t running, const struct work_lease *done,
+                                  size_t done_count, int64_t max_work)
+{
+    struct work_running now = {1, running};
+    struct work_request request = {.kind = WORK_ASK,
+                                   .runner_id = id,
+                                   .running = &now,
+                                   .running_count = 1,
+                                   .completed = done,
+                                   .completed_count = done_count,
+                                   .max_work = max_work};
+    struct work_assignment assignment;
+
+    fake_tell(fake, "plain", &request);
+    arena_reset(&fake->arena);
+    assert_int_equal(work_read_assignment(&fake->arena, buf_view(&fake->last), &assignment, NULL), 0);
+    return assignment;
+}
+
+static void test_plain_runner(void **state)
+{
+    struct fake_fleet fake;
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", pool_of(true, 3), 5);
+    struct fleet_options options = fast;
+    options.runner_timeout_s = 10;
+    fake_open(&fake, options);
+    struct work_welcome welcome = fake_hello(&fake, "plain");
+    assert_null(welcome.offer);
+    assert_true(str_is(welcome.test, "shop:scenario"));
+    assert_int_equal(ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count, 0);
+    run_until_started(&fake);
+    assert_int_equal(ask(&fake, welcome.runner_id, 0, NULL, 0, 1).item_count, 1);
+    struct work_assignment work = ask(&fake, welcome.runner_id, 1, NULL, 0, -1);
+    assert_int_equal(work.item_count, 2); /* the pool has no more */
+    struct work_lease done = work.items[0];
+    assert_true(str_is(done.journey_spec, "shop:buy"));
+    assert_int_equal(done.args.type, VALUE_LIST);
+    work = ask(&fake, welcome.runner_id, 2, &(struct work_lease){.scenario_id = 1, .data_id = value_int(1)}, 1, -1);
+    assert_int_equal(work.item_count, 1);
+    assert_int_equal(work.items[0].data_id.integer, 1); /* it is free again */
+    work = ask(&fake, welcome.runner_id, 3, &(struct work_lease){.scenario_id = 1, .data_id = value_int(77)}, 1, -1);
+    assert_int_equal(work.item_count, 0); /* it never had that one */
+
+    fleet_stop(fake.fleet);
+    while (fake.drained == 0) {
+        fake_wait(&fake);
+    }
+    assert_true(ask(&fake, welcome.runner_id, 3, NULL, 0, 0).stop);
+    fake_tell(&fake, "plain", &(struct work_request){.kind = WORK_BYE, .runner_id = welcome.runner_id});
+    assert_int_equal(fake.last.size, 1); /* nil */
+    while (fake.finished == 0) {
+        fake_wait(&fake);
+    }
+    assert_int_equal(counts_of(&fake).journeys.started, 4);
+    fake_fleet_done(&fake);
+}
+
+static void test_growth_of_a_plain_runner(void **state)
+{
+    struct fake_fleet fake;
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", NULL, 100);
+    fake_open(&fake, (struct fleet_options){.scheduling = {.spawn_rate = 50}});
+    struct work_welcome welcome = fake_hello(&fake, "plain");
+    assert_int_equal(ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count, 0);
+    run_until_started(&fake);
+    size_t first = ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count;
+    assert_true(first <= 6); /* 50 a second */
+    size_t next = ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count;
+    assert_true(next >= first && next <= first + 1); /* what has ended is replaced at once */
+    fake_fleet_done(&fake);
+}
+
+/* ---- nonsense ---- */
+
+static void test_nonsense(void **state)
+{
+    struct fake_fleet fake;
+    struct fake_runner one = {0};
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", NULL, 4);
+    fake_open(&fake, (struct fleet_options){.max_runners = 2});
+    fleet_received(fake.fleet, STR("\0\x01garbage"), STR("\xc1"));
+    fleet_received(fake.fleet, STR("x"), STR(""));
+    fleet_received(fake.fleet, STR("x"), STR("\x92\x07\xc0"));
+    assert_int_equal(fake.answers, 3); /* who waits for an answer gets one */
+    assert_int_equal(counts_of(&fake).bad_messages, 3);
+    fake_join(&fake, &one, US(1));
+    struct work_entry_report entry = {.scenario_id = 9, .running = 1, .started = 1, .highest_id = -1};
+    struct pair pair = {value_text(STR("counts")), value_int(3)};
+    struct work_report report = {.seq = 1,
+                                 .runner_id = one.id,
+                                 .epoch = one.epoch,
+                                 .entries = &entry,
+                                 .entry_count = 1,
+                                 .stats = value_map(&pair, 1)};
+    fake_say_again(&fake, &one, &report);
+    assert_true(one.orders.known);
+    assert_int_equal(counts_of(&fake).bad_messages, 5);
+    assert_int_equal(counts_of(&fake).journeys.running, 0);
+    ask(&fake, one.id, 3, NULL, 0, -1); /* a plain request in the name of one of ours */
+    assert_int_equal(counts_of(&fake).bad_messages, 6);
+    fake_hello(&fake, "a");
+    fake_tell(&fake, "b", &(struct work_request){.kind = WORK_HELLO});
+    assert_int_equal(fake.last.size, 1); /* no room for a third */
+    fake_fleet_done(&fake);
+}
+
+static void test_control(void **state)
+{
+    struct fake_fleet fake;
+    struct fake_runner one = {0};
+    struct value arguments[2] = {value_text(STR("shop:buy")), value_text(STR("2.5"))};
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", NULL, 4);
+    fake_open(&fake, fast);
+    fake_join(&fake, &one, US(1));
+    fake_report(&fake, &one);
+    run_until_started(&fake);
+    struct work_request volume = {
+        .kind = WORK_CONTROL, .command = STR("volume"), .arguments = arguments, .argument_count = 2};
+    fake_tell(&fake, "ctl", &volume);
+    fake_report(&fake, &one);
+    assert_int_equal(one.entry.target, 10);
+    arguments[1] = value_text(STR("-1"));
+    fake_tell(&fake, "ctl", &volume);
+    assert_non_null(memmem(fake.last.data, fake.last.size, "no factor", 9));
+    fake_tell(&fake, "ctl", &(struct work_request){.kind = WORK_CONTROL, .command = STR("pause")});
+    fake_report(&fake, &one);
+    assert_int_equal(one.entry.target, 0);
+    fake_tell(&fake, "ctl", &(struct work_request){.kind = WORK_CONTROL, .command = STR("resume")});
+    struct value pair = value_text(STR("host=http://127.0.0.1"));
+    fake_tell(&fake, "ctl",
+              &(struct work_request){
+                  .kind = WORK_CONTROL, .command = STR("config"), .arguments = &pair, .argument_count = 1});
+    fake_report(&fake, &one);
+    assert_int_equal(one.entry.target, 10);
+    assert_int_equal(one.orders.config_count, 1);
+    fake_report(&fake, &one);
+    assert_int_equal(one.orders.config_count, 0); /* once */
+    fake_tell(&fake, "ctl", &(struct work_request){.kind = WORK_CONTROL, .command = STR("status")});
+    assert_non_null(memmem(fake.last.data, fake.last.size, "web-7", 5));
+    fake_tell(&fake, "ctl", &(struct work_request){.kind = WORK_CONTROL, .command = STR("dance")});
+    assert_non_null(memmem(fake.last.data, fake.last.size, "the commands are", 16));
+    fake_tell(&fake, "ctl", &(struct work_request){.kind = WORK_CONTROL, .command = STR("stop")});
+    assert_true(shares_over(&fake.fleet->shares));
+    fake_fleet_done(&fake);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_run),
+        cmocka_unit_test(test_repeated_and_late_reports),
+        cmocka_unit_test(test_items_of_the_dead),
+        cmocka_unit_test(test_lost_items_are_counted),
+        cmocka_unit_test(test_iterations),
+        cmocka_unit_test(test_statistics_once),
+        cmocka_unit_test(test_plain_runner),
+        cmocka_unit_test(test_growth_of_a_plain_runner),
+        cmocka_unit_test(test_nonsense),
+        cmocka_unit_test(test_control),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
