@@ -22,17 +22,36 @@ async def visit(ctx):
         await ctx.http.get(url + "/missing")
         await ctx.http.get(url + "/moved")
 """
+IN_C = """
+#include <mite/mite.h>
+
+MITE_JOURNEY(visit)
+{
+    const char *url = mite_config(ctx, "url", "");
+
+    MITE_TRANSACTION(ctx, "pages") {
+        struct mite_pending *first = mite_start(ctx, "GET", mite_format(ctx, "%s/", url));
+        mite_get(ctx, mite_format(ctx, "%s/missing", url));
+        mite_get(ctx, mite_format(ctx, "%s/moved", url));
+        mite_await(ctx, first);
+    }
+}
+"""
 
 
 @pytest.fixture(autouse=True)
 def source(tmp_path: Path) -> None:
     (tmp_path / "counting.py").write_text(SOURCE)
+    (tmp_path / "counting.c").write_text(IN_C)
 
 
-def test_requests_equal_those_in_the_servers_log(mite: Mite, nginx: Nginx) -> None:
+@pytest.mark.parametrize("journey", ["counting:visit", "counting.c:visit"])
+@pytest.mark.parametrize("transport", ["native", "curl"])
+def test_requests_equal_those_in_the_servers_log(mite: Mite, nginx: Nginx, journey: str, transport: str) -> None:
     result = mite(
-        "journey", "test", "counting:visit", "--volume=20", "--iterations=500", env={"MITE_CONF_url": nginx.url}
-    )
+        "journey", "test", journey, "--volume=20", "--iterations=500", f"--http-transport={transport}",
+        env={"MITE_CONF_url": nginx.url},
+    )  # fmt: skip
     assert result.returncode == 0, result.stderr
     seen = totals(result.stdout)
     assert seen.journeys == 500
@@ -40,11 +59,12 @@ def test_requests_equal_those_in_the_servers_log(mite: Mite, nginx: Nginx) -> No
     assert nginx.stop() == 2000
 
 
+@pytest.mark.parametrize("journey", ["counting:visit", "counting.c:visit"])
 def test_after_an_interrupt_the_server_saw_no_more_than_the_aborted_ones(
-    start: Callable[..., "subprocess.Popen[str]"], nginx: Nginx, tmp_path: Path
+    start: Callable[..., "subprocess.Popen[str]"], nginx: Nginx, tmp_path: Path, journey: str
 ) -> None:
     process = start(
-        "journey", "test", "counting:visit", "--volume=50", cwd=tmp_path, env={"MITE_CONF_url": nginx.url}
+        "journey", "test", journey, "--volume=50", cwd=tmp_path, env={"MITE_CONF_url": nginx.url}
     )
     wait_for_line(process.stderr, "Last 2 Secs>")
     process.send_signal(signal.SIGINT)
