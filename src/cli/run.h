@@ -54,8 +54,11 @@ struct run {
     bool draining;  /* nothing new starts */
     bool cancelled; /* running journeys were told to end at once */
     bool debugged;  /* a post-mortem debugger was left */
-    int signal;     /* SIGINT or SIGTERM, once one came */
-    int status;     /* EXIT_USAGE or EXIT_BROKE once that is certain */
+    /* When all must be over, graces included; 0: nothing ends it yet. Read in signal handlers. */
+    volatile uint64_t deadline_ns;
+    bool asked_to_stop; /* by a signal that the loop could not take yet */
+    int signal;         /* SIGINT or SIGTERM, once one came */
+    int status;         /* EXIT_USAGE or EXIT_BROKE once that is certain */
     struct http_counts http_counts;
     struct controller_counts counts;
     struct runner_counts runner_counts;
@@ -71,8 +74,9 @@ void run_print_results(struct run *run, size_t *crossed);
 /* From the beginning until the results are out, a crash still gives what was measured. */
 int run_watch_crashes(struct run *run, struct mite_error *error);
 void run_forget_crashes(void);
-/* A journey in C that blocks the loop is named; after a second Ctrl-C the process is given up for it. */
-extern const struct watchdog_hooks run_blocked;
+/* A journey in C that blocks the loop is named. Whatever blocks it, the process is given up after a second Ctrl-C, and
+ * when the run should have ended for good. */
+struct watchdog_hooks run_blocked(struct run *run);
 
 /* Says on stderr what went wrong, with the user's traceback below it when there is one; empties the error. */
 void run_complain(const struct mite_error *error);
@@ -80,3 +84,7 @@ void run_complain(const struct mite_error *error);
 /* Start nothing new; running journeys get --graceful-stop to end. Again: cancel them. */
 void run_stop(struct run *run);
 void run_cancel(struct run *run);
+
+/* What cancelled journeys get to end: code of theirs may run, but a journey that swallows its cancellation must not
+ * hold the run open. */
+#define RUN_CANCEL_GRACE_NS (2 * NS_PER_S)

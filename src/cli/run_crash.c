@@ -103,23 +103,38 @@ static void save(void *arg, const struct crash *crash)
     run_print_results(run, &crossed);
 }
 
-/* ---- journeys in C that never yield ---- */
+/* ---- code that never yields ---- */
 
-/* In a signal handler. No other code of the loop's thread runs before such a journey ends, and it may never. */
+/* At the end of the run the loop may be held up this long before it is given up. */
+#define PATIENCE_NS (3 * NS_PER_S)
+
+/* In a signal handler. No other code of the loop's thread runs before what blocks it ends, and it may never. */
 static void on_blocked(void *arg, uint64_t blocked_ns)
 {
-    if (native_running() && signals_count() > 1) {
+    struct run *run = arg;
+
+    if (signals_count() > 1) {
         crash_give_up("it blocks the loop, and the run is to end at once", EXIT_SIGNALLED);
     }
-    native_watch_hooks.blocked(arg, blocked_ns);
+    native_watch_hooks.blocked(NULL, blocked_ns);
+    if (signals_count() > 0 && !run->draining && !run->asked_to_stop) {
+        run->asked_to_stop = true; /* the loop has not heard of it */
+        run->deadline_ns = clock_now_ns() + ns_from_s(run->options->graceful_stop_s) + RUN_CANCEL_GRACE_NS;
+    }
+    if (blocked_ns > PATIENCE_NS && run->deadline_ns && clock_now_ns() > run->deadline_ns) {
+        crash_give_up("it blocks the loop past the end of the run", EXIT_BROKE);
+    }
 }
 
 static void on_recovered(void *arg, uint64_t blocked_ns)
 {
-    native_watch_hooks.recovered(arg, blocked_ns);
+    native_watch_hooks.recovered(NULL, blocked_ns);
 }
 
-const struct watchdog_hooks run_blocked = {.blocked = on_blocked, .recovered = on_recovered};
+struct watchdog_hooks run_blocked(struct run *run)
+{
+    return (struct watchdog_hooks){.blocked = on_blocked, .recovered = on_recovered, .arg = run};
+}
 
 /* ---- crashes ---- */
 

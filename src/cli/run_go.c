@@ -7,9 +7,6 @@
 #include <string.h>
 
 #define BLOCKED_LIMIT_NS (1 * NS_PER_S)
-/* What cancelled journeys get to end: code of theirs may run, but a journey that swallows its cancellation must not
- * hold the run open. */
-#define CANCEL_GRACE_NS (2 * NS_PER_S)
 
 static void on_grace_over(struct timer *timer)
 {
@@ -31,6 +28,7 @@ void run_stop(struct run *run)
         return;
     }
     run->draining = true;
+    run->deadline_ns = clock_now_ns() + ns_from_s(run->options->graceful_stop_s) + RUN_CANCEL_GRACE_NS;
     controller_stop(run->controller);
     runner_ask_stop(run->runner);
     if (run->grace_made && !run->cancelled) {
@@ -45,7 +43,8 @@ void run_cancel(struct run *run)
     }
     run->cancelled = true;
     run_stop(run);
-    timer_start(&run->grace, CANCEL_GRACE_NS, 0);
+    run->deadline_ns = clock_now_ns() + RUN_CANCEL_GRACE_NS;
+    timer_start(&run->grace, RUN_CANCEL_GRACE_NS, 0);
     runner_cancel_all(run->runner);
 }
 
@@ -63,8 +62,24 @@ static void on_signal(void *arg, int number, int count)
     }
 }
 
+/* As options and models say. */
+static void set_deadline(struct run *run)
+{
+    const struct options *options = run->options;
+    double duration_s = (double)scenario_duration_s(&run->scenario);
+
+    if (options->duration_s > 0 && (duration_s < 0 || options->duration_s < duration_s)) {
+        duration_s = options->duration_s;
+    }
+    if (duration_s >= 0) {
+        run->deadline_ns = clock_now_ns() + ns_from_s(options->delay_start_s) + ns_from_s(duration_s) +
+                           ns_from_s(options->graceful_stop_s) + RUN_CANCEL_GRACE_NS;
+    }
+}
+
 static int go(struct run *run, struct mite_error *error)
 {
+    struct watchdog_hooks blocked = run_blocked(run);
     int64_t runner_id;
     int rc = timer_init(&run->grace, run->loop, on_grace_over);
 
@@ -77,11 +92,12 @@ static int go(struct run *run, struct mite_error *error)
         return rc;
     }
     run->signals_made = true;
-    rc = watchdog_start(run->loop, BLOCKED_LIMIT_NS, &run_blocked, error);
+    rc = watchdog_start(run->loop, BLOCKED_LIMIT_NS, &blocked, error);
     if (rc < 0) {
         return rc;
     }
     run->watchdog_made = true;
+    set_deadline(run);
     totals_start(&run->totals);
     display_start(&run->display);
     runner_id =

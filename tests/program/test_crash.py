@@ -38,6 +38,11 @@ async def segfault(ctx):
 async def abort(ctx):
     os.abort()
 
+async def spin(ctx):
+    await asyncio.sleep(0.001)
+    while True:
+        pass
+
 @mite_http
 async def get_then_abort(ctx, url):
     for _ in range(10):
@@ -361,6 +366,38 @@ def test_a_deferred_call_neither_waits_nor_fails(mite: Mite, in_c: Path, journey
     assert result.returncode == 3
     assert "mite: a function that mite_defer() calls must not wait or fail" in result.stderr
     assert f'mite: journey "crash.c:{journey}" crashed: SIGABRT' in result.stderr
+
+
+def gave_up(status: int, stdout: str, stderr: str) -> None:
+    assert status == 3, stderr
+    assert 'WARNING journey "crash.c:spin" has blocked the loop for ' in stderr
+    assert (
+        'mite: journey "crash.c:spin" was given up in transaction "busy": it blocks the loop past the end of the run'
+        in stderr
+    )
+    assert '1 × Blocked in "busy"' in stdout
+    assert totals(stdout).errors == 1
+
+
+def test_one_in_python_that_never_yields_does_not_hold_the_run_open(mite: Mite, journeys: Path) -> None:
+    result = mite("journey", "test", "crashing:spin", "--duration=0.5", "--graceful-stop=0.5", timeout=30)
+    assert result.returncode == 3
+    assert 'mite: journey "crashing:spin" was given up: it blocks the loop past the end of the run' in result.stderr
+    assert totals(result.stdout).errors == 1
+
+
+def test_one_that_never_yields_does_not_hold_the_run_open(mite: Mite, in_c: Path) -> None:
+    result = mite("journey", "test", "crash.c:spin", "--duration=0.5", "--graceful-stop=0.5", timeout=30)
+    gave_up(result.returncode, result.stdout, result.stderr)
+    assert totals(result.stdout).seconds < 5
+
+
+def test_one_that_never_yields_ends_after_a_single_interrupt(start: Start, in_c: Path) -> None:
+    process = start("journey", "test", "crash.c:spin", "--graceful-stop=0.5", cwd=in_c)
+    seen = wait_for_line(process.stderr, 'journey "crash.c:spin" has blocked the loop for ')
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=30)
+    gave_up(process.returncode, stdout, "".join(seen) + stderr)
 
 
 def test_one_that_never_yields_is_named_and_can_be_ended(start: Start, in_c: Path) -> None:
