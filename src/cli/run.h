@@ -74,8 +74,8 @@ void run_print_results(struct run *run, size_t *crossed);
 /* From the beginning until the results are out, a crash still gives what was measured. */
 int run_watch_crashes(struct run *run, struct mite_error *error);
 void run_forget_crashes(void);
-/* A journey in C that blocks the loop is named. Whatever blocks it, the process is given up after a second Ctrl-C, and
- * when the run should have ended for good. */
+/* A journey in C that blocks the loop is named; after a second Ctrl-C the process is given up for it. So it is for
+ * whatever blocks the loop when the run should have ended for good. */
 struct watchdog_hooks run_blocked(struct run *run);
 
 /* Says on stderr what went wrong, with the user's traceback below it when there is one; empties the error. */

@@ -113,7 +113,7 @@ static void on_blocked(void *arg, uint64_t blocked_ns)
 {
     struct run *run = arg;
 
-    if (signals_count() > 1) {
+    if (native_running() && signals_count() > 1) { /* the interpreter ends its own */
         crash_give_up("it blocks the loop, and the run is to end at once", EXIT_SIGNALLED);
     }
     native_watch_hooks.blocked(NULL, blocked_ns);
