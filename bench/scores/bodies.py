@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from board.clients import mite, wrk
+from board.clients import h2load, mite, wrk
 from board.goal import times
 from board.group import Group
 from board.nginx import Nginx
@@ -15,6 +15,7 @@ def group(title: str, file: str) -> Group:
         requests(wrk(), url=url),
         requests(mite("C", "get"), [times(1.1, "wrk")], url=url),
         requests(mite("Python", "get"), url=url),
+        requests(h2load(), url=url),
     ]
     return Group(f"Bodies of {title}, 100 virtual users", COLUMNS, lines, reference="wrk")
 

@@ -1,6 +1,6 @@
 """A new connection for each request: the server closes each after its answer."""
 
-from board.clients import ab, mite
+from board.clients import ab, mite, wrk
 from board.goal import times
 from board.group import Group
 from board.nginx import Nginx
@@ -17,5 +17,6 @@ def groups(quick: bool) -> list[Group]:
         requests(peer, url=closing),
         requests(mite("C", "get"), [times(1.2, peer.name)], url=closing),
         requests(mite("Python", "get"), url=closing),
+        requests(wrk(), url=closing),
     ]
     return [Group("A new connection for each request, 100 virtual users", COLUMNS, lines, reference=peer.name)]

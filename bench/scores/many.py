@@ -10,12 +10,14 @@ from board.requests import COLUMNS, requests
 
 
 def groups(quick: bool) -> list[Group]:
-    many = 1_000 if quick else 10_000
-    few = requests(mite("C", "get"), name="mite, C, 100", patience=2)
+    many, patience = (1_000, 1) if quick else (10_000, 2)
+    few = requests(mite("C", "get"), name="mite, C, 100", patience=patience)
     lines = [
         few,
-        requests(mite("C", "get"), [times(1.5, few.name)], name=f"mite, C, {many:,}", connections=many, patience=2),
-        requests(wrk(), name="wrk, 100", patience=2),
-        requests(wrk(), name=f"wrk, {many:,}", connections=many, patience=2),
+        requests(
+            mite("C", "get"), [times(1.5, few.name)], name=f"mite, C, {many:,}", connections=many, patience=patience
+        ),
+        requests(wrk(), name="wrk, 100", patience=patience),
+        requests(wrk(), name=f"wrk, {many:,}", connections=many, patience=patience),
     ]
     return [Group(f"One GET a visit, 100 and {many:,} connections", COLUMNS, lines, reference=few.name)]

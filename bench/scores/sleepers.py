@@ -13,7 +13,7 @@ COLUMNS = (Column("mib", "peak memory", "MiB", 1), Column("start_s", "all asleep
 
 def line(language: str, count: int, goals: Sequence[Goal]) -> Line:
     def measure(bench: Bench) -> Sample:
-        ends = (f"--duration={2 if bench.quick else 5}", "--graceful-stop=0")
+        ends = (f"--duration={1 if bench.quick else 5}", "--graceful-stop=0")
         many = (f"--volume={count}", f"--add-to-config=sleepers:{count}", "--spawn-rate=1000000")
         cost = run(mite_test(language, "sleeper", "--hide-constant-logs", "--no-collector", *ends, *many), bench.folder)
         asleep = re.search(r"^asleep ([\d.]+)$", cost.output, re.MULTILINE)

@@ -1,6 +1,6 @@
 """The same GET over TLS 1.3, on connections that stay."""
 
-from board.clients import mite, wrk
+from board.clients import h2load, mite, wrk
 from board.goal import times
 from board.group import Group
 from board.nginx import Nginx
@@ -16,5 +16,6 @@ def groups(quick: bool) -> list[Group]:
         requests(wrk(), url=tls),
         requests(mite("C", "get", "--insecure"), [times(1.1, "wrk")], url=tls),
         requests(mite("Python", "get", "--insecure"), url=tls),
+        requests(h2load(), url=tls),
     ]
     return [Group("One GET a visit over TLS 1.3, 100 virtual users", COLUMNS, lines, reference="wrk")]
