@@ -28,15 +28,27 @@ static bool is_interrupt(PyObject *exception)
     return PyErr_GivenExceptionMatches(exception, PyExc_KeyboardInterrupt);
 }
 
-/* A journey in C that was named like one in Python, as a question; "" when there is no such file. */
-static void suggest_source(char *out, size_t size, const char *spec, struct str module)
+/* A journey in C that was named like one in Python, as a question; "" when there is no such file (".c", ".so"). */
+static void suggest_file(char *out, size_t size, const char *spec, struct str module, const char *suffix)
 {
     char path[256];
-    int n = snprintf(path, sizeof(path), STR_FMT ".c", STR_ARG(module));
+    int n = snprintf(path, sizeof(path), "./" STR_FMT "%s", STR_ARG(module), suffix);
     out[0] = '\0';
     if (n > 0 && (size_t)n < sizeof(path) && access(path, F_OK) == 0) {
-        snprintf(out, size, " (did you mean \"%s%s\"?)", path, spec + module.n);
+        snprintf(out, size, " (did you mean \"%s%s\"?)", path + (suffix[1] == 'c' ? 2 : 0), spec + module.n);
     }
+}
+
+/* Whether the module is a shared library that is none of Python's: of journeys in C, most often. */
+static bool is_other_library(PyObject *exception)
+{
+    PyObject *text =
+        PyErr_GivenExceptionMatches(exception, PyExc_ImportError) ? PyObject_Str(exception) : NULL; /* new */
+    const char *words = text ? PyUnicode_AsUTF8(text) : NULL;
+    bool other = words && strstr(words, "(PyInit_");
+    PyErr_Clear();
+    Py_XDECREF(text);
+    return other;
 }
 
 static int import_error(const char *what, const char *spec, struct str module, struct mite_error *error)
@@ -49,7 +61,7 @@ static int import_error(const char *what, const char *spec, struct str module, s
     if (is_missing(exception, module)) {
         PyObject *name = PyObject_GetAttr(exception, state->str_name); /* new: a str */
         char source[512];
-        suggest_source(source, sizeof(source), spec, module);
+        suggest_file(source, sizeof(source), spec, module, ".c");
         int code = error_set(error, MITE_ENOTFOUND,
                              "cannot load %s \"%s\": there is no module \"%s\" in this directory or on "
                              "Python's path (PYTHONPATH adds to it)%s",
@@ -57,6 +69,17 @@ static int import_error(const char *what, const char *spec, struct str module, s
         Py_DECREF(name);
         Py_DECREF(exception);
         return code;
+    }
+    if (is_other_library(exception)) {
+        char library[512];
+        suggest_file(library, sizeof(library), spec, module, ".so");
+        if (library[0]) {
+            Py_DECREF(exception);
+            return error_set(error, MITE_ENOTFOUND,
+                             "cannot load %s \"%s\": the library " STR_FMT ".so in this directory is no module of "
+                             "Python's%s",
+                             what, spec, STR_ARG(module), library);
+        }
     }
     errors_put(exception);
     return errors_to_c(error, "cannot load %s \"%s\": importing " STR_FMT " failed", what, spec, STR_ARG(module));

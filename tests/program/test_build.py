@@ -100,6 +100,14 @@ def test_the_output_is_named_after_the_first_source(mite: Mite, tmp_path: Path) 
     ran(mite("journey", "run", "browse.so:buy"))
 
 
+def test_a_library_that_is_taken_for_a_module(mite: Mite, tmp_path: Path) -> None:
+    silent(mite("build", "browse.c", "-o", "shop.so"))
+    refused(
+        mite("journey", "run", "shop:browse"), 2, "shop.so in this directory is no module of Python's",
+        'did you mean "./shop.so:browse"?',
+    )  # fmt: skip
+
+
 def test_a_failed_build_leaves_the_library_that_was_there(mite: Mite, tmp_path: Path) -> None:
     silent(mite("build", "browse.c"))
     before = (tmp_path / "browse.so").read_bytes()
