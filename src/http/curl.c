@@ -81,6 +81,21 @@ static uint64_t phase_ns(CURL *easy, CURLINFO info, uint64_t delay)
     return ns > 0 ? ns + delay : 0;
 }
 
+/* When libcurl sends a request once more over another connection, it mixes the times of both: no phase ends behind the
+ * next one's end. */
+static void put_in_order(struct http_timings *t)
+{
+    uint64_t *ends[] = {&t->first_byte_ns, &t->pretransfer_ns, &t->tls_ns, &t->connect_ns, &t->dns_ns};
+    uint64_t next = t->total_ns;
+
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        if (*ends[i] > 0) {
+            *ends[i] = *ends[i] < next ? *ends[i] : next;
+            next = *ends[i];
+        }
+    }
+}
+
 /* The clock of a request starts when it is asked for: what it waits for our own loop is part of what its user waits. */
 static void fill_timings(const struct http_transfer *transfer, struct http_timings *out)
 {
@@ -101,6 +116,7 @@ static void fill_timings(const struct http_transfer *transfer, struct http_timin
         out->connect_ns = phase_ns(easy, CURLINFO_CONNECT_TIME_T, delay);
         out->tls_ns = phase_ns(easy, CURLINFO_APPCONNECT_TIME_T, delay);
     }
+    put_in_order(out);
 }
 
 static struct http_response *take_response(struct http_transfer *transfer)

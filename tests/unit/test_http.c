@@ -17,7 +17,7 @@ static const struct peer_route routes[] = {
     {"/301-301", "HTTP/1.1 301 Moved\r\nLocation: /301\r\nContent-Length: 0\r\n\r\n"},
     {"/301-301-301", "HTTP/1.1 301 Moved\r\nLocation: /301-301\r\nContent-Length: 0\r\n\r\n"},
     {"/302", "HTTP/1.1 302 Found\r\nLocation: /?a=b c#part\r\nContent-Length: 0\r\n\r\n"},
-    {"/?a=b+c", OK_ANSWER},
+    {"/?a=b%20c", OK_ANSWER},
     {"/303", "HTTP/1.1 303 See Other\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"},
     {"/307", "HTTP/1.1 307 Temporary\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"},
     {"/308", "HTTP/1.1 308 Permanent\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"},
@@ -304,14 +304,14 @@ static void test_redirect_urls(void **state)
 
     run(f, &request);
     assert_ok(f, 200, "ok");
-    assert_str(f->response->url, url_of(f, "/?a=b+c"));
-    assert_str(f->response->previous->redirect_url, url_of(f, "/?a=b+c#part"));
+    assert_str(f->response->url, url_of(f, "/?a=b%20c"));
+    assert_str(f->response->previous->redirect_url, url_of(f, "/?a=b%20c#part"));
 
     request.url = str_of(url_of(f, "/302"));
     request.follow_redirects = false;
     run(f, &request);
     assert_ok(f, 302, "");
-    assert_str(f->response->redirect_url, url_of(f, "/?a=b+c#part"));
+    assert_str(f->response->redirect_url, url_of(f, "/?a=b%20c#part"));
     run_get(f, "/302-nowhere");
     assert_ok(f, 302, "");
     assert_null(f->response->redirect_url.p);
