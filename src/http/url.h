@@ -1,7 +1,7 @@
 /*
- * URLs of requests, as the WHATWG URL standard reads http and https ones: taken apart once, credentials and fragment out
- * of the way, and what is left written so that no other parser would change it. Plain ones (nearly all) are only looked
- * at. Two parts: url.c, and url_host.c for names and addresses.
+ * URLs of requests, as the WHATWG URL standard reads http and https ones: taken apart once, credentials and fragment
+ * out of the way, and what is left written so that no other parser would change it. Plain ones (nearly all) are only
+ * looked at. Two parts: url.c, and url_host.c for names and addresses.
  */
 #pragma once
 
