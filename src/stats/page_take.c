@@ -183,7 +183,7 @@ static int read_part(struct part *part, const struct value *dump, struct arena *
 {
     *part = (struct part){0};
     if (dump->type != VALUE_MAP) {
-        return error_set(error, MITE_EPROTO, "a dump is a list of maps, not of a %s", value_type_name(dump->type));
+        return error_set(error, MITE_EPROTO, "a dump is a list of maps, not of type %s", value_type_name(dump->type));
     }
     int code = read_kind(&part->shape, dump, error);
     if (code == 0) {
@@ -392,7 +392,7 @@ int page_take(struct page *page, const struct value *dump, struct mite_error *er
     struct arena arena;
 
     if (dump->type != VALUE_LIST) {
-        return error_set(error, MITE_EPROTO, "a dump is a list of maps, not %s", value_type_name(dump->type));
+        return error_set(error, MITE_EPROTO, "a dump is a list of maps, not of type %s", value_type_name(dump->type));
     }
     arena_init(&arena, 0);
     int code = take(page, dump, &arena, error);
