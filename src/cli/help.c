@@ -12,7 +12,7 @@ static const struct {
 } sections[] = {
     {OPTIONS_TARGET | OPTIONS_CAT | OPTIONS_HAR | OPTIONS_BUILD | OPTIONS_INIT | OPTIONS_RECEIVER | OPTIONS_SPECS,
      "Options"},
-    {OPTIONS_VOLUME | OPTIONS_RUN, "How much runs, and with what"},
+    {OPTIONS_VOLUME | OPTIONS_RUN | OPTIONS_GRACE | OPTIONS_RUNNER | OPTIONS_WORKERS, "How much runs, and with what"},
     {OPTIONS_RESULTS, "What is shown, and what fails the run"},
     {OPTIONS_FILES | OPTIONS_COLLECTOR | OPTIONS_RECORDER, "Files"},
     {OPTIONS_HTTP, "HTTP"},
@@ -74,6 +74,9 @@ void help_print(const struct command *command)
 
         if (!(command->groups & OPTIONS_BUS)) {
             wanted &= ~(unsigned)OPTIONS_COMPONENTS; /* taken, so that one set of options serves all, and not needed */
+        }
+        if (command->groups & OPTIONS_RUNNER) {
+            wanted &= ~(unsigned)OPTIONS_RUN; /* the same */
         }
 
         if (wanted) {

@@ -114,15 +114,19 @@ int hosts_scenario(struct hosts *hosts, const char *spec, struct config *config,
 
 /* ---- the run ---- */
 
+int hosts_attach_python(struct hosts *hosts, struct loop *loop, struct mite_error *error)
+{
+    int rc = hosts->python->loop_attach(loop, error);
+
+    hosts->python_attached = rc == 0;
+    return rc;
+}
+
 int hosts_attach(struct hosts *hosts, struct loop *loop, struct mite_error *error)
 {
     int rc = native_open(hosts->native, loop, error);
 
-    if (rc == 0 && hosts->python) {
-        rc = hosts->python->loop_attach(loop, error);
-        hosts->python_attached = rc == 0;
-    }
-    return rc;
+    return rc == 0 && hosts->python ? hosts_attach_python(hosts, loop, error) : rc;
 }
 
 static void add_counts(struct http_counts *sum, const struct http_counts *more)

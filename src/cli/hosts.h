@@ -37,6 +37,8 @@ int hosts_scenario(struct hosts *hosts, const char *spec, struct config *config,
 int hosts_start_for_journeys(struct hosts *hosts, const struct scenario *scenario, struct mite_error *error);
 
 int hosts_attach(struct hosts *hosts, struct loop *loop, struct mite_error *error);
+/* The same for Python that was started after hosts_attach; the loop does not run now. */
+int hosts_attach_python(struct hosts *hosts, struct loop *loop, struct mite_error *error);
 /* Ends what still runs. */
 void hosts_detach(struct hosts *hosts, struct loop *loop);
 /* Of all HTTP clients, also of those that are gone. */

@@ -73,6 +73,9 @@ struct options {
     const char *curve_key, *curve_server_key, *curve_allow; /* NULL: not given */
     int64_t send_buffer;                                    /* bytes */
     double component_stop_s;                                /* --graceful-stop of components */
+    const char *events;                                     /* mite runner: all, errors or none */
+    struct option_list journeys_allow;                      /* globs; none: any */
+    const char *workers;                                    /* a number or "auto" */
     struct option_list processor;                           /* mite receiver */
     const char *stats_include_processors, *stats_exclude_processors;
 
@@ -101,9 +104,13 @@ enum option_group {
     OPTIONS_COLLECTOR = 1 << 14,
     OPTIONS_RECORDER = 1 << 15,
     OPTIONS_RECEIVER = 1 << 16,
-    OPTIONS_SPECS = 1 << 17, /* of commands that import specs and run no journeys */
+    OPTIONS_SPECS = 1 << 17,  /* of commands that import specs and run no journeys */
+    OPTIONS_RUNNER = 1 << 18, /* of mite runner: it takes OPTIONS_RUN too, and shows what it needs of them */
+    OPTIONS_WORKERS = 1 << 19,
+    OPTIONS_GRACE = 1 << 20, /* of commands that end a run: components have a --graceful-stop of their own */
     OPTIONS_COMPONENT = OPTIONS_COMPONENTS | OPTIONS_BUS,
-    OPTIONS_TEST = OPTIONS_RUN | OPTIONS_RESULTS | OPTIONS_FILES | OPTIONS_HTTP | OPTIONS_COMPONENTS | OPTIONS_COMPILE,
+    OPTIONS_TEST = OPTIONS_RUN | OPTIONS_GRACE | OPTIONS_RESULTS | OPTIONS_FILES | OPTIONS_HTTP | OPTIONS_COMPONENTS |
+                   OPTIONS_COMPILE,
 };
 
 /* `name` is one or two words; `run` returns an exit status (exit.h). */
@@ -150,6 +157,7 @@ void help_print(const struct command *command);
 
 int cmd_journey_test(const struct options *options);
 int cmd_journey_run(const struct options *options);
+int cmd_runner(const struct options *options);
 int cmd_scenario_test(const struct options *options);
 int cmd_build(const struct options *options);
 int cmd_init(const struct options *options);

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "cli/culprit.h"
 #include "cli/display.h"
 #include "cli/exit.h"
 #include "cli/hosts.h"
@@ -16,7 +17,6 @@
 #include "cli/processors.h"
 #include "cli/webhook.h"
 #include "controller/controller.h"
-#include "engine/watchdog.h"
 #include "runner/runner.h"
 #include "sinks/collector.h"
 #include "sinks/recorder.h"
@@ -54,11 +54,9 @@ struct run {
     bool draining;  /* nothing new starts */
     bool cancelled; /* running journeys were told to end at once */
     bool debugged;  /* a post-mortem debugger was left */
-    /* When all must be over, graces included; 0: nothing ends it yet. Read in signal handlers. */
-    volatile uint64_t deadline_ns;
-    bool asked_to_stop; /* by a signal that the loop could not take yet */
-    int signal;         /* SIGINT or SIGTERM, once one came */
-    int status;         /* EXIT_USAGE or EXIT_BROKE once that is certain */
+    struct patience patience;
+    int signal; /* SIGINT or SIGTERM, once one came */
+    int status; /* EXIT_USAGE or EXIT_BROKE once that is certain */
     struct http_counts http_counts;
     struct controller_counts counts;
     struct runner_counts runner_counts;
@@ -74,10 +72,6 @@ void run_print_results(struct run *run, size_t *crossed);
 /* From the beginning until the results are out, a crash still gives what was measured. */
 int run_watch_crashes(struct run *run, struct mite_error *error);
 void run_forget_crashes(void);
-/* A journey in C that blocks the loop is named; after a second Ctrl-C the process is given up for it. So it is for
- * whatever blocks the loop when the run should have ended for good. */
-struct watchdog_hooks run_blocked(struct run *run);
-
 /* Says on stderr what went wrong, with the user's traceback below it when there is one; empties the error. */
 void run_complain(const struct mite_error *error);
 

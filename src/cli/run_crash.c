@@ -1,35 +1,13 @@
 /*
- * What is left of a run when the process crashes, or is given up for a journey in C that never yields. who() reads, in
- * the signal handler; save() runs in the forked child: what is for disk first, for it needs no memory, then the
- * figures. Nothing here may ask the interpreter, whose thread stands still in the middle of something.
+ * What is left of a run when the process crashes, or is given up for code that never yields. save() runs in the forked
+ * child: what is for disk first, for it needs no memory, then the figures. Nothing here may ask the interpreter, whose
+ * thread stands still in the middle of something.
  */
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/run.h"
-#include "engine/blocking.h"
 #include "engine/crash.h"
-#include "engine/signals.h"
 #include "runner/native.h"
-#include "runner/native_watch.h"
-
-static void who(void *arg, struct crash_who *out)
-{
-    const struct context *context = blocking_owner();
-
-    context = context ? context : native_running();
-    context = context ? context : context_running();
-    if (!context) {
-        return;
-    }
-    out->journey = context->origin.journey.p;
-    out->journey_bytes = context->origin.journey.n;
-    if (context->current) {
-        struct str label = message_transaction_label(context->current->path);
-        out->transaction = label.p;
-        out->transaction_bytes = label.n;
-    }
-    out->subject = context;
-}
 
 /* The user's line that crashed; where none is among the frames, for mite's own code ran, a journey's last call into
  * mite tells. In `last`, or the crash. */
@@ -103,39 +81,6 @@ static void save(void *arg, const struct crash *crash)
     run_print_results(run, &crossed);
 }
 
-/* ---- code that never yields ---- */
-
-/* At the end of the run the loop may be held up this long before it is given up. */
-#define PATIENCE_NS (3 * NS_PER_S)
-
-/* In a signal handler. No other code of the loop's thread runs before what blocks it ends, and it may never. */
-static void on_blocked(void *arg, uint64_t blocked_ns)
-{
-    struct run *run = arg;
-
-    if (native_running() && signals_count() > 1) { /* the interpreter ends its own */
-        crash_give_up("it blocks the loop, and the run is to end at once", EXIT_SIGNALLED);
-    }
-    native_watch_hooks.blocked(NULL, blocked_ns);
-    if (signals_count() > 0 && !run->draining && !run->asked_to_stop) {
-        run->asked_to_stop = true; /* the loop has not heard of it */
-        run->deadline_ns = clock_now_ns() + ns_from_s(run->options->graceful_stop_s) + RUN_CANCEL_GRACE_NS;
-    }
-    if (blocked_ns > PATIENCE_NS && run->deadline_ns && clock_now_ns() > run->deadline_ns) {
-        crash_give_up("it blocks the loop past the end of the run", EXIT_BROKE);
-    }
-}
-
-static void on_recovered(void *arg, uint64_t blocked_ns)
-{
-    native_watch_hooks.recovered(NULL, blocked_ns);
-}
-
-struct watchdog_hooks run_blocked(struct run *run)
-{
-    return (struct watchdog_hooks){.blocked = on_blocked, .recovered = on_recovered, .arg = run};
-}
-
 /* ---- crashes ---- */
 
 int run_watch_crashes(struct run *run, struct mite_error *error)
@@ -144,7 +89,7 @@ int run_watch_crashes(struct run *run, struct mite_error *error)
     int rc = crash_start(&options, error);
 
     if (rc == 0) {
-        crash_set_who(who, NULL);
+        crash_set_who(culprit_of_crash, NULL);
         crash_set_report(save, run);
     }
     return rc;

@@ -28,7 +28,8 @@ void run_stop(struct run *run)
         return;
     }
     run->draining = true;
-    run->deadline_ns = clock_now_ns() + ns_from_s(run->options->graceful_stop_s) + RUN_CANCEL_GRACE_NS;
+    run->patience.stopping = true;
+    run->patience.deadline_ns = clock_now_ns() + run->patience.stop_ns;
     controller_stop(run->controller);
     runner_ask_stop(run->runner);
     if (run->grace_made && !run->cancelled) {
@@ -43,7 +44,7 @@ void run_cancel(struct run *run)
     }
     run->cancelled = true;
     run_stop(run);
-    run->deadline_ns = clock_now_ns() + RUN_CANCEL_GRACE_NS;
+    run->patience.deadline_ns = clock_now_ns() + RUN_CANCEL_GRACE_NS;
     timer_start(&run->grace, RUN_CANCEL_GRACE_NS, 0);
     runner_cancel_all(run->runner);
 }
@@ -72,14 +73,14 @@ static void set_deadline(struct run *run)
         duration_s = options->duration_s;
     }
     if (duration_s >= 0) {
-        run->deadline_ns = clock_now_ns() + ns_from_s(options->delay_start_s) + ns_from_s(duration_s) +
-                           ns_from_s(options->graceful_stop_s) + RUN_CANCEL_GRACE_NS;
+        run->patience.deadline_ns =
+            clock_now_ns() + ns_from_s(options->delay_start_s) + ns_from_s(duration_s) + run->patience.stop_ns;
     }
 }
 
 static int go(struct run *run, struct mite_error *error)
 {
-    struct watchdog_hooks blocked = run_blocked(run);
+    struct watchdog_hooks blocked = culprit_hooks(&run->patience);
     int64_t runner_id;
     int rc = timer_init(&run->grace, run->loop, on_grace_over);
 

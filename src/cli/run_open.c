@@ -55,17 +55,6 @@ static void on_debugger_done(void *arg)
     run_cancel(run);
 }
 
-static void on_blocked(void *arg, const char *journey, const char *location, uint64_t blocked_ns)
-{
-    char who[128] = "code outside of any journey";
-
-    if (journey) {
-        snprintf(who, sizeof(who), "journey \"%.100s\"", journey);
-    }
-    log_line(LOG_WARNING, "%s has blocked the loop for %.1f s at %s: nothing else runs meanwhile", who,
-             ns_to_s(blocked_ns), location);
-}
-
 static int open_hosts(struct run *run, struct mite_error *error)
 {
     struct python_options python = {
@@ -76,7 +65,7 @@ static int open_hosts(struct run *run, struct mite_error *error)
         .http = &run->http,
         .debugger = on_debugger,
         .debugger_done = on_debugger_done,
-        .blocked = on_blocked,
+        .blocked = culprit_blocks,
         .arg = run,
     };
 
@@ -279,6 +268,7 @@ int run_open(struct run *run, const struct options *options, enum run_kind kind)
     struct mite_error error = {0};
 
     *run = (struct run){.options = options, .kind = kind};
+    run->patience.stop_ns = ns_from_s(options->graceful_stop_s) + RUN_CANCEL_GRACE_NS;
     config_init(&run->config);
     run->webhook = (struct webhook){
         .url = options->logging_webhook ? options->logging_webhook : getenv("MITE_LOGGING_URL"), .http = &run->http};

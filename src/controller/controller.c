@@ -118,6 +118,9 @@ static void report(struct controller *controller)
     const struct tracker *tracker = &controller->tracker;
     size_t required = 0;
 
+    if (!controller->reports) {
+        return;
+    }
     for (size_t i = 0; i < tracker->entry_count; i++) {
         int64_t id = entry_at(controller, i)->id;
         controller->actual[i] = (struct message_count){id, tracker->entries[i].running};
@@ -315,6 +318,44 @@ void controller_stop(struct controller *controller)
         tracker_end_all(&controller->tracker);
         wake_at(controller, 0);
     }
+}
+
+/* ---- direction from elsewhere ---- */
+
+void controller_refresh(struct controller *controller)
+{
+    if (controller->phase != PHASE_RUNNING) {
+        return; /* what comes first asks the models anyway, or nothing starts any more */
+    }
+    tracker_advance(&controller->tracker, clock_now_ns());
+    windows_ask_again(&controller->windows, &window_hooks, controller);
+    starts_dispatch(controller);
+    controller_look_soon(controller);
+}
+
+void controller_set_spawn_rate(struct controller *controller, double spawn_rate)
+{
+    if (controller->clock_started) {
+        tracker_advance(&controller->tracker, clock_now_ns()); /* until now at the old rate */
+    }
+    tracker_set_spawn_rate(&controller->tracker, spawn_rate);
+}
+
+void controller_allow_starts(struct controller *controller, size_t index, int64_t allowed)
+{
+    tracker_allow(&controller->tracker, index, allowed);
+}
+
+void controller_count_entry(const struct controller *controller, size_t index, struct controller_entry_counts *out)
+{
+    const struct tracker_entry *entry = &controller->tracker.entries[index];
+
+    *out = (struct controller_entry_counts){
+        .wanted = entry->wanted,
+        .running = entry->running,
+        .started = entry->started,
+        .completed = entry->started - entry->running,
+    };
 }
 
 void controller_count(const struct controller *controller, struct controller_counts *out)

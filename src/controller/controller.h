@@ -34,6 +34,10 @@ struct controller_counts {
     bool clock_started;
 };
 
+struct controller_entry_counts {
+    int64_t wanted, running, started, completed;
+};
+
 /* Called from the loop, except for entry_failed: that may come from inside a pool's answer. Each may be NULL. */
 struct controller_hooks {
     /* Nothing starts any more, journeys still run: time to start the clock of a grace. At most once, before finished.
@@ -45,8 +49,8 @@ struct controller_hooks {
     void *arg;
 };
 
-/* Scenario and sink (for controller_report, one a second and one at the end) are borrowed. MITE_EINVAL: the scenario
- * has no journeys. */
+/* Scenario and sink (for controller_report, one a second and one at the end; NULL: nobody wants them) are borrowed.
+ * MITE_EINVAL: the scenario has no journeys. */
 int controller_new(struct loop *loop, const struct scenario *scenario, const struct controller_options *options,
                    struct sink *reports, const struct controller_hooks *hooks, struct controller **out,
                    struct mite_error *error) PRIVATE_API(controller_new);
@@ -57,6 +61,15 @@ void controller_free(struct controller *controller) PRIVATE_API(controller_free)
 int64_t controller_add_runner(struct controller *controller, const struct work_runner_ops *ops, void *runner,
                               int64_t max_journeys, struct mite_error *error) PRIVATE_API(controller_add_runner);
 extern const struct work_controller_ops controller_work_ops PRIVATE_API(controller_work_ops);
+
+/* For a run that is directed from elsewhere. Asks the models again now, without a new window, and the pools that had
+ * nothing. */
+void controller_refresh(struct controller *controller);
+/* From now on; 0: it does not grow. */
+void controller_set_spawn_rate(struct controller *controller, double spawn_rate);
+/* Entry `index` may start journeys until it has started so many in all; INT64_MAX: no limit. */
+void controller_allow_starts(struct controller *controller, size_t index, int64_t allowed);
+void controller_count_entry(const struct controller *controller, size_t index, struct controller_entry_counts *out);
 
 /* Start nothing new; finished() follows when what runs has ended. Twice does nothing. */
 void controller_stop(struct controller *controller) PRIVATE_API(controller_stop);

@@ -34,6 +34,7 @@ int tracker_init(struct tracker *tracker, size_t entry_count, double spawn_rate,
     }
     for (size_t i = 0; i < entry_count; i++) {
         tracker->entries[i].max_starts = -1;
+        tracker->entries[i].allowed = INT64_MAX;
     }
     return 0;
 }
@@ -79,6 +80,9 @@ static void bucket_fill(struct token_bucket *bucket, double elapsed_s, bool awai
 {
     double most = at_least_one(bucket->rate * (awaited ? LATE_S : GRAIN_S));
 
+    if (bucket->rate == 0) {
+        return;
+    }
     bucket->tokens += bucket->rate * elapsed_s;
     bucket->tokens = bucket->tokens > most ? most : bucket->tokens;
 }
@@ -94,7 +98,7 @@ void tracker_start(struct tracker *tracker, uint64_t now_ns)
 {
     tracker->now_ns = now_ns;
     bucket_fill(&tracker->spawn, GRAIN_S, false);
-    tracker->spawn.tokens = at_least_one(tracker->spawn.tokens);
+    tracker->spawn.tokens = tracker->spawn.rate > 0 ? at_least_one(tracker->spawn.tokens) : 0;
     bucket_fill(&tracker->backoff, GRAIN_S, false);
 }
 
@@ -128,6 +132,17 @@ void tracker_want(struct tracker *tracker, size_t entry, int64_t wanted)
 {
     tracker->entries[entry].wanted = wanted;
     tracker->entries[entry].blocked = false;
+}
+
+void tracker_allow(struct tracker *tracker, size_t entry, int64_t allowed)
+{
+    tracker->entries[entry].allowed = allowed;
+}
+
+void tracker_set_spawn_rate(struct tracker *tracker, double spawn_rate)
+{
+    tracker->spawn.rate = spawn_rate;
+    tracker->spawn.tokens = spawn_rate > 0 ? tracker->spawn.tokens : 0;
 }
 
 void tracker_block(struct tracker *tracker, size_t entry)
@@ -192,10 +207,9 @@ static int64_t need_of(const struct tracker_entry *entry)
     if (entry->ended || entry->blocked || need <= 0) {
         return 0;
     }
-    if (entry->max_starts >= 0) {
-        int64_t left = entry->max_starts - entry->started - entry->pending;
-        need = need < left ? need : left;
-    }
+    int64_t most = entry->max_starts >= 0 && entry->max_starts < entry->allowed ? entry->max_starts : entry->allowed;
+    int64_t left = most - entry->started - entry->pending;
+    need = need < left ? need : left;
     return need > 0 ? need : 0;
 }
 

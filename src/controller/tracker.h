@@ -23,6 +23,7 @@ struct tracker_entry {
     int64_t pending; /* between tracker_next() and its outcome */
     int64_t started;
     int64_t max_starts; /* -1: no limit */
+    int64_t allowed;    /* starts up to which it may go for now; INT64_MAX: no limit */
     bool ended;         /* nothing of it starts any more */
     bool blocked;       /* its datapool has nothing free: not before an item comes back or the next window */
     bool ends_all;      /* once it has ended and nothing of it runs, all entries end */
@@ -69,6 +70,10 @@ void tracker_advance(struct tracker *tracker, uint64_t now_ns);
 
 /* What an entry wants in the window that begins. */
 void tracker_want(struct tracker *tracker, size_t entry, int64_t wanted);
+/* It may start until `allowed` have been started in all; more may be allowed later. */
+void tracker_allow(struct tracker *tracker, size_t entry, int64_t allowed);
+/* From now on. 0: no growth, not even by what has come in. */
+void tracker_set_spawn_rate(struct tracker *tracker, double spawn_rate);
 void tracker_block(struct tracker *tracker, size_t entry);
 void tracker_unblock(struct tracker *tracker, size_t entry);
 void tracker_end(struct tracker *tracker, size_t entry);

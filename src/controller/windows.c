@@ -32,15 +32,31 @@ static void ask_model(const struct windows *windows, size_t index, int64_t end_s
     error_done(&error);
 }
 
+static void ask_models(const struct windows *windows, int64_t end_s, const struct windows_hooks *hooks, void *arg)
+{
+    for (size_t i = 0; i < windows->scenario->count; i++) {
+        if (!hooks->ended(arg, i)) {
+            ask_model(windows, i, end_s, hooks, arg);
+        }
+    }
+}
+
 void windows_open(struct windows *windows, double elapsed_s, const struct windows_hooks *hooks, void *arg)
 {
     while (elapsed_s >= (double)windows->next_s) {
         int64_t end_s = windows->next_s + windows->length_s;
-        for (size_t i = 0; i < windows->scenario->count; i++) {
-            if (!hooks->ended(arg, i)) {
-                ask_model(windows, i, end_s, hooks, arg);
-            }
-        }
+        ask_models(windows, end_s, hooks, arg);
+        windows->next_s = end_s;
+    }
+}
+
+void windows_ask_again(struct windows *windows, const struct windows_hooks *hooks, void *arg)
+{
+    int64_t end_s = windows->next_s;
+
+    if (end_s > 0) {
+        windows->next_s -= windows->length_s;
+        ask_models(windows, end_s, hooks, arg);
         windows->next_s = end_s;
     }
 }

@@ -22,5 +22,7 @@ struct windows_hooks {
 void windows_init(struct windows *windows, const struct scenario *scenario, double length_s);
 /* Asks for every window that has begun since the last call: models see all of them. */
 void windows_open(struct windows *windows, double elapsed_s, const struct windows_hooks *hooks, void *arg);
+/* Asks for the newest of those again: what the models want has changed in its midst. */
+void windows_ask_again(struct windows *windows, const struct windows_hooks *hooks, void *arg);
 /* After a restart: passes over those that have begun, but the newest. */
 void windows_skip(struct windows *windows, double elapsed_s);

@@ -362,16 +362,26 @@ void runner_ask_stop(struct runner *runner)
     }
 }
 
-void runner_cancel_all(struct runner *runner)
+void runner_cancel_some(struct runner *runner, bool (*which)(void *arg, const struct message_origin *origin), void *arg)
 {
     struct visit *next;
 
     for (struct visit *visit = LIST_FIRST(&runner->visits); visit; visit = next) {
         next = LIST_NEXT(visit, link);
-        if (visit->loaded->host) {
+        if (visit->loaded->host && which(arg, &visit->context->origin)) {
             visit->loaded->host->cancel(visit->loaded->host, visit->context);
         }
     }
+}
+
+static bool any(void *arg, const struct message_origin *origin)
+{
+    return true;
+}
+
+void runner_cancel_all(struct runner *runner)
+{
+    runner_cancel_some(runner, any, NULL);
 }
 
 void runner_count(const struct runner *runner, struct runner_counts *out)

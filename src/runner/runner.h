@@ -44,6 +44,9 @@ int runner_preload(struct runner *runner, const char *spec, bool has_datapool, s
 void runner_ask_stop(struct runner *runner) PRIVATE_API(runner_ask_stop);
 /* Cancels what still runs. */
 void runner_cancel_all(struct runner *runner) PRIVATE_API(runner_cancel_all);
+/* Of those alone of which `which` says so, by scenario and data id. */
+void runner_cancel_some(struct runner *runner, bool (*which)(void *arg, const struct message_origin *origin),
+                        void *arg);
 void runner_count(const struct runner *runner, struct runner_counts *out) PRIVATE_API(runner_count);
 
 /* Journeys that still run are let go: nobody hears of their end. NULL is a no-op. */
