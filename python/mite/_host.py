@@ -163,10 +163,12 @@ def _injected(function: Any, config: Any, sender: Any) -> dict[str, Any]:
 # ---- message processors ----
 
 
-def processor(factory: Any, options: dict[str, Any]) -> tuple[Any, Callable[[Any], Any], bool]:
-    """The object, what is called with each message, and whether that wants bytes."""
+def processor(factory: Any, options: dict[str, Any] | None) -> tuple[Any, Callable[[Any], Any], bool]:
+    """The object, what is called with each message, and whether that wants bytes. Without options it gets no arguments."""
     made = factory
-    if callable(factory):
+    if callable(factory) and options is None:
+        made = factory()
+    elif callable(factory):
         parameters = _parameters(factory)
         made = factory(options) if parameters is None or _positional(parameters) else factory()
     for name, raw in (("process_raw_message", True), ("process_message", False)):

@@ -1,5 +1,7 @@
 #include "bus/peek.h"
 
+#include "value/value.h"
+
 #include <stdint.h>
 
 /* What is still to be read. */
@@ -112,6 +114,12 @@ static bool body(struct cursor *c, const struct item *item, struct str *out)
     return true;
 }
 
+/* Of a list or map that is being read. */
+static uint64_t items_of(const struct item *item)
+{
+    return item->form == ITEM_MAP ? 2 * item->size : item->size;
+}
+
 /* Leaves out one value, however it is nested: `left` counts the values still to come. */
 static bool skip(struct cursor *c)
 {
@@ -123,12 +131,44 @@ static bool skip(struct cursor *c)
             return false;
         }
         if (item.form == ITEM_LIST || item.form == ITEM_MAP) {
-            left += item.form == ITEM_MAP ? 2 * item.size : item.size;
+            left += items_of(&item);
         } else if (!body(c, &item, &rest)) {
             return false;
         }
     }
     return true;
+}
+
+bool peek_is_map(struct str bytes)
+{
+    struct cursor c = {(const unsigned char *)bytes.p, (const unsigned char *)bytes.p + bytes.n};
+    uint64_t left[VALUE_MAX_DEPTH]; /* items still to come, at each level */
+    int depth = 0;
+    struct item item;
+    struct str text;
+
+    if (!head(&c, &item) || item.form != ITEM_MAP) {
+        return false;
+    }
+    for (left[0] = items_of(&item); depth >= 0;) {
+        if (left[depth] == 0) {
+            depth--;
+            continue;
+        }
+        left[depth]--;
+        if (!head(&c, &item)) {
+            return false;
+        }
+        if (item.form == ITEM_LIST || item.form == ITEM_MAP) {
+            if (++depth == VALUE_MAX_DEPTH) {
+                return false;
+            }
+            left[depth] = items_of(&item);
+        } else if (!body(&c, &item, &text) || (item.form == ITEM_TEXT && !str_is_utf8(text))) {
+            return false;
+        }
+    }
+    return c.at == c.end;
 }
 
 static bool read_text(struct cursor *c, struct str *out)

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define TURN_MESSAGES 256
 #define FRAMES_MAX    3 /* routing id, empty one, body */
@@ -328,6 +329,9 @@ static void end_close(struct bus_socket *socket)
     if (end->zmq) {
         zmq_setsockopt(end->zmq, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
         zmq_close(end->zmq);
+    }
+    if (!end->connects && strncmp(socket->address, "ipc://", 6) == 0) {
+        unlink(socket->address + 6); /* the library leaves it behind */
     }
 }
 

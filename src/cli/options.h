@@ -54,6 +54,7 @@ struct options {
     bool collector;
     const char *collector_dir, *collector_filter;
     int64_t collector_roll, collector_max_bytes;
+    int64_t collector_most_bytes; /* the same for mite collector; 0: no limit */
     bool collector_use_json;
     const char *recorder_dir; /* NULL: not given */
 
@@ -162,6 +163,9 @@ int cmd_scenario_test(const struct options *options);
 int cmd_build(const struct options *options);
 int cmd_init(const struct options *options);
 int cmd_target(const struct options *options);
+int cmd_collector(const struct options *options);
+int cmd_receiver(const struct options *options);
+int cmd_recorder(const struct options *options);
 int cmd_duplicator(const struct options *options);
 int cmd_cat(const struct options *options);
 int cmd_uncat(const struct options *options);

@@ -13,7 +13,7 @@
 #include "runner/journey.h"
 #include "scenario/scenario.h"
 
-#define MITE_PYTHON_API_VERSION 1
+#define MITE_PYTHON_API_VERSION 2
 
 struct python_options {
     bool exclude_working_directory; /* the current directory is importable otherwise, as sys.path[0] */
@@ -44,9 +44,11 @@ struct python_api {
     int (*load_config)(const char *spec, struct config *config, struct mite_error *error); /* --config=SPEC */
     int (*eval_config)(void *arg, struct config *config, struct str key, const char *expression,
                        struct mite_error *error); /* MITE_EVAL_CONF_key */
-    /* One of --message-processors: made with the map of options, or without arguments. The built-in ones of
-     * mite.logoutput are recognised by the caller and never come here. */
+    /* One of --message-processors: made with the map of options, or without arguments; always without when `options` is
+     * NULL, as `mite receiver` makes them. The built-in ones of mite.logoutput come here from the receiver alone. */
     int (*load_processor)(const char *spec, const struct value *options, struct sink **out, struct mite_error *error);
+    /* Gives one of them a message as it came: bytes of a msgpack map. */
+    void (*processor_bytes)(struct sink *processor, struct str bytes);
     /* --collector-filter: a function of the raw bytes; true keeps. */
     int (*load_filter)(const char *spec, bool (**filter)(void *arg, struct str bytes), void **arg,
                        struct mite_error *error);

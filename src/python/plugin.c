@@ -221,6 +221,7 @@ static const struct python_api api = {
     .load_config = load_config,
     .eval_config = eval_config,
     .load_processor = processors_load,
+    .processor_bytes = processors_bytes,
     .load_filter = processors_filter,
     .convert_har = convert_har,
     .loop_attach = loop_attach,

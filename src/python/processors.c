@@ -4,11 +4,13 @@
 #include "python/convert.h"
 #include "python/errors.h"
 #include "python/spec.h"
+#include "value/msgpack.h"
 
 #include <stdlib.h>
 
 struct processor {
     struct sink sink;
+    bool raw;          /* wants bytes */
     PyObject *object;  /* the user's */
     PyObject *process; /* bound method */
     char *spec;
@@ -56,6 +58,28 @@ static void give_bytes(struct sink *sink, const struct message *message)
     process((struct processor *)sink, message_bytes(message));
 }
 
+static PyObject *dict_of(struct str bytes)
+{
+    struct arena arena;
+    struct value value;
+    size_t used;
+    arena_init(&arena, 0);
+    PyObject *dict = NULL; /* new */
+    if (msgpack_read(&arena, bytes, &used, &value, NULL) == 0) {
+        dict = convert_to_python(&value, CONVERT_LISTS);
+    } else {
+        PyErr_SetString(PyExc_ValueError, "the message cannot be read");
+    }
+    arena_done(&arena);
+    return dict;
+}
+
+void processors_bytes(struct sink *sink, struct str bytes)
+{
+    struct processor *self = (struct processor *)sink;
+    process(self, self->raw ? PyBytes_FromStringAndSize(bytes.p, (Py_ssize_t)bytes.n) : dict_of(bytes));
+}
+
 /* A processor with a close() is told of the end. */
 static void processor_free(struct sink *sink)
 {
@@ -82,8 +106,9 @@ static const struct sink_ops bytes_ops = {.name = "processor", .message = give_b
 /* mite._host.processor makes the object and picks its method: (object, method, takes bytes). */
 static PyObject *make(PyObject *factory, const struct value *options)
 {
-    PyObject *map = convert_to_python(options, CONVERT_LISTS);      /* new */
-    PyObject *maker = map ? module_import(IMPORT_PROCESSOR) : NULL; /* borrowed */
+    const struct value none = value_nil();
+    PyObject *map = convert_to_python(options ? options : &none, CONVERT_LISTS); /* new */
+    PyObject *maker = map ? module_import(IMPORT_PROCESSOR) : NULL;              /* borrowed */
     PyObject *made = maker ? PyObject_CallFunctionObjArgs(maker, factory, map, NULL) : NULL;
     Py_XDECREF(map);
     return made;
@@ -106,7 +131,7 @@ int processors_load(const char *spec, const struct value *options, struct sink *
     struct processor *self = calloc(1, sizeof(*self));
     char *copy = strdup(spec);
     if (self && copy) {
-        *self = (struct processor){{raw ? &bytes_ops : &dict_ops}, Py_NewRef(object), Py_NewRef(method), copy};
+        *self = (struct processor){{raw ? &bytes_ops : &dict_ops}, raw, Py_NewRef(object), Py_NewRef(method), copy};
         *out = &self->sink;
     } else {
         free(self);

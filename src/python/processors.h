@@ -6,7 +6,8 @@
 
 #include "python/module.h"
 
-/* See python_api.load_processor and load_filter. */
+/* See python_api.load_processor, processor_bytes and load_filter. */
 int processors_load(const char *spec, const struct value *options, struct sink **out, struct mite_error *error);
+void processors_bytes(struct sink *sink, struct str bytes);
 int processors_filter(const char *spec, bool (**filter)(void *arg, struct str bytes), void **arg,
                       struct mite_error *error);

@@ -218,6 +218,34 @@ static void the_type_is_found_wherever_it_stands(void **state)
     assert_null(peek_type(STR("\x93")).p);
 }
 
+static void a_map_is_told_from_what_no_reader_takes(void **state)
+{
+    static const char nested[] = "\x81\xa1"
+                                 "a\x94\x01\x81\xc4\x02xy\xa2no\xc0\xcb@\x04\0\0\0\0\0\0";
+    char deep[2 * VALUE_MAX_DEPTH + 1];
+
+    assert_true(peek_is_map(message("txn")));
+    assert_true(peek_is_map(STR("\x80")));
+    assert_true(peek_is_map((struct str){nested, sizeof nested - 1}));
+    for (size_t n = 0; n < sizeof nested - 1; n++) {
+        assert_false(peek_is_map((struct str){nested, n}));
+    }
+    assert_false(peek_is_map((struct str){nested, sizeof nested})); /* a byte too many */
+    assert_false(peek_is_map(STR("\x90")));
+    assert_false(peek_is_map(STR("\x81\xa1x\xd4\x01\x02")));
+    assert_false(peek_is_map(STR("\x81\xa1x\xa1\xff")));
+    assert_false(peek_is_map(STR("\x81\xa1x\xc1")));
+
+    deep[0] = (char)0x81;
+    deep[1] = (char)0x01;
+    memset(deep + 2, 0x91, sizeof deep - 2);
+    deep[2 + VALUE_MAX_DEPTH - 1] = (char)0xc0;
+    assert_true(peek_is_map((struct str){deep, 2 + VALUE_MAX_DEPTH}));
+    deep[2 + VALUE_MAX_DEPTH - 1] = (char)0x91;
+    deep[2 + VALUE_MAX_DEPTH] = (char)0xc0;
+    assert_false(peek_is_map((struct str){deep, 2 + VALUE_MAX_DEPTH + 1}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +256,7 @@ int main(void)
         cmocka_unit_test(a_lost_connection_puts_at_risk_what_it_held),
         cmocka_unit_test(addresses_are_checked),
         cmocka_unit_test(the_type_is_found_wherever_it_stands),
+        cmocka_unit_test(a_map_is_told_from_what_no_reader_takes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
