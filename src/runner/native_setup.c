@@ -198,21 +198,21 @@ static struct mite_datapool *keep_pool(struct mite_setup *setup, int rc, struct 
     return (struct mite_datapool *)pool;
 }
 
+/* Before anything is read for it. */
+static bool is_kind(struct mite_setup *setup, enum mite_pool_kind kind)
+{
+    if (kind != MITE_RECYCLABLE && kind != MITE_ITERABLE) {
+        mite_setup_fail(setup, "a datapool is MITE_RECYCLABLE or MITE_ITERABLE, not %d", (int)kind);
+    }
+    return !failed(setup);
+}
+
 static struct mite_datapool *pool_of(struct mite_setup *setup, enum mite_pool_kind kind, const struct value *items)
 {
     struct datapool *pool = NULL;
-    int rc;
+    int rc = kind == MITE_RECYCLABLE ? datapool_recyclable_new(items, &pool, &setup->error)
+                                     : datapool_iterable_new(items, &pool, &setup->error);
 
-    switch (kind) {
-    case MITE_RECYCLABLE:
-        rc = datapool_recyclable_new(items, &pool, &setup->error);
-        break;
-    case MITE_ITERABLE:
-        rc = datapool_iterable_new(items, &pool, &setup->error);
-        break;
-    default:
-        rc = error_set(&setup->error, MITE_EINVAL, "a datapool is MITE_RECYCLABLE or MITE_ITERABLE, not %d", (int)kind);
-    }
     return keep_pool(setup, rc, pool);
 }
 
@@ -221,7 +221,8 @@ struct mite_datapool *mite_pool_array(struct mite_setup *setup, enum mite_pool_k
 {
     struct value list = value_list((const struct value *)items, (uint32_t)count);
 
-    return given(setup, items, "mite_pool_items", "its items") ? pool_of(setup, kind, &list) : NULL;
+    return given(setup, items, "mite_pool_items", "its items") && is_kind(setup, kind) ? pool_of(setup, kind, &list)
+                                                                                       : NULL;
 }
 
 struct mite_datapool *mite_pool_function(struct mite_setup *setup, enum mite_pool_kind kind,
@@ -231,7 +232,7 @@ struct mite_datapool *mite_pool_function(struct mite_setup *setup, enum mite_poo
     struct datapool *pool = NULL;
     struct value items;
 
-    if (!given(setup, (void *)next, "mite_pool_function", "its function")) {
+    if (!given(setup, (void *)next, "mite_pool_function", "its function") || !is_kind(setup, kind)) {
         return NULL;
     }
     if (kind == MITE_ITERABLE) {
@@ -248,7 +249,7 @@ struct mite_datapool *mite_pool_csv_file(struct mite_setup *setup, enum mite_poo
     struct mite_csv_options options = {0};
     struct value items;
 
-    if (!given(setup, path, "mite_pool_csv", "its path")) {
+    if (!given(setup, path, "mite_pool_csv", "its path") || !is_kind(setup, kind)) {
         return NULL;
     }
     if (wanted) {
@@ -267,7 +268,7 @@ struct mite_datapool *mite_pool_jsonl(struct mite_setup *setup, enum mite_pool_k
 {
     struct value items;
 
-    if (!given(setup, path, "mite_pool_jsonl", "its path")) {
+    if (!given(setup, path, "mite_pool_jsonl", "its path") || !is_kind(setup, kind)) {
         return NULL;
     }
     int rc = items_from_json_lines(&setup->arena, path, fields, &items, &setup->error);
@@ -279,7 +280,7 @@ struct mite_datapool *mite_pool_recorded(struct mite_setup *setup, enum mite_poo
 {
     struct value items;
 
-    if (!given(setup, path, "mite_pool_recorded", "its path")) {
+    if (!given(setup, path, "mite_pool_recorded", "its path") || !is_kind(setup, kind)) {
         return NULL;
     }
     int rc = items_from_records(&setup->arena, path, fields, &items, &setup->error);

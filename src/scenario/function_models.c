@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#define ITEMS_MAX 10000000 /* of a pool that keeps them all */
+
 /* ---- datapools ---- */
 
 struct function_pool {
@@ -75,6 +77,13 @@ int items_from_function(struct arena *arena, item_function *next, void *arg, str
     int rc = 0;
 
     for (uint64_t index = 0; rc == 0 && next(arg, index, &item); index++) {
+        if (index == ITEMS_MAX) {
+            value_items_done(&items);
+            return error_set(error, MITE_ELIMIT,
+                             "the function of a recyclable datapool has made %d items and goes on: it must end, or the "
+                             "pool be an iterable one",
+                             ITEMS_MAX);
+        }
         rc = value_copy(arena, &item, &copy);
         if (rc == 0) {
             rc = value_items_add(&items, &copy);

@@ -6,27 +6,47 @@
 #include "value/msgpack.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define MAX_FIELDS 256
 
 /* ---- files ---- */
 
+/* A pipe would be waited for without end, a device might never end. */
+static int open_file(const char *path, FILE **out, struct mite_error *error)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), rc = 0;
+    struct stat status;
+
+    if (fd < 0 || fstat(fd, &status) < 0) {
+        rc = error_errno(error, errno, "cannot read the datapool file %s", path);
+    } else if (S_ISDIR(status.st_mode)) {
+        rc = error_set(error, MITE_EINVAL, "the datapool file %s is a directory: name a file in it", path);
+    } else if (!S_ISREG(status.st_mode)) {
+        rc =
+            error_set(error, MITE_EINVAL, "the datapool file %s is a pipe or a device: write it to a file first", path);
+    } else if (!(*out = fdopen(fd, "rb"))) {
+        rc = error_errno(error, errno, "cannot read the datapool file %s", path);
+    }
+    if (rc < 0 && fd >= 0) {
+        close(fd);
+    }
+    return rc;
+}
+
 static int read_file(const char *path, struct buf *out, struct mite_error *error)
 {
-    FILE *file = fopen(path, "rb");
-    struct stat status;
     char block[65536];
+    FILE *file = NULL;
     size_t n;
+    int rc = open_file(path, &file, error);
 
-    if (!file) {
-        return error_errno(error, errno, "cannot read the datapool file %s", path);
-    }
-    if (fstat(fileno(file), &status) == 0 && S_ISDIR(status.st_mode)) {
-        fclose(file);
-        return error_set(error, MITE_EINVAL, "the datapool file %s is a directory: name a file in it", path);
+    if (rc < 0) {
+        return rc;
     }
     while ((n = fread(block, 1, sizeof block, file)) > 0 && buf_append(out, block, n) == 0) {
     }
@@ -36,6 +56,14 @@ static int read_file(const char *path, struct buf *out, struct mite_error *error
         return error_set(error, MITE_ENOMEM, "the datapool file %s is too large", path);
     }
     return broken ? error_set(error, MITE_EIO, "cannot read the datapool file %s", path) : 0;
+}
+
+static struct str skip_byte_order_mark(struct str text)
+{
+    static const struct str mark = STR("\xef\xbb\xbf");
+    bool marked = text.n >= mark.n && memcmp(text.p, mark.p, mark.n) == 0;
+
+    return marked ? (struct str){text.p + mark.n, text.n - mark.n} : text;
 }
 
 /* ---- which columns or fields ---- */
@@ -157,8 +185,13 @@ static int collect(struct arena *arena, struct str rest, take_record *take, cons
     return 0;
 }
 
-static int finish(struct value_items *items, struct arena *arena, struct value *out, struct mite_error *error)
+/* A load without a single journey would look like a success. */
+static int finish(struct value_items *items, struct arena *arena, const char *path, struct value *out,
+                  struct mite_error *error)
 {
+    if (items->count == 0) {
+        return error_set(error, MITE_EINVAL, "the datapool file %s has no items", path);
+    }
     return value_items_finish(items, arena, out) == 0
                ? 0
                : error_set(error, MITE_ENOMEM, "no memory for the items of a datapool");
@@ -177,10 +210,11 @@ static int read_records(struct arena *arena, const char *path, const char *field
         rc = read_file(path, &file, error);
     }
     if (rc == 0) {
-        rc = collect(arena, buf_view(&file), take, &choice, path, what, &items, error);
+        struct str text = take == take_line ? skip_byte_order_mark(buf_view(&file)) : buf_view(&file);
+        rc = collect(arena, text, take, &choice, path, what, &items, error);
     }
     if (rc == 0) {
-        rc = finish(&items, arena, out, error);
+        rc = finish(&items, arena, path, out, error);
     }
     value_items_done(&items);
     buf_done(&file);
@@ -404,15 +438,14 @@ int items_from_csv(struct arena *arena, const char *path, const struct csv_optio
         rc = read_file(path, &file, error);
     }
     if (rc == 0) {
-        struct str text = buf_view(&file);
-        size_t mark = text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+        struct str text = skip_byte_order_mark(buf_view(&file));
         *csv = (struct csv){.arena = arena, .path = path, .options = options, .line = 1};
-        csv->at = text.p + mark;
+        csv->at = text.p;
         csv->end = text.p + text.n;
         rc = read_rows(csv, &items, error);
     }
     if (rc == 0) {
-        rc = finish(&items, arena, out, error);
+        rc = finish(&items, arena, path, out, error);
     }
     value_items_done(&items);
     buf_done(&file);

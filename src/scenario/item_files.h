@@ -1,7 +1,7 @@
 /*
  * Datapool items from files: CSV, JSON lines, what the recorder wrote. Each reader gives a list of lists in the arena;
  * what it cannot read it names with file and line (or record). MITE_ENOTFOUND, MITE_EIO: the file; MITE_EPROTO: what is
- * in it; MITE_EINVAL: columns or fields that it does not have; MITE_ENOMEM, MITE_ELIMIT.
+ * in it; MITE_EINVAL: no file, no item in it, columns or fields that it does not have; MITE_ENOMEM, MITE_ELIMIT.
  */
 #pragma once
 

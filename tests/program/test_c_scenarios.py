@@ -1,5 +1,6 @@
 """Datapools and scenarios in C, and mixed with Python's both ways."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,8 @@ JSON_LINES = '{"user": "ann", "n": 1, "x": [1]}\n\n{"user": "bob", "n": 2.5, "x"
         ('mite_pool_csv(setup, MITE_ITERABLE, "d.csv", .columns = "n,user", .numbers = true)', [[1, "ann"], [2.5, "bob"]]),
         ('mite_pool_csv(setup, MITE_ITERABLE, "d.csv", .columns = "3", .no_header = true)', [["n"], ["1"], ["2.5"]]),
         ('mite_pool_jsonl(setup, MITE_ITERABLE, "d.jsonl", "x,user")', [[[1], "ann"], [None, "bob"]]),
+        ('mite_pool_jsonl(setup, MITE_ITERABLE, "marked.jsonl", "n")', [[1]]),
+        ('mite_pool_csv(setup, MITE_ITERABLE, "marked.csv", .columns = "n", .numbers = true)', [[1]]),
         ('mite_pool_jsonl(setup, MITE_ITERABLE, "d.jsonl", NULL)',
          [[{"user": "ann", "n": 1, "x": [1]}], [{"user": "bob", "n": 2.5, "x": None}]]),
         ('mite_pool_recorded(setup, MITE_ITERABLE, "d.msgpack", "n,user")', [[1, "ann"], [2, "bob"]]),
@@ -54,6 +57,8 @@ JSON_LINES = '{"user": "ann", "n": 1, "x": [1]}\n\n{"user": "bob", "n": 2.5, "x"
 def test_items_come_from_anywhere(run_c: Run, tmp_path: Path, call: str, expected: list[list[object]]) -> None:
     (tmp_path / "d.csv").write_bytes(CSV.encode())
     (tmp_path / "d.jsonl").write_text(JSON_LINES)
+    (tmp_path / "marked.jsonl").write_text('{"n": 1}\n', encoding="utf-8-sig")
+    (tmp_path / "marked.csv").write_text("n\n1\n", encoding="utf-8-sig")
     (tmp_path / "d.msgpack").write_bytes(b"\x82\xa4user\xa3ann\xa1n\x01\x82\xa4user\xa3bob\xa1n\x02")
     (tmp_path / "p.py").write_text(
         "from mite.datapools import IterableDataPool\npool = IterableDataPool([('python', [1, 2])])\n"
@@ -89,6 +94,15 @@ def test_a_function_makes_items_when_they_are_needed(run_c: Run) -> None:
     assert [m["scenario_data_id"] for m in of_type(messages, "arg")][-12:] == [0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2]
 
 
+ENDLESS = """
+__attribute__((unused)) static bool endless(void *arg, uint64_t index, struct mite_value *item)
+{
+    *item = mite_items(item, 0);
+    return true;
+}
+"""
+
+
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
@@ -100,11 +114,18 @@ def test_a_function_makes_items_when_they_are_needed(run_c: Run) -> None:
         ('mite_pool_jsonl(setup, MITE_ITERABLE, "d.jsonl", "user,age")', 'line 1 of d.jsonl has no field "age"'),
         ('mite_pool_recorded(setup, MITE_ITERABLE, "cut.msgpack", "n")', "record 2 of cut.msgpack: the file ends in the middle"),
         ('mite_pool_recorded(setup, MITE_ITERABLE, ".", "n")', "is a directory: name a file in it"),
+        ('mite_pool_csv(setup, MITE_ITERABLE, "pipe")', "the datapool file pipe is a pipe or a device"),
+        ('mite_pool_jsonl(setup, MITE_ITERABLE, "/dev/zero", NULL)', "the datapool file /dev/zero is a pipe or a device"),
+        ('mite_pool_csv(setup, MITE_RECYCLABLE, "header.csv")', "the datapool file header.csv has no items"),
+        ('mite_pool_jsonl(setup, MITE_ITERABLE, "empty", NULL)', "the datapool file empty has no items"),
+        ('mite_pool_recorded(setup, MITE_ITERABLE, "empty", NULL)', "the datapool file empty has no items"),
         ("mite_pool_items(setup, MITE_ITERABLE, mite_int(1))", "item 0 of a datapool is integer"),
         ("mite_pool_items(setup, (enum mite_pool_kind)9, mite_list())", "a datapool is MITE_RECYCLABLE or MITE_ITERABLE"),
         ('mite_pool(setup, "j.c:pol")', 'did you mean "pool"?'),
         ('(mite_setup_fail(setup, "no users for %s", mite_setup_config(setup, "shop", "?")), NULL)', "no users for here"),
         ("NULL", "it returned NULL"),
+        ("mite_pool_function(setup, MITE_RECYCLABLE, endless, NULL)", "has made 10000000 items and goes on"),
+        ("mite_pool_function(setup, (enum mite_pool_kind)0, endless, NULL)", "MITE_RECYCLABLE or MITE_ITERABLE, not 0"),
         ("mite_pool_array(setup, MITE_ITERABLE, NULL, 3)", "mite_pool_items() was given NULL for its items"),
         ("mite_pool_function(setup, MITE_ITERABLE, NULL, NULL)", "mite_pool_function() was given NULL for its function"),
         ("mite_pool_csv(setup, MITE_ITERABLE, NULL)", "mite_pool_csv() was given NULL for its path"),
@@ -117,11 +138,14 @@ def test_a_function_makes_items_when_they_are_needed(run_c: Run) -> None:
 def test_wrong_pools_are_one_sentence(run_c: Run, tmp_path: Path, call: str, sentence: str) -> None:
     (tmp_path / "d.csv").write_bytes(CSV.encode())
     (tmp_path / "open.csv").write_text('a\n"b\n')
+    (tmp_path / "header.csv").write_text("a,b\n")
+    (tmp_path / "empty").touch()
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "short.csv").write_text("a,b\n1,2\n3\n")
     (tmp_path / "d.jsonl").write_text(JSON_LINES)
     (tmp_path / "bad.jsonl").write_text("[1]\n[1\n")
     (tmp_path / "cut.msgpack").write_bytes(b"\x81\xa1n\x01\x81\xa1n")
-    source = SHOW + f"MITE_DATAPOOL(pool) {{ return {call}; }}"
+    source = SHOW + ENDLESS + f"MITE_DATAPOOL(pool) {{ return {call}; }}"
     result, _ = run_c(source, "show", "j.c:pool", command=("journey", "test"), env={"MITE_CONF_shop": "here"})
     assert result.returncode == 2, result.stderr
     assert sentence in result.stderr and len(result.stderr.splitlines()) == 1, result.stderr
