@@ -88,21 +88,22 @@ void exchange_free(struct http_exchange *exchange)
 
 /* ---- a hop ---- */
 
-static void set_cookie_header(struct http_exchange *exchange)
+static int set_cookie_header(struct http_exchange *exchange)
 {
     struct cookie_jar *jar = exchange->session->jar;
     struct http_hop *hop = &exchange->hop;
 
     hop->cookie = STR_NONE;
     if (cookie_jar_count(jar) == 0 || header_lines_has(hop->header_lines, STR("Cookie"))) {
-        return;
+        return 0;
     }
     buf_clear(&exchange->cookie);
-    cookie_jar_header(jar, &exchange->cookie, exchange->url.host, exchange->url.path,
-                      exchange->url.tls || url_is_loopback(&exchange->url), (int64_t)clock_wall_s());
+    int rc = cookie_jar_header(jar, &exchange->cookie, exchange->url.host, exchange->url.path,
+                               exchange->url.tls || url_is_loopback(&exchange->url), (int64_t)clock_wall_s());
     if (exchange->cookie.size > 0) {
         hop->cookie = buf_view(&exchange->cookie);
     }
+    return rc;
 }
 
 int exchange_set_credentials(struct http_exchange *exchange, const struct url *url)
@@ -128,7 +129,9 @@ int exchange_send(struct http_exchange *exchange, struct mite_error *error)
 {
     struct http_client *client = exchange->session->client;
 
-    set_cookie_header(exchange);
+    if (set_cookie_header(exchange) < 0) {
+        return error_set(error, MITE_ENOMEM, "no memory for a request");
+    }
     exchange->hop.start_ns = clock_now_ns();
     int rc = client->transport->ops->start(client->transport, &exchange->hop, &exchange->transfer, error);
     if (rc == 0) {
@@ -302,6 +305,7 @@ static void on_response(struct http_exchange *exchange, struct http_response *re
     bool points = redirect_target(exchange, response, &target, &error);
     if (points && response_set_redirect_url(response, target.text, target.fragment) < 0) {
         points = false;
+        error_set(&error, MITE_ENOMEM, "no memory for a redirect");
     }
     if (!call_response(exchange, response)) {
         return;
@@ -310,6 +314,8 @@ static void on_response(struct http_exchange *exchange, struct http_response *re
         call_done(exchange, HTTP_OK, CURLE_OK, NULL);
     } else if (points) {
         redirect(exchange, response, &target);
+    } else if (error.code == MITE_ENOMEM) {
+        fail(exchange, HTTP_LOCAL, CURLE_OUT_OF_MEMORY, &error);
     } else {
         error_prefix(&error, "its redirect");
         fail(exchange, HTTP_BAD_URL, CURLE_URL_MALFORMAT, &error);

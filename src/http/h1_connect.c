@@ -114,13 +114,23 @@ static int family_of(const struct h1_transfer *transfer, unsigned lane)
     return lane == 0 ? first : first == AF_INET ? AF_INET6 : AF_INET;
 }
 
+/* Why an attempt failed. What this machine lacks is told rather than what another address said. */
+static void take_reason(struct h1_transfer *transfer, int number)
+{
+    bool lacks = number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
+
+    if (lacks || !transfer->facts.no_socket) {
+        transfer->facts.number = number;
+        transfer->facts.no_socket = lacks;
+    }
+}
+
 /* Begins to connect to one address. 0 or why not, negative. */
 static int attempt(struct h1_transfer *transfer, unsigned lane, const union dns_address *address)
 {
     int fd = open_socket(transfer->transport, address->any.sa_family);
 
     if (fd < 0) {
-        transfer->facts.no_socket = fd != -EADDRNOTAVAIL;
         return fd;
     }
     if (connect(fd, &address->any, dns_size(address)) < 0 && errno != EINPROGRESS) {
@@ -165,7 +175,7 @@ static bool attempt_next(struct h1_transfer *transfer, unsigned lane)
             }
             return true;
         }
-        transfer->facts.number = -rc;
+        take_reason(transfer, -rc);
     }
     return false;
 }
@@ -349,7 +359,7 @@ static void on_connecting(struct h1_conn *conn, int status)
         return;
     }
     transfer->race[lane] = NULL;
-    transfer->facts.number = number;
+    take_reason(transfer, number);
     h1_conn_close(conn);
     go_on(transfer, lane);
 }

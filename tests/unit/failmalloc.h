@@ -9,7 +9,8 @@
  *       assert_int_equal(code, failed ? MITE_ENOMEM : 0);
  *   }
  *
- * A test that includes this is linked with --wrap for malloc, calloc and realloc (meson.build: `failing_tests`).
+ * Only those of the thread that calls. A test that includes this is linked with --wrap for malloc, calloc and realloc
+ * (meson.build: `failing_tests`).
  */
 #pragma once
 
@@ -30,8 +31,8 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
 
-static long failmalloc_left = -1; /* allocations before the one that fails; negative: none fails */
-static bool failmalloc_hit;
+static _Thread_local long failmalloc_left = -1; /* allocations before the one that fails; negative: none fails */
+static _Thread_local bool failmalloc_hit;
 
 static bool failmalloc_now(void)
 {

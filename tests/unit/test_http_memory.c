@@ -5,6 +5,11 @@
 #include "http/header_lines.h"
 #include "http/response.h"
 #include "http/url.h"
+#include "tls_end.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <sys/socket.h>
 
 static void test_cookies(void **state)
 {
@@ -123,13 +128,213 @@ static void test_client(void **state)
     }
 }
 
+/* ---- whole exchanges ---- */
+
+/* Serves one connection after another in a thread of its own, whose allocations do not fail. */
+struct server {
+    int listener, port;
+    bool tls;
+    pthread_t thread;
+};
+
+static void append_answer(const char *path, struct buf *out)
+{
+    static const char gzip[] = "HTTP/1.1 200 OK\r\nX-Folded: a\r\n b\r\nContent-Encoding: gzip\r\n"
+                               "Transfer-Encoding: chunked\r\n\r\n19\r\n"
+                               "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\x48\xcd\xc9\xc9\x07\x00\x86\xa6\x10\x36"
+                               "\x05\x00\x00\x00\r\n0\r\nX-Trailer: t\r\n\r\n";
+
+    if (strncmp(path, "/gzip ", 6) == 0) {
+        buf_append(out, gzip, sizeof gzip - 1);
+    } else if (strncmp(path, "/redirect ", 10) == 0) {
+        buf_text(out, "HTTP/1.1 302 Found\r\nLocation: ./small?x y\r\nSet-Cookie: a=1\r\nContent-Length: 0\r\n\r\n");
+    } else {
+        bool large = strncmp(path, "/large ", 7) == 0, last = strncmp(path, "/last ", 6) == 0;
+        int head = strncmp(path, "/head ", 6) == 0 ? 20000 : 1, body = large ? 100000 : 5;
+        buf_printf(out, "HTTP/1.1 200 OK\r\n%sX-Head: %0*d\r\nContent-Length: %d\r\n\r\n",
+                   last ? "Connection: close\r\n" : "", head, 0, body);
+        buf_printf(out, large ? "%0*d" : "hello", body, 0);
+    }
+}
+
+static void serve_connection(const struct server *server, int fd)
+{
+    struct tls_end tls = {NULL};
+    struct buf in, wire;
+    char bytes[4096];
+    ssize_t n;
+
+    buf_init(&in, 0);
+    buf_init(&wire, 0);
+    if (server->tls) {
+        tls_end_open_tls(&tls);
+    }
+    while ((n = recv(fd, bytes, sizeof bytes, 0)) > 0) {
+        tls_end_receive(&tls, (struct str){bytes, (size_t)n}, &in);
+        tls_end_take(&tls, &wire);
+        if (in.size && strstr(in.data, "\r\n\r\n")) {
+            struct buf answer;
+            buf_init(&answer, 0);
+            append_answer(strchr(in.data, ' ') + 1, &answer);
+            tls_end_send(&tls, buf_view(&answer), &wire);
+            buf_done(&answer);
+            buf_clear(&in);
+        }
+        for (ssize_t sent; wire.size > 0; buf_drop_front(&wire, (size_t)sent)) {
+            sent = send(fd, wire.data, wire.size, MSG_NOSIGNAL);
+            if (sent < 0) {
+                break;
+            }
+        }
+        buf_clear(&wire);
+    }
+    tls_end_close(&tls);
+    buf_done(&in);
+    buf_done(&wire);
+    close(fd);
+}
+
+static void *serve(void *arg)
+{
+    struct server *server = arg;
+    int fd;
+
+    while ((fd = accept(server->listener, NULL, NULL)) >= 0) {
+        serve_connection(server, fd);
+    }
+    return NULL;
+}
+
+static void server_start(struct server *server, bool tls)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+
+    server->tls = tls;
+    server->listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(server->listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(server->listener, 16), 0);
+    getsockname(server->listener, (struct sockaddr *)&address, &size);
+    server->port = ntohs(address.sin_port);
+    assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
+}
+
+static void server_stop(struct server *server)
+{
+    shutdown(server->listener, SHUT_RDWR);
+    pthread_join(server->thread, NULL);
+    close(server->listener);
+}
+
+struct end {
+    struct loop *loop;
+    enum http_failure failure;
+    size_t body_size;
+    int count;
+};
+
+static void on_done(void *arg, const struct http_outcome *outcome)
+{
+    struct end *end = arg;
+
+    end->count++;
+    end->failure = outcome->failure;
+    end->body_size = outcome->failure == HTTP_OK ? outcome->response->body.n : 0;
+    loop_stop(end->loop);
+}
+
+/* 0, or MITE_ENOMEM: everything else is not what a lack of memory may lead to. */
+static int exchange(struct loop *loop, struct http_session *session, const char *url, size_t body_size)
+{
+    static const struct http_handlers ending = {.done = on_done};
+    struct http_request request = {.method = STR("POST"),
+                                   .url = str_of(url),
+                                   .body = STR("body"),
+                                   .follow_redirects = true,
+                                   .max_redirects = 5,
+                                   .verify = 0};
+    struct http_exchange *exchange;
+    struct end end = {.loop = loop};
+    int code = http_request(session, &request, &ending, &end, &exchange, NULL);
+
+    if (code < 0) {
+        assert_int_equal(code, MITE_ENOMEM);
+        return code;
+    }
+    assert_int_equal(end.count, 0);
+    loop_run(loop, NULL);
+    assert_int_equal(end.count, 1);
+    if (end.failure == HTTP_OK) {
+        assert_int_equal(end.body_size, body_size);
+        return 0;
+    }
+    assert_int_equal(end.failure, HTTP_LOCAL);
+    return MITE_ENOMEM;
+}
+
+static int visit(struct loop *loop, const struct server *server)
+{
+    static const struct {
+        const char *host, *path;
+        size_t body_size;
+    } requests[] = {{"localhost", "last", 5},     {"127.0.0.1", "small", 5}, {"127.0.0.1", "gzip", 5},
+                    {"127.0.0.1", "redirect", 5}, {"127.0.0.1", "head", 5},  {"127.0.0.1", "large", 100000}};
+    struct http_client_options options = {.transport = HTTP_TRANSPORT_NATIVE};
+    struct http_client *client = NULL;
+    struct http_session *session = NULL;
+    int code = http_client_new(loop, &options, &client, NULL);
+
+    if (code == 0) {
+        session = http_session_new(client);
+        code = session ? 0 : MITE_ENOMEM;
+    }
+    for (size_t i = 0; session && i < sizeof requests / sizeof *requests; i++) {
+        char url[64];
+        snprintf(url, sizeof url, "%s://%s:%d/%s", server->tls ? "https" : "http", requests[i].host, server->port,
+                 requests[i].path);
+        int rc = exchange(loop, session, url, requests[i].body_size);
+        code = rc < 0 ? rc : code;
+    }
+    http_session_free(session);
+    http_client_free(client);
+    return code;
+}
+
+static void check_exchanges(bool tls)
+{
+    struct server server;
+    bool failed = true;
+    long n;
+
+    server_start(&server, tls);
+    for (n = 0; failed; n++) {
+        struct loop *loop;
+        assert_int_equal(loop_new(&loop, NULL), 0);
+        failmalloc_start(n);
+        int code = visit(loop, &server);
+        failed = failmalloc_stop();
+        assert_true(code == 0 || failed); /* some can be done without: a cookie, a sentence */
+        assert_int_equal(loop_free(loop, NULL), 0);
+    }
+    server_stop(&server);
+    assert_true(n > 40);
+}
+
+static void test_exchanges(void **state)
+{
+    check_exchanges(false);
+}
+
+static void test_exchanges_over_tls(void **state)
+{
+    check_exchanges(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cookies),
-        cmocka_unit_test(test_urls),
-        cmocka_unit_test(test_responses),
-        cmocka_unit_test(test_client),
+        cmocka_unit_test(test_cookies), cmocka_unit_test(test_urls),      cmocka_unit_test(test_responses),
+        cmocka_unit_test(test_client),  cmocka_unit_test(test_exchanges), cmocka_unit_test(test_exchanges_over_tls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,13 +95,18 @@ static inline const char *tls_end_authority(void)
     return tls_end_file;
 }
 
+static inline void tls_end_open_tls(struct tls_end *end)
+{
+    end->ssl = SSL_new(tls_end_context());
+    SSL_set_bio(end->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    SSL_set_accept_state(end->ssl);
+}
+
 static inline void tls_end_open(struct tls_end *end)
 {
     end->ssl = NULL;
     if (over_tls()) {
-        end->ssl = SSL_new(tls_end_context());
-        SSL_set_bio(end->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-        SSL_set_accept_state(end->ssl);
+        tls_end_open_tls(end);
     }
 }
 
