@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-static int run_command(const struct options *options, enum run_kind kind)
+int run_command(const struct options *options, enum run_kind kind)
 {
     struct run *run = malloc(sizeof(*run));
     int status = EXIT_BROKE;

@@ -22,6 +22,13 @@ const struct command command_table[] = {
      "mite runner --controller-socket=tcp://controller:14301 --message-socket=tcp://duplicator:14302",
      OPTIONS_RUN | OPTIONS_RUNNER | OPTIONS_WORKERS | OPTIONS_HTTP | OPTIONS_COMPILE | OPTIONS_COMPONENT, 0, 0,
      cmd_runner},
+    {"controller", "SPEC", "run a scenario over runners that come from anywhere",
+     "mite controller mite.example:scenario --controller-socket=tcp://0.0.0.0:14301",
+     OPTIONS_RUN | OPTIONS_GRACE | OPTIONS_RESULTS | OPTIONS_COMPONENTS | OPTIONS_FLEET | OPTIONS_CONTROLLER |
+         OPTIONS_COMPILE,
+     1, 1, cmd_controller},
+    {"ctl", "status|volume|pause|resume|stop|config [ARGUMENTS]", "ask or steer a running controller",
+     "mite ctl volume shop:browse 1.5", OPTIONS_COMPONENT | OPTIONS_CTL, 1, 3, cmd_ctl},
     {"build", "FILE.c...", "make a library of journeys in C, for machines without a compiler",
      "mite build shop.c -o shop.so", OPTIONS_BUILD | OPTIONS_COMPILE, 1, POSITIONAL_MAX, cmd_build},
     {"init", "DIR", "write a small project that runs", "mite init --c shop", OPTIONS_INIT, 1, 1, cmd_init},

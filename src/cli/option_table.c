@@ -46,6 +46,12 @@ const struct option option_table[] = {
      "run only journeys whose spec is like this; repeatable"},
     {"events", OPTION_TEXT, OPTIONS_RUNNER, AT(events), "all", 0, 0, "all|errors|none",
      "which events go to --message-socket"},
+    {"runner-timeout", OPTION_NUMBER, OPTIONS_FLEET, AT(runner_timeout_s), "10", 0.1, 3600, "SECONDS",
+     "silence after which a runner's work goes to others"},
+    {"report-interval", OPTION_NUMBER, OPTIONS_FLEET, AT(report_interval_s), "0.25", 0.01, 60, "SECONDS",
+     "how often runners report what they have counted"},
+    {"max-runners", OPTION_INTEGER, OPTIONS_CONTROLLER, AT(max_runners), "10000", 1, 1e6, "N",
+     "runners at once, at most"},
 
     {"report", OPTION_FLAG, OPTIONS_RESULTS, AT(report), NULL, 0, 0, NULL, "end with latency and req/s tables"},
     {"journey-logging", OPTION_FLAG, OPTIONS_RESULTS, AT(journey_logging), NULL, 0, 0, NULL,
@@ -137,6 +143,7 @@ const struct option option_table[] = {
 
     {"address", OPTION_TEXT, OPTIONS_TARGET, AT(address), "127.0.0.1:0", 0, 0, "HOST:PORT",
      "where to listen (port 0: any free one)"},
+    {"json", OPTION_FLAG, OPTIONS_CTL, AT(ctl_json), NULL, 0, 0, NULL, "show the answer as JSON"},
     {"prettify-timestamps", OPTION_FLAG, OPTIONS_CAT, AT(prettify_timestamps), NULL, 0, 0, NULL, "show times as dates"},
     {"sleep-time", OPTION_NUMBER, OPTIONS_HAR, AT(sleep_time_s), "1", 0, 1e6, "SECONDS",
      "pause between requests (0: as recorded)"},

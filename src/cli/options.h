@@ -78,6 +78,9 @@ struct options {
     struct option_list journeys_allow;                      /* globs; none: any */
     const char *workers;                                    /* a number or "auto" */
     struct option_list processor;                           /* mite receiver */
+    double runner_timeout_s, report_interval_s;             /* of controllers */
+    int64_t max_runners;
+    bool ctl_json; /* mite ctl */
     const char *stats_include_processors, *stats_exclude_processors;
 
     const char *address;      /* mite target */
@@ -109,6 +112,9 @@ enum option_group {
     OPTIONS_RUNNER = 1 << 18, /* of mite runner: it takes OPTIONS_RUN too, and shows what it needs of them */
     OPTIONS_WORKERS = 1 << 19,
     OPTIONS_GRACE = 1 << 20, /* of commands that end a run: components have a --graceful-stop of their own */
+    OPTIONS_FLEET = 1 << 21, /* of commands that lead runners */
+    OPTIONS_CONTROLLER = 1 << 22,
+    OPTIONS_CTL = 1 << 23,
     OPTIONS_COMPONENT = OPTIONS_COMPONENTS | OPTIONS_BUS,
     OPTIONS_TEST = OPTIONS_RUN | OPTIONS_GRACE | OPTIONS_RESULTS | OPTIONS_FILES | OPTIONS_HTTP | OPTIONS_COMPONENTS |
                    OPTIONS_COMPILE,
@@ -159,6 +165,8 @@ void help_print(const struct command *command);
 int cmd_journey_test(const struct options *options);
 int cmd_journey_run(const struct options *options);
 int cmd_runner(const struct options *options);
+int cmd_ctl(const struct options *options);
+int cmd_controller(const struct options *options);
 int cmd_scenario_test(const struct options *options);
 int cmd_build(const struct options *options);
 int cmd_init(const struct options *options);

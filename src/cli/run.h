@@ -1,5 +1,5 @@
 /*
- * One run on this machine: the parts of a test command and the order in which they live.
+ * One run: the parts of a test command, or of `mite controller`, and the order in which they live.
  *
  *   run_open    everything that can be wrong before load: config, scenario, journeys, directories, processors
  *   run_go      the load, until the models end, the user stops it, or something breaks
@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "bus/sender.h"
 #include "cli/culprit.h"
 #include "cli/display.h"
 #include "cli/exit.h"
@@ -17,12 +18,13 @@
 #include "cli/processors.h"
 #include "cli/webhook.h"
 #include "controller/controller.h"
+#include "controller/fleet.h"
 #include "runner/runner.h"
 #include "sinks/collector.h"
 #include "sinks/recorder.h"
 #include "stats/thresholds.h"
 
-enum run_kind { RUN_SCENARIO, RUN_JOURNEY, RUN_ONCE };
+enum run_kind { RUN_SCENARIO, RUN_JOURNEY, RUN_ONCE, RUN_CONTROLLER };
 
 struct run {
     const struct options *options;
@@ -37,8 +39,11 @@ struct run {
 
     struct loop *loop;
     struct runner *runner;
-    struct controller *controller;
-    struct timer grace; /* what running journeys get at the end, then what cancelled ones get */
+    struct controller *controller; /* here, with a runner: or a fleet of other processes (run_fleet.h) */
+    struct bus *bus;
+    struct fleet *fleet;
+    struct sender *sender; /* of the controller's own events */
+    struct timer grace;    /* what running journeys get at the end, then what cancelled ones get */
     bool grace_made, signals_made, watchdog_made, display_made;
 
     struct fanout fanout;
@@ -60,7 +65,12 @@ struct run {
     struct http_counts http_counts;
     struct controller_counts counts;
     struct runner_counts runner_counts;
+    struct fleet_counts fleet_counts;
+    struct buf dropped; /* "12 txn, 3 http_metrics": events that runners had to drop */
 };
+
+/* All three, on a run of its own; returns the exit status. */
+int run_command(const struct options *options, enum run_kind kind);
 
 int run_open(struct run *run, const struct options *options, enum run_kind kind);
 void run_go(struct run *run);
@@ -74,6 +84,15 @@ int run_watch_crashes(struct run *run, struct mite_error *error);
 void run_forget_crashes(void);
 /* Says on stderr what went wrong, with the user's traceback below it when there is one; empties the error. */
 void run_complain(const struct mite_error *error);
+
+/* Who runs the journeys (run_engine.c). */
+int engine_make(struct run *run, const struct controller_hooks *hooks, struct mite_error *error);
+int engine_start(struct run *run, struct mite_error *error);
+bool engine_made(const struct run *run);
+void engine_stop(struct run *run);
+void engine_cancel(struct run *run);
+void engine_count(const struct run *run, struct controller_counts *out);
+void engine_end(struct run *run); /* and the loop */
 
 /* Start nothing new; running journeys get --graceful-stop to end. Again: cancel them. */
 void run_stop(struct run *run);

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "cli/run.h"
+#include "cli/run_fleet.h"
 #include "sinks/report.h"
 #include "sinks/summary.h"
 #include "sinks/text.h"
@@ -9,33 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Leftover journeys end with the detaching, while runner and context are still there to hear of it. */
-static void end_engine(struct run *run)
-{
-    struct mite_error error = {0};
-
-    if (run->controller) {
-        controller_count(run->controller, &run->counts);
-    }
-    if (run->runner) {
-        runner_cancel_all(run->runner);
-        runner_count(run->runner, &run->runner_counts);
-    }
-    hosts_detach(&run->hosts, run->loop);
-    hosts_http_counts(&run->hosts, &run->http_counts);
-    if (run->display_made && !run->loading) {
-        display_finish(&run->display);
-    }
-    runner_free(run->runner);
-    controller_free(run->controller);
-    if (run->loop && loop_free(run->loop, &error) < 0) {
-        log_line(LOG_DEBUG, "%s", error.text);
-        error_done(&error);
-    }
-    if (run->display_made) {
-        display_done(&run->display);
-    }
-}
+#define NOTES_MAX 8
 
 /* Items that never came back, of all pools; one may serve several journeys. */
 static uint64_t count_lost(const struct scenario *scenario)
@@ -54,10 +29,52 @@ static uint64_t count_lost(const struct scenario *scenario)
     return lost;
 }
 
+/* Lines of the summary that are there for a reason only. */
+struct notes {
+    char texts[NOTES_MAX][320];
+    const char *lines[NOTES_MAX];
+    size_t count;
+};
+
+static void note(void *arg, const char *line)
+{
+    struct notes *notes = arg;
+
+    if (notes->count < NOTES_MAX) {
+        snprintf(notes->texts[notes->count], sizeof notes->texts[0], "%s", line);
+        notes->lines[notes->count] = notes->texts[notes->count];
+        notes->count++;
+    }
+}
+
+static void make_notes(const struct run *run, struct notes *notes)
+{
+    const struct http_counts *http = &run->http_counts;
+    char line[200];
+
+    if (run->counts.backed_off > 0) {
+        snprintf(line, sizeof line,
+                 "%lld journeys failed at once and were replaced no faster than 1,000 a second "
+                 "(--failure-backoff=off for full speed)",
+                 (long long)run->counts.backed_off);
+        note(notes, line);
+    }
+    if (count_lost(&run->scenario) > 0) {
+        snprintf(line, sizeof line, "datapool items lost, for their checkin failed: %llu",
+                 (unsigned long long)count_lost(&run->scenario));
+        note(notes, line);
+    }
+    run_fleet_notes(run, note, notes);
+    if (http->responses > http->native) { /* worth a line: it costs more */
+        snprintf(line, sizeof line, "%s over the native transport, %s over libcurl",
+                 text_counted(http->native, "response").s, text_counted(http->responses - http->native, "response").s);
+        note(notes, line);
+    }
+}
+
 void run_print_results(struct run *run, size_t *crossed)
 {
-    char backoff[160], lost[80], transports[160];
-    const char *notes[3];
+    struct notes notes = {.count = 0};
     struct buf text;
     struct summary summary = {
         .totals = &run->totals,
@@ -65,30 +82,14 @@ void run_print_results(struct run *run, size_t *crossed)
         .collector = run->collector,
         .recorder = run->recorder,
         .aborted = run->http_counts.aborted,
-        .notes = notes,
+        .notes = notes.lines,
         .title = run->scenario.name,
         .width = text_columns(STDOUT_FILENO, 80),
         .colour = text_colour(STDOUT_FILENO),
     };
 
-    if (run->counts.backed_off > 0) {
-        snprintf(backoff, sizeof(backoff),
-                 "%lld journeys failed at once and were replaced no faster than 1,000 a second "
-                 "(--failure-backoff=off for full speed)",
-                 (long long)run->counts.backed_off);
-        notes[summary.note_count++] = backoff;
-    }
-    if (count_lost(&run->scenario) > 0) {
-        snprintf(lost, sizeof(lost), "datapool items lost, for their checkin failed: %llu",
-                 (unsigned long long)count_lost(&run->scenario));
-        notes[summary.note_count++] = lost;
-    }
-    if (run->http_counts.responses > run->http_counts.native) { /* worth a line: it costs more */
-        const struct http_counts *http = &run->http_counts;
-        snprintf(transports, sizeof(transports), "%s over the native transport, %s over libcurl",
-                 text_counted(http->native, "response").s, text_counted(http->responses - http->native, "response").s);
-        notes[summary.note_count++] = transports;
-    }
+    make_notes(run, &notes);
+    summary.note_count = notes.count;
     buf_init(&text, 0);
     if (run->options->report) {
         report_write(&text, &run->totals, &run->thresholds, summary.colour);
@@ -110,7 +111,8 @@ static int exit_status(const struct run *run, size_t crossed)
     if (run->signal) {
         return EXIT_SIGNALLED;
     }
-    return crossed || run->debugged || count_lost(&run->scenario) > 0 ? EXIT_FAILED : EXIT_GOOD;
+    return crossed || run->debugged || count_lost(&run->scenario) > 0 || run->fleet_counts.items_lost > 0 ? EXIT_FAILED
+                                                                                                          : EXIT_GOOD;
 }
 
 int run_close(struct run *run)
@@ -119,7 +121,7 @@ int run_close(struct run *run)
     size_t crossed = 0;
     int status;
 
-    end_engine(run);
+    engine_end(run);
     log_flush_repeats();
     if (run->collector && run->loading) {
         collector_close(run->collector);
@@ -146,5 +148,6 @@ int run_close(struct run *run)
     hosts_close(&run->hosts);
     config_done(&run->config);
     totals_done(&run->totals);
+    buf_done(&run->dropped);
     return status;
 }

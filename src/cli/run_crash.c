@@ -76,7 +76,7 @@ static void save(void *arg, const struct crash *crash)
         display_pause(&run->display);
     }
     log_flush_repeats();
-    controller_count(run->controller, &run->counts);
+    engine_count(run, &run->counts);
     count_aborted(run);
     run_print_results(run, &crossed);
 }

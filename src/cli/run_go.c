@@ -12,7 +12,7 @@ static void on_grace_over(struct timer *timer)
 {
     struct run *run = (struct run *)((char *)timer - offsetof(struct run, grace));
 
-    if (run->cancelled) {
+    if (run->cancelled || run->finished) {
         run->finished = true;
         loop_stop(run->loop);
         return;
@@ -24,14 +24,13 @@ static void on_grace_over(struct timer *timer)
 
 void run_stop(struct run *run)
 {
-    if (run->draining || !run->controller) {
+    if (run->draining || !engine_made(run)) {
         return;
     }
     run->draining = true;
     run->patience.stopping = true;
     run->patience.deadline_ns = clock_now_ns() + run->patience.stop_ns;
-    controller_stop(run->controller);
-    runner_ask_stop(run->runner);
+    engine_stop(run);
     if (run->grace_made && !run->cancelled) {
         timer_start(&run->grace, ns_from_s(run->options->graceful_stop_s), 0);
     }
@@ -39,14 +38,14 @@ void run_stop(struct run *run)
 
 void run_cancel(struct run *run)
 {
-    if (run->cancelled || !run->controller) {
+    if (run->cancelled || !engine_made(run)) {
         return;
     }
     run->cancelled = true;
     run_stop(run);
     run->patience.deadline_ns = clock_now_ns() + RUN_CANCEL_GRACE_NS;
     timer_start(&run->grace, RUN_CANCEL_GRACE_NS, 0);
-    runner_cancel_all(run->runner);
+    engine_cancel(run);
 }
 
 static void on_signal(void *arg, int number, int count)
@@ -81,7 +80,6 @@ static void set_deadline(struct run *run)
 static int go(struct run *run, struct mite_error *error)
 {
     struct watchdog_hooks blocked = culprit_hooks(&run->patience);
-    int64_t runner_id;
     int rc = timer_init(&run->grace, run->loop, on_grace_over);
 
     if (rc < 0) {
@@ -98,15 +96,15 @@ static int go(struct run *run, struct mite_error *error)
         return rc;
     }
     run->watchdog_made = true;
-    set_deadline(run);
+    if (!run->fleet) {
+        set_deadline(run);
+    }
     totals_start(&run->totals);
     display_start(&run->display);
-    runner_id =
-        controller_add_runner(run->controller, &runner_work_ops, run->runner, run->options->runner_max_journeys, error);
-    if (runner_id < 0) {
-        return (int)runner_id;
+    rc = engine_start(run, error);
+    if (rc < 0) {
+        return rc;
     }
-    runner_set_id(run->runner, runner_id);
     rc = loop_run(run->loop, error);
     return rc == 0 && !run->finished
                ? error_set(error, MITE_EUSER, "the run broke off: code of a journey's has stopped the event loop")

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "cli/python.h"
 #include "cli/run.h"
+#include "cli/run_fleet.h"
 #include "cli/setup.h"
 #include "engine/watchdog.h"
 
@@ -95,6 +96,9 @@ static int make_files(struct run *run, struct mite_error *error)
     };
     int rc = 0;
 
+    if (run->kind == RUN_CONTROLLER) { /* events go elsewhere */
+        return 0;
+    }
     if (options->collector && options->collector_filter) {
         rc = run->hosts.python->load_filter(options->collector_filter, &collector.filter, &collector.filter_arg, error);
     }
@@ -111,7 +115,9 @@ static int connect_sinks(struct run *run, struct mite_error *error)
 
     fanout_init(&run->fanout);
     fanout_add(&run->fanout, &run->totals.sink);
-    fanout_add(&run->fanout, recorder_sink(run->recorder));
+    if (run->recorder) {
+        fanout_add(&run->fanout, recorder_sink(run->recorder));
+    }
     if (run->collector) {
         fanout_add(&run->fanout, collector_sink(run->collector));
     }
@@ -132,7 +138,9 @@ static void on_finished(void *arg)
     struct run *run = arg;
 
     run->finished = true;
-    loop_stop(run->loop);
+    if (run_fleet_flushed(run)) {
+        loop_stop(run->loop);
+    }
 }
 
 static void on_draining(void *arg)
@@ -148,7 +156,7 @@ static void on_entry_failed(void *arg, const struct scenario_entry *entry, const
     if (fatal) {
         run_complain(error);
         run->status = EXIT_USAGE;
-        controller_stop(run->controller);
+        engine_stop(run);
         return;
     }
 
@@ -175,43 +183,23 @@ static void on_progress(void *arg, struct progress *progress)
     struct run *run = arg;
     struct controller_counts counts;
 
-    controller_count(run->controller, &counts);
+    engine_count(run, &counts);
     progress->wanted = counts.wanted;
     progress->running = counts.running;
     progress->started = counts.started;
     progress->elapsed_ns = counts.elapsed_ns;
     progress->note = run->cancelled  ? "stopping: journeys were told to end at once"
                      : run->draining ? "stopping: running journeys may finish, Ctrl-C ends them at once"
+                     : run->fleet    ? run_fleet_note(run)
                                      : NULL;
 }
 
 static int make_engine(struct run *run, struct mite_error *error)
 {
-    const struct options *options = run->options;
-    struct controller_options limits = {
-        .spawn_rate = options->spawn_rate,
-        .max_loop_delay_s = options->max_loop_delay_s,
-        .delay_start_s = options->delay_start_s,
-        .duration_s = options->duration_s,
-        .iterations = run->kind == RUN_ONCE ? 1 : options->iterations,
-        .failure_backoff = options->failure_backoff,
-    };
     struct controller_hooks hooks = {
         .finished = on_finished, .draining = on_draining, .entry_failed = on_entry_failed, .arg = run};
-    struct runner_options runner = {.test = run->scenario.name, .max_journeys = options->runner_max_journeys};
-    int rc = controller_new(run->loop, &run->scenario, &limits, &run->fanout.sink, &hooks, &run->controller, error);
 
-    if (rc == 0) {
-        rc = runner_new(run->loop, &runner, &run->fanout.sink, &controller_work_ops, run->controller, &run->runner,
-                        error);
-    }
-    if (rc == 0) {
-        runner_add_host(run->runner, native_journey_host(run->hosts.native));
-    }
-    if (rc == 0 && run->hosts.python) {
-        runner_add_host(run->runner, run->hosts.python->journey_host());
-    }
-    return rc;
+    return engine_make(run, &hooks, error);
 }
 
 static int make_display(struct run *run, struct mite_error *error)
@@ -243,9 +231,12 @@ static bool step_spec(struct run *run, int rc, struct mite_error *error)
     return step(run, rc, rc == MITE_EIO ? EXIT_BROKE : EXIT_USAGE, error);
 }
 
-/* Journeys are loaded ahead, so that a wrong spec costs no load. */
+/* Journeys are loaded ahead, so that a wrong spec costs no load; those of runners elsewhere they alone may have. */
 static bool load_journeys(struct run *run, struct mite_error *error)
 {
+    if (!run->runner) {
+        return true;
+    }
     for (size_t i = 0; i < run->scenario.count; i++) {
         const struct scenario_entry *entry = &run->scenario.entries[i];
         if (!step_spec(run, runner_preload(run->runner, entry->journey_spec, entry->pool, error), error)) {
@@ -257,10 +248,21 @@ static bool load_journeys(struct run *run, struct mite_error *error)
 
 static int load_scenario(struct run *run, struct mite_error *error)
 {
-    return run->kind == RUN_SCENARIO
+    return run->kind == RUN_SCENARIO || run->kind == RUN_CONTROLLER
                ? setup_scenario(run->options, &run->hosts, &run->config, &run->fanout.sink, &run->scenario, error)
                : setup_journey(run->options, &run->hosts, run->kind == RUN_ONCE ? 1 : run->options->volume,
                                &run->scenario, error);
+}
+
+static int start_for_journeys(struct run *run, struct mite_error *error)
+{
+    return run->kind == RUN_CONTROLLER ? 0 : hosts_start_for_journeys(&run->hosts, &run->scenario, error);
+}
+
+/* A wrong address is the user's; one that is taken is not. */
+static bool step_engine(struct run *run, int rc, struct mite_error *error)
+{
+    return step(run, rc, rc == MITE_EINVAL ? EXIT_USAGE : EXIT_BROKE, error);
 }
 
 int run_open(struct run *run, const struct options *options, enum run_kind kind)
@@ -286,9 +288,9 @@ int run_open(struct run *run, const struct options *options, enum run_kind kind)
                 step(run, connect_sinks(run, &error), EXIT_BROKE, &error) &&
                 step_spec(run, load_scenario(run, &error), &error) &&
                 step(run, loop_new(&run->loop, &error), EXIT_BROKE, &error) &&
-                step(run, hosts_start_for_journeys(&run->hosts, &run->scenario, &error), EXIT_BROKE, &error) &&
+                step(run, start_for_journeys(run, &error), EXIT_BROKE, &error) &&
                 step(run, hosts_attach(&run->hosts, run->loop, &error), EXIT_BROKE, &error) &&
-                step(run, make_engine(run, &error), EXIT_BROKE, &error) && load_journeys(run, &error) &&
+                step_engine(run, make_engine(run, &error), &error) && load_journeys(run, &error) &&
                 step(run, make_display(run, &error), EXIT_BROKE, &error) &&
                 step(run, webhook_start(&run->webhook, run->scenario.name, &error), EXIT_BROKE, &error);
 

@@ -215,6 +215,7 @@ static void begin(struct fleet *fleet, uint64_t now_ns)
     fleet->clock_started = true;
     fleet->start_ns = now_ns;
     fleet->next_report_ns = now_ns + REPORT_NS;
+    totals_start(fleet->totals);
 }
 
 static void run(struct fleet *fleet, uint64_t now_ns)
@@ -473,6 +474,7 @@ void fleet_count(const struct fleet *fleet, struct fleet_counts *out)
         .runners = (size_t)live_runners(fleet),
         .runners_seen = fleet->runners_seen,
         .runners_lost = fleet->runners_lost,
+        .runners_plain = fleet->runners_plain,
         .items_lost = fleet->leases.lost,
         .journeys = {.elapsed_ns = fleet->clock_started ? now_ns - fleet->start_ns : 0,
                      .clock_started = fleet->clock_started},

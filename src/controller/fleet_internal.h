@@ -96,7 +96,7 @@ struct fleet {
     bool clock_started, cancelled;
     uint64_t timeout_ns, interval_ns;
     uint64_t start_ns, end_ns, next_report_ns, begin_ns; /* begin: when the delay is over; 0: no runner yet */
-    uint64_t bad_messages, aborted, runners_lost, runners_seen;
+    uint64_t bad_messages, aborted, runners_lost, runners_seen, runners_plain;
     struct map dropped; /* type → uint64_t, of all runners */
 
     struct arena arena; /* of the message that is being handled */

@@ -143,6 +143,7 @@ int fleet_join(struct fleet *fleet, struct fleet_runner *runner, int64_t max_jou
         return slot;
     }
     fleet->runners_seen += !runner->had_work;
+    fleet->runners_plain += !runner->had_work && runner->plain;
     log_line(runner->state == RUNNER_LOST ? LOG_WARNING : LOG_INFO, "runner %s %s",
              fleet_runner_name(runner, name, sizeof name),
              runner->state == RUNNER_LOST ? "is back"
