@@ -19,6 +19,7 @@
 #define SLAB_BYTES      ((size_t)16 << 20) /* of address space */
 #define SLAB_STACKS     256u
 #define WARM_STACKS     256u
+#define LOOK_EVERY      1024u
 #define TRIM_EVERY      16u /* a power of two */
 #define TRIM_KEEP_PAGES 2u
 /* Mappings that are left to the rest of the process: 30,000 stacks with the kernel's default limit. */
@@ -43,6 +44,9 @@ struct stack_pool {
     struct slab_list slabs; /* stacks are cut off the first one */
     struct stack *idle;     /* owned; last in, first out; room for every stack of every slab */
     size_t idle_count, stack_count;
+    size_t cold_count;       /* of the idle ones, from the first: those that keep no memory */
+    size_t fewest_idle;      /* since the last look at how many are needed */
+    unsigned puts;           /* since then */
     enum guard guard;        /* for new stacks: the best that has not failed yet */
     bool marks;              /* the first GUARD_MARK was tried, and holds */
     size_t pages, max_pages; /* stacks with GUARD_PAGE */
@@ -175,6 +179,11 @@ static bool protect(struct stack_pool *pool, char *guard)
     return false;
 }
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 static void carve(struct stack_pool *pool, struct slab *slab, struct stack *out)
 {
     char *guard = slab->memory + slab->carved * pool->stack_bytes;
@@ -192,6 +201,8 @@ int stack_get(struct stack_pool *pool, struct stack *out)
 {
     if (pool->idle_count > 0) {
         *out = pool->idle[--pool->idle_count];
+        pool->fewest_idle = least(pool->fewest_idle, pool->idle_count);
+        pool->cold_count = least(pool->cold_count, pool->idle_count);
         return 0;
     }
     struct slab *slab = SLIST_FIRST(&pool->slabs);
@@ -204,16 +215,29 @@ int stack_get(struct stack_pool *pool, struct stack *out)
 
 /* ---- back ---- */
 
+/* Many journeys may end in one turn of the loop and others begin in the next, so that how many stacks lie idle at one
+ * moment says little: those that lay idle all the time are not needed and, but for some, keep no memory. */
+static void cool(struct stack_pool *pool)
+{
+    while (pool->cold_count + WARM_STACKS < pool->fewest_idle) {
+        struct stack *stack = &pool->idle[pool->cold_count++];
+        madvise(stack->low, (size_t)(stack->high - stack->low), MADV_DONTNEED);
+    }
+    pool->fewest_idle = pool->idle_count;
+    pool->puts = 0;
+}
+
 void stack_put(struct stack_pool *pool, struct stack *stack)
 {
     size_t bytes = (size_t)(stack->high - stack->low), keep = TRIM_KEEP_PAGES * pool->page_bytes;
 
     sanitizer_forget(stack->low, bytes);
     stack->uses++;
-    if (pool->idle_count >= WARM_STACKS) {
-        madvise(stack->low, bytes, MADV_DONTNEED);
-    } else if (stack->uses % TRIM_EVERY == 0 && bytes > keep) {
+    if (stack->uses % TRIM_EVERY == 0 && bytes > keep) {
         madvise(stack->low, bytes - keep, MADV_DONTNEED);
     }
     pool->idle[pool->idle_count++] = *stack;
+    if (++pool->puts == LOOK_EVERY) {
+        cool(pool);
+    }
 }

@@ -12,8 +12,8 @@
  *      canaries share one line of the cache. Entered with one line in the log.
  *
  * Memory: a stack that is put back stays warm for the next one. Every 16th time what lies deeper than its two topmost
- * pages goes back to the system, so that one that was used deeply once does not keep it for ever; with more than 256
- * stacks lying idle the others keep no memory at all.
+ * pages goes back to the system, so that one that was used deeply once does not keep it for ever. Every 1,024th put
+ * takes the memory of those stacks that have lain idle since the look before, all but 256.
  *
  * Life cycle: stack_pool_new, stack_get and stack_put, stack_pool_free when all were put back. stack_get allocates only
  * when more stacks are out than ever before; stack_put never. One thread.

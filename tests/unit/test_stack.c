@@ -211,30 +211,73 @@ static void gives_deep_pages_back_now_and_then(void **state)
     stack_pool_free(pool);
 }
 
-static void keeps_little_when_many_lie_idle(void **state)
+#define MANY 3000
+
+static struct stack many[MANY];
+
+static void get_many(struct stack_pool *pool)
 {
-    enum { COUNT = 600, WARM = 256 };
-    struct stack_pool *pool = open_pool(BYTES);
-    static struct stack stacks[COUNT];
+    for (int i = 0; i < MANY; i++) {
+        get(pool, &many[i]);
+    }
+}
+
+static void put_many(struct stack_pool *pool)
+{
+    for (int i = 0; i < MANY; i++) {
+        stack_put(pool, &many[i]);
+    }
+}
+
+static size_t count_warm(void)
+{
     size_t warm = 0;
 
-    for (int i = 0; i < COUNT; i++) {
-        get(pool, &stacks[i]);
-        stacks[i].high[-1] = 1;
+    for (int i = 0; i < MANY; i++) {
+        warm += resident_pages(&many[i]) > 0;
     }
-    for (int i = 0; i < COUNT; i++) {
-        stack_put(pool, &stacks[i]);
+    return warm;
+}
+
+static void keeps_little_when_many_lie_idle(void **state)
+{
+    enum { WARM = 256, LOOK_EVERY = 1024 };
+    struct stack_pool *pool = open_pool(BYTES);
+
+    get_many(pool);
+    for (int i = 0; i < MANY; i++) {
+        many[i].high[-1] = 1;
     }
-    for (int i = 0; i < COUNT; i++) {
-        warm += resident_pages(&stacks[i]) > 0;
+    put_many(pool);
+    assert_in_range(count_warm(), WARM, WARM + 2 * LOOK_EVERY);
+    for (int i = 0; i < 3 * LOOK_EVERY; i++) { /* one that comes and goes needs no others */
+        struct stack stack;
+        get(pool, &stack);
+        stack_put(pool, &stack);
     }
-    assert_int_equal(warm, WARM);
-    for (int i = 0; i < COUNT; i++) { /* both kinds are as good as new */
-        get(pool, &stacks[i]);
-        memset(stacks[i].low, 1, 4096);
+    assert_int_equal(count_warm(), WARM + 1);
+    get_many(pool);
+    for (int i = 0; i < MANY; i++) { /* both kinds are as good as new */
+        memset(many[i].low, 1, 4096);
     }
-    for (int i = 0; i < COUNT; i++) {
-        stack_put(pool, &stacks[i]);
+    put_many(pool);
+    stack_pool_free(pool);
+}
+
+static void keeps_all_that_are_used_in_turns(void **state)
+{
+    enum { COUNT = 1000 };
+    struct stack_pool *pool = open_pool(BYTES);
+
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < COUNT; i++) {
+            get(pool, &many[i]);
+            assert_int_equal(many[i].high[-1], round > 0);
+            many[i].high[-1] = 1;
+        }
+        for (int i = 0; i < COUNT; i++) {
+            stack_put(pool, &many[i]);
+        }
     }
     stack_pool_free(pool);
 }
@@ -291,6 +334,7 @@ int main(void)
         cmocka_unit_test_setup(has_a_canary_beyond_the_limit_of_mappings, reset),
         cmocka_unit_test_setup(gives_deep_pages_back_now_and_then, reset),
         cmocka_unit_test_setup(keeps_little_when_many_lie_idle, reset),
+        cmocka_unit_test_setup(keeps_all_that_are_used_in_turns, reset),
         cmocka_unit_test_setup(allocates_nothing_once_warm, reset),
         cmocka_unit_test_setup(survives_a_lack_of_memory, reset),
     };
