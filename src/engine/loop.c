@@ -115,6 +115,13 @@ static void run_deferred(struct loop *loop)
     }
 }
 
+void loop_run_deferred(struct loop *loop)
+{
+    if (loop->deferred_count > 0) {
+        run_deferred(loop);
+    }
+}
+
 static void on_prepare(uv_prepare_t *prepare)
 {
     run_deferred(prepare->data);

@@ -49,6 +49,9 @@ void loop_stop(struct loop *loop) PRIVATE_API(loop_stop);
  * million calls wait). */
 int loop_defer(struct loop *loop, void (*fn)(void *arg), void *arg) PRIVATE_API(loop_defer);
 
+/* Runs those calls now: for a watcher at the end of its callback. What was touched is still in the cache then, and what
+ * one journey has given back serves the next. */
+void loop_run_deferred(struct loop *loop);
 /*
  * Nested running. The host is borrowed and must outlive the loop or be replaced by NULL before it goes. While there is
  * a host, one referenced handle (the poll of a timerfd) lives: libuv's own timers are not in loop_fd().

@@ -367,6 +367,7 @@ static void on_connecting(struct h1_conn *conn, int status)
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct h1_conn *conn = poll->data;
+    struct loop *loop = conn->transport->loop;
 
     if (conn->state == H1_CONNECTING) {
         on_connecting(conn, status);
@@ -375,4 +376,5 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     } else {
         h1_on_ready(conn, status < 0 ? UV_READABLE : events, status < 0);
     }
+    loop_run_deferred(loop);
 }
