@@ -120,10 +120,9 @@ void h1_finish(struct h1_transfer *transfer, struct str block, struct buf *body,
     if (reusable) {
         conn->used = true;
         conn->in_size = 0;
-        if (conn->in != conn->first) {
-            free(conn->in);
-            conn->in = conn->first;
-            conn->in_capacity = sizeof conn->first;
+        if (conn->held) {
+            free(conn->held);
+            conn->held = NULL;
         }
         transfer->conn = NULL;
         h1_origin_keep(conn);
@@ -341,6 +340,7 @@ static void free_transport(struct http_transport *base)
     }
     map_done(&transport->origins, NULL);
     buf_done(&transport->out);
+    buf_done(&transport->in);
     timer_close(&transport->timer, on_timer_closed);
     h1_transport_drop(transport);
 }
@@ -400,6 +400,7 @@ int h1_transport_new(struct loop *loop, const struct http_client_options *option
     transport->holders = 1;
     map_init(&transport->origins);
     buf_init(&transport->out, 0);
+    buf_init(&transport->in, 0);
     transport->tls = tls_store_new(options->ca_file, hand_over != NULL);
     int rc = !transport->tls ? error_set(error, MITE_ENOMEM, "no memory for the HTTP client")
                              : take_given(transport, options, error);

@@ -32,7 +32,6 @@ int h1_transport_new(struct loop *loop, const struct http_client_options *option
 /* ---- between the parts ---- */
 
 #define H1_NEVER        UINT64_MAX
-#define H1_IN_SIZE      4096            /* of a connection's buffer, which grows for large heads and streams only */
 #define H1_ADDRESS_TURN 250 * NS_PER_MS /* the other family's head start is over (RFC 8305) */
 
 struct h1_origin;
@@ -56,6 +55,7 @@ struct h1_transport {
     struct timer timer;
     uint64_t armed_ns;      /* when `timer` fires */
     struct buf out;         /* what is about to be sent */
+    struct buf in;          /* what has just come */
     struct h1_given *given; /* owned */
     size_t given_count;
     union dns_address *local; /* owned: addresses of ours to connect from */
@@ -110,9 +110,8 @@ struct h1_conn {
     bool used;                   /* it has brought a response */
     bool broken;                 /* writing failed, or it holds bytes nobody asked for: not to be used again */
     char address[DNS_TEXT_SIZE]; /* whom it is to */
-    char *in;                    /* `first`, or owned when that is too small */
-    size_t in_size, in_capacity;
-    char first[H1_IN_SIZE];
+    char *held;                  /* owned: the beginning of a head whose rest is awaited; NULL: none */
+    size_t in_size, held_size;   /* what came of the head so far; the room of `held` */
 };
 
 struct h1_transfer {

@@ -29,9 +29,7 @@ static void on_conn_closed(uv_handle_t *handle)
     struct h1_conn *conn = handle->data;
 
     h1_transport_drop(conn->transport);
-    if (conn->in != conn->first) {
-        free(conn->in);
-    }
+    free(conn->held);
     free(conn);
 }
 
@@ -82,12 +80,11 @@ static int open_socket(struct h1_transport *transport, int family)
 static struct h1_conn *conn_new(struct h1_transfer *transfer, int fd, const union dns_address *address)
 {
     struct h1_transport *transport = transfer->transport;
-    struct h1_conn *conn = malloc(sizeof *conn);
+    struct h1_conn *conn = calloc(1, sizeof *conn);
 
     if (!conn) {
         return NULL;
     }
-    memset(conn, 0, offsetof(struct h1_conn, first));
     if (uv_poll_init_socket(loop_uv(transport->loop), &conn->poll, fd) < 0) {
         free(conn);
         return NULL;
@@ -98,8 +95,6 @@ static struct h1_conn *conn_new(struct h1_transfer *transfer, int fd, const unio
     conn->transfer = transfer;
     conn->fd = fd;
     dns_text(address, conn->address);
-    conn->in = conn->first;
-    conn->in_capacity = sizeof conn->first;
     conn->origin->users++;
     transport->holders++;
     return conn;

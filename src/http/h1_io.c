@@ -3,9 +3,10 @@
  *
  * - What goes out is written at once; only when the socket is full is it watched for writing. When writing fails,
  *   reading tells why: the server may have answered and closed before it had the whole request.
- * - A response is parsed where it was read. In the usual case all of it came with one read, and nothing is copied
- *   before the response object is made. Otherwise the head moves out of the way, and what follows goes to the body,
- *   straight from the socket where its length is known.
+ * - A response is parsed where it was read, in a buffer that all connections share: it stays in the cache, and an idle
+ *   connection holds none. In the usual case all of it came with one read, and nothing is copied before the response
+ *   object is made. A head that comes in pieces is held by its connection. Behind the head what follows goes to the
+ *   body, straight from the socket where its length is known.
  * - Reading ends when a read did not fill the room that it had: what comes later makes the socket ready again.
  * - A response that came before the request was wholly sent, bytes behind a response, and bytes on an idle connection
  *   end that connection: nothing that follows on it could be trusted.
@@ -18,7 +19,9 @@
 #include <sys/socket.h>
 
 #define SMALL_BODY     16384             /* of a request: goes out with its head */
-#define STREAM_BUFFER  65536             /* for bodies of unknown length, and long heads */
+#define HEAD_ROOM      20480             /* a head with a body that is not too large to be copied */
+#define STREAM_ROOM    65536             /* for bodies of unknown length */
+#define HELD_SIZE      4096              /* of a head that comes in pieces, at first */
 #define BODY_STEP      ((size_t)1 << 20) /* a length is believed so far ahead */
 #define EXPECT_WAIT_NS NS_PER_S          /* for 100 Continue */
 #define READS_MAX      16                /* in a row, then others have their turn */
@@ -167,6 +170,12 @@ static void finish(struct h1_transfer *transfer, struct str block, struct buf *b
 
 enum verdict { WANTS_MORE, OVER };
 
+/* Where the bytes are that came. */
+static char *in_of(const struct h1_conn *conn)
+{
+    return conn->held ? conn->held : conn->transport->in.data;
+}
+
 /* Interim responses make place for the next; 100 Continue is what a body may wait for. */
 static enum verdict take_interim(struct h1_transfer *transfer)
 {
@@ -178,8 +187,8 @@ static enum verdict take_interim(struct h1_transfer *transfer)
         return OVER;
     }
     bool go_on = transfer->head.status == 100 && transfer->expecting;
-    memmove(conn->in, conn->in + size, conn->in_size - size);
     conn->in_size -= size;
+    memmove(in_of(conn), in_of(conn) + size, conn->in_size);
     transfer->transport->base.traffic.received_bytes += size;
     h1_head_init(&transfer->head);
     if (go_on) {
@@ -297,10 +306,11 @@ static void finish_in_place(struct h1_transfer *transfer, size_t body_size)
 {
     struct h1_conn *conn = transfer->conn;
     const struct h1_head *head = &transfer->head;
-    struct buf body = {.data = conn->in + head->size, .size = body_size};
+    char *in = in_of(conn);
+    struct buf body = {.data = in + head->size, .size = body_size};
 
     transfer->received = body_size;
-    finish(transfer, (struct str){conn->in, head->block_size}, &body, conn->in_size == head->size + body_size);
+    finish(transfer, (struct str){in, head->block_size}, &body, conn->in_size == head->size + body_size);
 }
 
 static bool open_decoder(struct h1_transfer *transfer)
@@ -342,7 +352,7 @@ static enum verdict begin_body(struct h1_transfer *transfer)
     }
     buf_clear(&transfer->block);
     buf_clear(&transfer->body);
-    if (h1_head_tidy(conn->in, head->block_size, &transfer->block) < 0) {
+    if (h1_head_tidy(in_of(conn), head->block_size, &transfer->block) < 0) {
         h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
         return OVER;
     }
@@ -354,7 +364,7 @@ static enum verdict begin_body(struct h1_transfer *transfer)
         body_done(transfer, behind == 0);
         return OVER;
     }
-    return take_body(transfer, (struct str){conn->in + head->size, behind});
+    return take_body(transfer, (struct str){in_of(conn) + head->size, behind});
 }
 
 static enum verdict take_head(struct h1_transfer *transfer)
@@ -363,7 +373,7 @@ static enum verdict take_head(struct h1_transfer *transfer)
     bool head_request = str_is(transfer->hop->method, "HEAD");
 
     while (conn->in_size > 0) {
-        enum h1_parsed parsed = h1_head_parse(&transfer->head, conn->in, conn->in_size, head_request);
+        enum h1_parsed parsed = h1_head_parse(&transfer->head, in_of(conn), conn->in_size, head_request);
         if (parsed == H1_MORE) {
             break;
         }
@@ -382,21 +392,23 @@ static enum verdict take_head(struct h1_transfer *transfer)
 
 /* ---- in: bytes ---- */
 
-/* A long head or a stream needs a larger buffer than most connections ever do. */
-static int grow(struct h1_conn *conn)
+/* What came of a head moves to where its rest will join it. */
+static int hold(struct h1_conn *conn)
 {
-    size_t capacity = conn->in_capacity < STREAM_BUFFER ? STREAM_BUFFER : 2 * conn->in_capacity;
-    char *in = malloc(capacity);
+    size_t size = HELD_SIZE;
 
-    if (!in) {
+    while (size <= conn->in_size) {
+        size *= 2;
+    }
+    char *held = realloc(conn->held, size);
+    if (!held) {
         return MITE_ENOMEM;
     }
-    memcpy(in, conn->in, conn->in_size);
-    if (conn->in != conn->first) {
-        free(conn->in);
+    if (!conn->held) {
+        memcpy(held, conn->transport->in.data, conn->in_size);
     }
-    conn->in = in;
-    conn->in_capacity = capacity;
+    conn->held = held;
+    conn->held_size = size;
     return 0;
 }
 
@@ -420,14 +432,19 @@ static bool find_room(struct h1_transfer *transfer, char **p, size_t *room)
         *room = more;
         return true;
     }
-    if (transfer->head_done) {
-        conn->in_size = 0;
+    if (conn->held && !transfer->head_done) {
+        if (conn->in_size == conn->held_size && hold(conn) < 0) {
+            return false;
+        }
+        *p = conn->held + conn->in_size;
+        *room = conn->held_size - conn->in_size;
+        return true;
     }
-    if ((transfer->head_done ? conn->in == conn->first : conn->in_size == conn->in_capacity) && grow(conn) < 0) {
+    if (buf_reserve(&conn->transport->in, STREAM_ROOM) < 0) {
         return false;
     }
-    *p = conn->in + conn->in_size;
-    *room = conn->in_capacity - conn->in_size;
+    *p = conn->transport->in.data;
+    *room = transfer->head_done ? STREAM_ROOM : HEAD_ROOM;
     return true;
 }
 
@@ -455,10 +472,15 @@ static enum verdict take(struct h1_transfer *transfer, size_t n)
         return OVER;
     }
     if (transfer->head_done) {
-        return take_body(transfer, (struct str){conn->in, n});
+        return take_body(transfer, (struct str){conn->transport->in.data, n});
     }
     conn->in_size += n;
-    return take_head(transfer);
+    enum verdict verdict = take_head(transfer);
+    if (verdict == WANTS_MORE && !transfer->head_done && conn->in_size > 0 && !conn->held && hold(conn) < 0) {
+        h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
+        return OVER;
+    }
+    return verdict;
 }
 
 static void on_end(struct h1_transfer *transfer, int number)
