@@ -14,8 +14,8 @@
 
 uint64_t clock_now_ns(void) PRIVATE_API(clock_now_ns); /* CLOCK_MONOTONIC */
 double clock_wall_s(void) PRIVATE_API(clock_wall_s);   /* CLOCK_REALTIME, with fraction */
-double clock_wall_at(uint64_t mono_ns)
-    PRIVATE_API(clock_wall_at);                        /* the wall time at a moment of this process's life */
+/* The wall time at a moment of this process's life; no look at a clock, unless none was taken for 10 ms. */
+double clock_wall_at(uint64_t mono_ns) PRIVATE_API(clock_wall_at);
 uint64_t clock_cpu_ns(void) PRIVATE_API(clock_cpu_ns); /* CPU time of this process, all threads */
 
 static inline double ns_to_s(uint64_t ns)

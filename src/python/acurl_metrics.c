@@ -46,7 +46,7 @@ static void send_message(const struct report *report, const struct http_response
     struct arena arena;
 
     arena_init(&arena, 0);
-    http_report_fill(&message.http, response, wait_ns);
+    http_report_fill(&message, response, wait_ns);
     if (metrics && PyDict_GET_SIZE(metrics) > 0 && additional_fields(metrics, &arena, &message) < 0) {
         keep_first(first);
     }

@@ -135,7 +135,9 @@ void context_send(struct context *context, struct transaction *in, struct messag
     }
     context->messages++;
     context->errors += message->kind == MESSAGE_ERROR || message->kind == MESSAGE_EXCEPTION;
-    message->time = clock_wall_s();
+    if (message->time == 0) {
+        message->time = clock_wall_s();
+    }
     message->origin = &context->origin;
     message->test = context->origin.test;
     message->transaction = in ? in->path : STR_NONE;
@@ -213,14 +215,15 @@ struct transaction *transaction_begin(struct context *context, struct transactio
     }
     char *path = (char *)(transaction + 1);
     write_path(path, outer, name);
+    uint64_t now_ns = clock_now_ns();
     *transaction = (struct transaction){
         .refs = 1,
         .context = context_ref(context),
         .parent = parent ? transaction_ref(parent) : NULL,
         .id = ++context->last_transaction_id,
         .path = {path, bytes},
-        .start_wall_s = clock_wall_s(),
-        .start_ns = clock_now_ns(),
+        .start_wall_s = clock_wall_at(now_ns),
+        .start_ns = now_ns,
     };
     context->current = transaction;
     return transaction;
@@ -245,11 +248,13 @@ void transaction_end(struct transaction *transaction, bool had_error)
         return;
     }
     uint64_t duration_ns = clock_now_ns() - transaction->start_ns;
+    double end_s = transaction->start_wall_s + ns_to_s(duration_ns);
     struct message message = {
         .kind = MESSAGE_TXN,
         .type = message_type_of(MESSAGE_TXN),
+        .time = end_s,
         .txn = {.start_time = transaction->start_wall_s,
-                .end_time = transaction->start_wall_s + ns_to_s(duration_ns),
+                .end_time = end_s,
                 .duration_ns = duration_ns,
                 .had_error = had_error},
     };

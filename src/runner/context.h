@@ -53,7 +53,7 @@ void context_detach(struct context *context) PRIVATE_API(context_detach);
 void context_set_running(struct context *context) PRIVATE_API(context_set_running);
 struct context *context_running(void) PRIVATE_API(context_running);
 
-/* Fills time, origin and transaction (`in` may be NULL: none) and hands the message on. */
+/* Fills origin, transaction (`in` may be NULL: none) and, unless it is set, time, and hands the message on. */
 void context_send(struct context *context, struct transaction *in, struct message *message) PRIVATE_API(context_send);
 
 /* Opens a transaction inside `parent` (NULL: outermost). The name is copied. NULL without memory. One whose last

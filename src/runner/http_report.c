@@ -2,11 +2,13 @@
 
 #include "base/clock.h"
 
-void http_report_fill(struct message_http *out, const struct http_response *response, uint64_t wait_ns)
+void http_report_fill(struct message *out, const struct http_response *response, uint64_t wait_ns)
 {
     const struct http_timings *timings = &response->timings;
 
-    *out = (struct message_http){
+    /* How long it has waited was found out a moment ago. */
+    out->time = wait_ns > 0 ? clock_wall_at(timings->start_ns + timings->total_ns + wait_ns) : 0;
+    out->http = (struct message_http){
         .start_time = clock_wall_at(timings->start_ns),
         .effective_url = response->url,
         .response_code = response->status,

@@ -114,7 +114,7 @@ static void report_hop(struct mite_response *response, struct http_response *hop
         session->callback(response->ctx, response, session->callback_arg);
         response->last = last;
     }
-    http_report_fill(&metrics.message.http, hop, wait_ns);
+    http_report_fill(&metrics.message, hop, wait_ns);
     metrics.message.fields = session->metrics;
     metrics.message.field_count = session->metric_count;
     fiber_call(send_now, &metrics);

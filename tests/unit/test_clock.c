@@ -10,6 +10,7 @@
 #include "base/clock.h"
 
 #include <math.h>
+#include <time.h>
 
 static void time_goes_on(void **state)
 {
@@ -35,6 +36,21 @@ static void wall_time_of_a_moment(void **state)
     assert_true(before > 1.6e9); /* after 2020 */
 }
 
+/* Longer than what is known of the wall clock is believed. */
+static void wall_time_is_the_systems(void **state)
+{
+    uint64_t until = clock_now_ns() + 30 * NS_PER_MS;
+
+    while (clock_now_ns() < until) {
+        struct timespec before, after;
+        clock_gettime(CLOCK_REALTIME, &before);
+        double wall = clock_wall_s();
+        clock_gettime(CLOCK_REALTIME, &after);
+        assert_true(wall > (double)before.tv_sec + (double)before.tv_nsec / 1e9 - 0.001);
+        assert_true(wall < (double)after.tv_sec + (double)after.tv_nsec / 1e9 + 0.001);
+    }
+}
+
 static void seconds_become_nanoseconds(void **state)
 {
     assert_true(ns_from_s(0) == 0);
@@ -54,6 +70,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(time_goes_on),
         cmocka_unit_test(wall_time_of_a_moment),
+        cmocka_unit_test(wall_time_is_the_systems),
         cmocka_unit_test(seconds_become_nanoseconds),
     };
 
