@@ -21,7 +21,7 @@ bool str_equal_nocase(struct str a, struct str b)
         return false;
     }
     for (size_t i = 0; i < a.n; i++) {
-        if (lower((unsigned char)a.p[i]) != lower((unsigned char)b.p[i])) {
+        if (a.p[i] != b.p[i] && lower((unsigned char)a.p[i]) != lower((unsigned char)b.p[i])) {
             return false;
         }
     }

@@ -225,13 +225,11 @@ static int follow(struct http_exchange *exchange, const struct http_response *re
 
 static void receive_cookies(struct http_exchange *exchange, const struct http_response *response)
 {
-    bool secure = exchange->url.tls || url_is_loopback(&exchange->url);
-
     for (size_t i = 0; i < response->header_count; i++) {
         const struct http_header *header = &response->headers[i];
         if (header->name.n == 10 && str_equal_nocase(header->name, STR("Set-Cookie"))) {
-            cookie_jar_receive(exchange->session->jar, header->value, exchange->url.host, exchange->url.path, secure,
-                               (int64_t)clock_wall_s());
+            cookie_jar_receive(exchange->session->jar, header->value, exchange->url.host, exchange->url.path,
+                               exchange->url.tls || url_is_loopback(&exchange->url), (int64_t)clock_wall_s());
         }
     }
 }
@@ -298,9 +296,10 @@ static void redirect(struct http_exchange *exchange, const struct http_response 
 
 static void on_response(struct http_exchange *exchange, struct http_response *response)
 {
-    struct mite_error error = {0};
+    struct mite_error error;
     struct url target;
 
+    error_init(&error);
     receive_cookies(exchange, response);
     bool points = redirect_target(exchange, response, &target, &error);
     if (points && response_set_redirect_url(response, target.text, target.fragment) < 0) {

@@ -26,10 +26,13 @@ static bool is_digit(char c)
 /* RFC 9110, 5.6.2 */
 static bool is_token_char(char c)
 {
-    static const uint32_t set[8] = {0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
-    unsigned char u = (unsigned char)c;
+    static const bool is_one[256] = {
+        ['!'] = true,         ['#' ... '\''] = true, ['*'] = true,         ['+'] = true,
+        ['-'] = true,         ['.'] = true,          ['0' ... '9'] = true, ['A' ... 'Z'] = true,
+        ['^' ... '`'] = true, ['a' ... 'z'] = true,  ['|'] = true,         ['~'] = true,
+    };
 
-    return set[u >> 5] >> (u & 31) & 1;
+    return is_one[(unsigned char)c];
 }
 
 static struct str trim(const char *p, const char *end)
@@ -151,20 +154,22 @@ static enum h1_parsed on_content_encoding(struct h1_head *head, struct str value
     return H1_MORE;
 }
 
-static enum h1_parsed on_header(struct h1_head *head, struct str name, struct str value)
+/* The value is what stands between its colon and the end of the line. */
+static enum h1_parsed on_header(struct h1_head *head, struct str name, const char *value, const char *end)
 {
     switch (name.n) {
     case 10:
         if (str_equal_nocase(name, STR("Connection"))) {
-            on_connection(head, value);
+            on_connection(head, trim(value, end));
         }
         return H1_MORE;
     case 14:
-        return str_equal_nocase(name, STR("Content-Length")) ? on_length(head, value) : H1_MORE;
+        return str_equal_nocase(name, STR("Content-Length")) ? on_length(head, trim(value, end)) : H1_MORE;
     case 16:
-        return str_equal_nocase(name, STR("Content-Encoding")) ? on_content_encoding(head, value) : H1_MORE;
+        return str_equal_nocase(name, STR("Content-Encoding")) ? on_content_encoding(head, trim(value, end)) : H1_MORE;
     case 17:
-        return str_equal_nocase(name, STR("Transfer-Encoding")) ? on_transfer_encoding(head, value) : H1_MORE;
+        return str_equal_nocase(name, STR("Transfer-Encoding")) ? on_transfer_encoding(head, trim(value, end))
+                                                                : H1_MORE;
     default:
         return H1_MORE;
     }
@@ -190,9 +195,6 @@ static enum h1_parsed on_status_line(struct h1_head *head, const char *line, con
 
 static enum h1_parsed on_line(struct h1_head *head, const char *line, const char *end)
 {
-    if (memchr(line, '\0', (size_t)(end - line))) {
-        return malformed(head, "its head has a zero byte");
-    }
     if (!head->has_status) {
         return on_status_line(head, line, end);
     }
@@ -203,12 +205,15 @@ static enum h1_parsed on_line(struct h1_head *head, const char *line, const char
     if (colon == end || *colon != ':' || colon == line) {
         return malformed(head, "a header line of it has no name and colon");
     }
-    return on_header(head, (struct str){line, (size_t)(colon - line)}, trim(colon + 1, end));
+    return on_header(head, (struct str){line, (size_t)(colon - line)}, colon + 1, end);
 }
 
 /* RFC 9112, 6.3: how far the body reaches. */
-static enum h1_parsed conclude(struct h1_head *head, bool head_request)
+static enum h1_parsed conclude(struct h1_head *head, const char *data, bool head_request)
 {
+    if (memchr(data, '\0', head->size)) {
+        return malformed(head, "its head has a zero byte");
+    }
     if (head->chunked && head->has_length) {
         return malformed(head, "it has both a Transfer-Encoding and a Content-Length");
     }
@@ -264,7 +269,7 @@ enum h1_parsed h1_head_parse(struct h1_head *head, const char *data, size_t size
         if (head->has_status && (at == head->line || (at == head->line + 1 && data[head->line] == '\r'))) {
             head->block_size = head->line;
             head->size = at + 1;
-            return conclude(head, head_request);
+            return conclude(head, data, head_request);
         }
         if (at + 1 == size) { /* the next byte tells whether the line goes on */
             head->scanned = at;

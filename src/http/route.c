@@ -73,9 +73,10 @@ static const char *not_native(const struct route *route, const struct http_hop *
 static int choose(struct route_transfer *transfer, struct mite_error *error)
 {
     struct route *route = transfer->route;
-    struct mite_error refusal = {0};
+    struct mite_error refusal;
     const char *why = not_native(route, &transfer->hop);
 
+    error_init(&refusal);
     if (!why) {
         int rc = start_by(transfer, route->native, &refusal);
         if (rc != MITE_EAGAIN) {

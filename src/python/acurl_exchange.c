@@ -129,9 +129,10 @@ static void raise_refusal(const struct mite_error *error)
 static int start_request(struct exchange *self, struct http_session *session)
 {
     struct http_request request = {.method = str_of(self->method)};
-    struct mite_error error = {0};
+    struct mite_error error;
     struct extras *extras = self->arguments.extras;
 
+    error_init(&error);
     if (arguments_fill(&self->arguments, &request) < 0) {
         return -1;
     }

@@ -184,9 +184,9 @@ static void start_now(void *arg)
 {
     struct starting *starting = arg;
     struct mite_response *response = starting->response;
-    struct mite_error error; /* half a kilobyte that is left alone unless something fails */
+    struct mite_error error;
 
-    error.detail = NULL;
+    error_init(&error);
     int rc = open_session(response->ctx, &error);
     if (rc == 0) {
         rc = http_request(response->ctx->session.http, starting->request, &handlers, response, &response->exchange,
