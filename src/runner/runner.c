@@ -24,6 +24,7 @@ struct loaded {
     struct journey_host *host; /* borrowed; NULL: nobody could load it */
     struct journey *journey;   /* the host's */
     struct mite_error error;   /* why not */
+    char spec[];
 };
 
 struct visit {
@@ -46,7 +47,8 @@ struct runner {
     int64_t id;
     struct journey_host *hosts[MAX_HOSTS];
     size_t host_count;
-    struct map loaded; /* spec → struct loaded */
+    struct map loaded;   /* spec → struct loaded */
+    struct loaded *last; /* borrowed: the one started last, mostly the next one too; NULL: none */
     struct visit_list visits, spares;
     unsigned spare_count;
     struct context_list contexts; /* all that live, also those whose journeys have ended */
@@ -109,21 +111,30 @@ static void look_up(struct runner *runner, const char *spec, struct loaded *out)
     out->host = rc == 0 ? host : NULL;
 }
 
-/* Kept by the runner; NULL without memory. */
-static struct loaded *find_loaded(struct runner *runner, const char *spec)
+static struct loaded *load(struct runner *runner, const char *spec)
 {
     struct str key = str_of(spec);
-    struct loaded *loaded = map_get(&runner->loaded, key);
+    struct loaded *loaded = calloc(1, sizeof *loaded + key.n + 1);
 
-    if (loaded || !(loaded = calloc(1, sizeof *loaded))) {
-        return loaded;
-    }
-    if (map_set(&runner->loaded, key, loaded, NULL) < 0) {
+    if (!loaded || map_set(&runner->loaded, key, loaded, NULL) < 0) {
         free(loaded);
         return NULL;
     }
+    memcpy(loaded->spec, spec, key.n);
     look_up(runner, spec, loaded);
     return loaded;
+}
+
+/* Kept by the runner; NULL without memory. */
+static struct loaded *find_loaded(struct runner *runner, const char *spec)
+{
+    if (!runner->last || strcmp(runner->last->spec, spec) != 0) {
+        runner->last = map_get(&runner->loaded, str_of(spec));
+    }
+    if (!runner->last) {
+        runner->last = load(runner, spec);
+    }
+    return runner->last;
 }
 
 static void loaded_free(void *value)

@@ -14,8 +14,13 @@
 static uint64_t tail(struct str s)
 {
     uint64_t word = 0;
-    size_t n = s.n < sizeof word ? s.n : sizeof word;
-    memcpy(&word, s.p + (s.n - n), n);
+    if (s.n >= sizeof word) {
+        memcpy(&word, s.p + s.n - sizeof word, sizeof word);
+    } else {
+        for (size_t i = 0; i < s.n; i++) {
+            word = word << 8 | (unsigned char)s.p[i];
+        }
+    }
     return word ^ s.n << 56;
 }
 
