@@ -28,11 +28,8 @@ void buf_clear(struct buf *buf)
     }
 }
 
-int buf_reserve(struct buf *buf, size_t more)
+int buf_grow(struct buf *buf, size_t more)
 {
-    if (more < buf->capacity - buf->size) { /* one byte is the zero's */
-        return 0;
-    }
     if (more > buf->max_size - buf->size) {
         buf->failed = true;
         return MITE_ELIMIT;
@@ -60,31 +57,9 @@ int buf_reserve(struct buf *buf, size_t more)
     return 0;
 }
 
-int buf_append(struct buf *buf, const void *bytes, size_t size)
-{
-    int rc = buf_reserve(buf, size);
-
-    if (rc == 0 && size > 0) {
-        memcpy(buf->data + buf->size, bytes, size);
-        buf->size += size;
-        buf->data[buf->size] = '\0';
-    }
-    return rc;
-}
-
-int buf_str(struct buf *buf, struct str s)
-{
-    return buf_append(buf, s.p, s.n);
-}
-
 int buf_text(struct buf *buf, const char *text)
 {
     return buf_append(buf, text, strlen(text));
-}
-
-int buf_char(struct buf *buf, char c)
-{
-    return buf_append(buf, &c, 1);
 }
 
 int buf_vprintf(struct buf *buf, const char *format, va_list args)

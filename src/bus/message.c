@@ -6,48 +6,19 @@
  * whose fields have wrong types keeps every one of them among its further fields, and nothing is lost on the way
  * through.
  */
-#include "bus/message.h"
-
-#include "value/msgpack.h"
+#include "bus/message_fields.h"
 
 #include <limits.h>
 
-enum field_type {
-    FIELD_NUMBER, /* double; integers are read too, floats written */
-    FIELD_CODE,   /* int */
-    FIELD_INT,    /* int64_t */
-    FIELD_ID,     /* int64_t; 0 is nil on the wire */
-    FIELD_BOOL,
-    FIELD_TEXT,     /* none is written as "" */
-    FIELD_NAME,     /* text that the Python program sends as bytes: both are read, text is written */
-    FIELD_OPTIONAL, /* text; none is not written at all */
-    FIELD_PATH,     /* text; none is nil on the wire */
-    FIELD_VALUE,    /* struct value */
-    FIELD_COUNTS,   /* const struct message_count *, its count at `count_offset` */
-};
-
-struct field_spec {
-    const char *key;
-    size_t key_size;
-    enum field_type type;
-    bool required;
-    size_t offset, count_offset;
-};
-
-struct table {
-    const struct field_spec *specs;
-    size_t count;
-};
-
 #define SPEC(owner, name, type, required)                                                                              \
     {                                                                                                                  \
-#name, sizeof #name - 1, type, required, offsetof(struct owner, name), 0                                       \
+#name, sizeof #name - 1, required, type, offsetof(struct owner, name), 0                                       \
     }
 #define NEEDS(owner, name, type) SPEC(owner, name, type, true)
 #define MAY(owner, name, type)   SPEC(owner, name, type, false)
 #define COUNTS(owner, name)                                                                                            \
     {                                                                                                                  \
-#name, sizeof #name - 1, FIELD_COUNTS, true, offsetof(struct owner, name),                                     \
+#name, sizeof #name - 1, true, FIELD_COUNTS, offsetof(struct owner, name),                                     \
             offsetof(struct owner, name##_count)                                                                       \
     }
 #define TABLE(specs)                                                                                                   \
@@ -103,16 +74,26 @@ static const struct field_spec transaction_specs[] = {
     MAY(message, transaction_id, FIELD_ID),
 };
 
-static const struct table origin_table = TABLE(origin_specs);
-static const struct table transaction_table = TABLE(transaction_specs);
+static const struct field_spec head_specs[] = {
+    NEEDS(message, type, FIELD_TEXT),
+    NEEDS(message, time, FIELD_NUMBER),
+};
+static const struct field_spec test_specs[] = {
+    MAY(message, test, FIELD_OPTIONAL),
+};
+
+const struct table message_head_table = TABLE(head_specs);
+const struct table message_test_table = {test_specs, 1, .varies = true};
+const struct table message_origin_table = TABLE(origin_specs);
+const struct table message_transaction_table = {transaction_specs, 2, .varies = true};
 
 static const struct {
     struct str type;
     struct table table;
 } kinds[] = {
     [MESSAGE_TXN] = {{"txn", 3}, TABLE(txn_specs)},
-    [MESSAGE_EXCEPTION] = {{"exception", 9}, TABLE(exception_specs)},
-    [MESSAGE_ERROR] = {{"error", 5}, {exception_specs, 3}}, /* the same without a stack trace */
+    [MESSAGE_EXCEPTION] = {{"exception", 9}, {exception_specs, 4, .varies = true}},
+    [MESSAGE_ERROR] = {{"error", 5}, {exception_specs, 3, .varies = true}}, /* the same without a stack trace */
     [MESSAGE_HTTP_METRICS] = {{"http_metrics", 12}, TABLE(http_specs)},
     [MESSAGE_CONTROLLER_REPORT] = {{"controller_report", 17}, TABLE(report_specs)},
     [MESSAGE_DATA_CREATED] = {{"data_created", 12}, TABLE(data_specs)},
@@ -150,10 +131,9 @@ struct str message_transaction_label(struct str path)
     return path;
 }
 
-/* Where a message's struct for its kind begins: every member of the union stands at the same place. */
-static const void *own_base(const struct message *message)
+const struct table *message_table(enum message_kind kind)
 {
-    return &message->txn;
+    return &kinds[kind].table;
 }
 
 /* ---- reading ---- */
@@ -254,9 +234,7 @@ static int store(struct arena *arena, const struct field_spec *spec, void *base,
     return 0;
 }
 
-/* The spec of that name; NULL when there is none. Fields come in the order of the table, so the search goes on from
- * *next, which starts at 0. */
-static const struct field_spec *find_spec(const struct table *table, struct str key, size_t *next)
+const struct field_spec *message_find_spec(const struct table *table, struct str key, size_t *next)
 {
     for (size_t i = 0, at = *next; i < table->count; i++, at++) {
         at = at < table->count ? at : 0;
@@ -277,7 +255,7 @@ static bool all_fit(const struct table *table, const struct field *fields, size_
         required += table->specs[i].required;
     }
     for (size_t i = 0; i < count; i++) {
-        const struct field_spec *spec = find_spec(table, fields[i].key, &next);
+        const struct field_spec *spec = message_find_spec(table, fields[i].key, &next);
         if (spec && !fits(spec, &fields[i].value)) {
             return false;
         }
@@ -298,7 +276,7 @@ static int take(struct arena *arena, const struct table *table, void *base, stru
         return 0;
     }
     for (size_t i = 0; i < *count; i++) {
-        const struct field_spec *spec = find_spec(table, fields[i].key, &next);
+        const struct field_spec *spec = message_find_spec(table, fields[i].key, &next);
         if (spec) {
             int rc = store(arena, spec, base, &fields[i].value);
             if (rc < 0) {
@@ -371,10 +349,7 @@ static int fields_of_map(struct message *message, struct field *fields, size_t *
 /* Without an origin `test` is the message's own. */
 static void take_test(struct message *message, struct field *fields, size_t *count)
 {
-    static const struct field_spec spec = MAY(message, test, FIELD_OPTIONAL);
-    static const struct table table = {&spec, 1};
-
-    take(NULL, &table, message, fields, count);
+    take(NULL, &message_test_table, message, fields, count);
 }
 
 int message_from_value(struct arena *arena, struct message *message, struct message_origin *origin,
@@ -391,205 +366,15 @@ int message_from_value(struct arena *arena, struct message *message, struct mess
     if (rc < 0) {
         return rc;
     }
-    if (take(NULL, &origin_table, origin, fields, &count) == 1) {
+    if (take(NULL, &message_origin_table, origin, fields, &count) == 1) {
         message->origin = origin;
         message->test = origin->test;
     } else {
         take_test(message, fields, &count);
     }
-    take(NULL, &transaction_table, message, fields, &count);
+    take(NULL, &message_transaction_table, message, fields, &count);
     if (fill(arena, message, type, fields, count) < 0) {
         return error_set(error, MITE_ENOMEM, "no memory for a message");
     }
-    return 0;
-}
-
-/* ---- writing ---- */
-
-/* Gets each pair of a message in the order of the wire. With `counts`, value->count of them are the value. */
-typedef void emit_fn(void *arg, struct str key, const struct value *value, const struct message_count *counts);
-
-/* The value of a field that is there; false when it is none and is not written. `whole`: nil stands for none. */
-static bool load(const struct field_spec *spec, const void *base, bool whole, struct value *out,
-                 const struct message_count **counts)
-{
-    const void *at = (const char *)base + spec->offset;
-    const struct str *text = at;
-
-    *counts = NULL;
-    switch (spec->type) {
-    case FIELD_NUMBER:
-        *out = value_float(*(const double *)at);
-        return true;
-    case FIELD_CODE:
-        *out = value_int(*(const int *)at);
-        return true;
-    case FIELD_INT:
-        *out = value_int(*(const int64_t *)at);
-        return true;
-    case FIELD_ID:
-        *out = *(const int64_t *)at ? value_int(*(const int64_t *)at) : value_nil();
-        return whole || out->type != VALUE_NIL;
-    case FIELD_BOOL:
-        *out = value_bool(*(const bool *)at);
-        return true;
-    case FIELD_TEXT:
-    case FIELD_NAME:
-        *out = value_text(text->p ? *text : STR(""));
-        return true;
-    case FIELD_OPTIONAL:
-        *out = value_text(*text);
-        return text->p != NULL;
-    case FIELD_PATH:
-        *out = text->p ? value_text(*text) : value_nil();
-        return whole || text->p;
-    case FIELD_VALUE:
-        *out = *(const struct value *)at;
-        return true;
-    case FIELD_COUNTS:
-        *out = (struct value){.type = VALUE_MAP,
-                              .count = (uint32_t) * (const size_t *)((const char *)base + spec->count_offset)};
-        *counts = *(const struct message_count *const *)at;
-        return true;
-    }
-    return false;
-}
-
-static void emit_table(const struct table *table, const void *base, bool whole, emit_fn *emit, void *arg)
-{
-    for (size_t i = 0; i < table->count; i++) {
-        const struct field_spec *spec = &table->specs[i];
-        const struct message_count *counts;
-        struct value value;
-
-        if (load(spec, base, whole, &value, &counts)) {
-            emit(arg, (struct str){spec->key, spec->key_size}, &value, counts);
-        }
-    }
-}
-
-static bool writes_key(const struct table *table, const void *base, bool whole, struct str key)
-{
-    size_t next = 0;
-    const struct field_spec *spec = find_spec(table, key, &next);
-    const struct message_count *counts;
-    struct value value;
-
-    return spec && load(spec, base, whole, &value, &counts);
-}
-
-/* Whether the message itself has a field of that name. */
-static bool has_own(const struct message *message, struct str key)
-{
-    return str_is(key, "type") || str_is(key, "time") ||
-           (message->origin ? writes_key(&origin_table, message->origin, true, key)
-                            : message->test.p && str_is(key, "test")) ||
-           writes_key(&transaction_table, message, message->origin != NULL, key) ||
-           writes_key(&kinds[message->kind].table, own_base(message), true, key);
-}
-
-static void emit_head(const struct message *message, emit_fn *emit, void *arg)
-{
-    struct value type = value_text(message->type), time = value_float(message->time);
-
-    emit(arg, STR("type"), &type, NULL);
-    emit(arg, STR("time"), &time, NULL);
-}
-
-static void emit_own(const struct message *message, emit_fn *emit, void *arg)
-{
-    emit_table(&kinds[message->kind].table, own_base(message), true, emit, arg);
-    for (size_t i = 0; i < message->field_count; i++) {
-        const struct field *field = &message->fields[i];
-        if (!has_own(message, field->key)) {
-            emit(arg, field->key, &field->value, NULL);
-        }
-    }
-}
-
-static void emit_all(const struct message *message, emit_fn *emit, void *arg)
-{
-    if (message->origin) {
-        emit_own(message, emit, arg);
-        emit_head(message, emit, arg);
-        emit_table(&origin_table, message->origin, true, emit, arg);
-    } else {
-        emit_head(message, emit, arg);
-        if (message->test.p) {
-            struct value test = value_text(message->test);
-            emit(arg, STR("test"), &test, NULL);
-        }
-        emit_own(message, emit, arg);
-    }
-    emit_table(&transaction_table, message, message->origin != NULL, emit, arg);
-}
-
-static void count_pair(void *arg, struct str key, const struct value *value, const struct message_count *counts)
-{
-    ++*(uint32_t *)arg;
-}
-
-static void write_pair(void *arg, struct str key, const struct value *value, const struct message_count *counts)
-{
-    struct buf *out = arg;
-
-    msgpack_write_text(out, key);
-    if (!counts) {
-        msgpack_write(out, value);
-        return;
-    }
-    msgpack_write_map(out, value->count);
-    for (uint32_t i = 0; i < value->count; i++) {
-        msgpack_write_int(out, counts[i].scenario_id);
-        msgpack_write_int(out, counts[i].count);
-    }
-}
-
-void message_write(struct buf *out, const struct message *message)
-{
-    uint32_t pairs = 0;
-
-    emit_all(message, count_pair, &pairs);
-    msgpack_write_map(out, pairs);
-    emit_all(message, write_pair, out);
-}
-
-struct tree {
-    struct arena *arena;
-    struct pair *pairs;
-    uint32_t count;
-    bool failed;
-};
-
-static void add_pair(void *arg, struct str key, const struct value *value, const struct message_count *counts)
-{
-    struct tree *tree = arg;
-    struct value made = *value;
-
-    if (counts) {
-        struct pair *pairs = arena_alloc(tree->arena, value->count * sizeof *pairs);
-        for (uint32_t i = 0; pairs && i < value->count; i++) {
-            pairs[i] = (struct pair){value_int(counts[i].scenario_id), value_int(counts[i].count)};
-        }
-        tree->failed |= !pairs;
-        made = value_map(pairs, value->count);
-    }
-    tree->pairs[tree->count++] = (struct pair){value_text(key), made};
-}
-
-int message_to_value(struct arena *arena, const struct message *message, struct value *out)
-{
-    struct tree tree = {.arena = arena};
-    uint32_t pairs = 0;
-
-    emit_all(message, count_pair, &pairs);
-    if (!(tree.pairs = arena_alloc(arena, pairs * sizeof *tree.pairs))) {
-        return MITE_ENOMEM;
-    }
-    emit_all(message, add_pair, &tree);
-    if (tree.failed) {
-        return MITE_ENOMEM;
-    }
-    *out = value_map(tree.pairs, tree.count);
     return 0;
 }

@@ -12,21 +12,9 @@
 
 /* ---- writing ---- */
 
-/* buf_append() without the call while there is room: most pieces are one byte, and know it when compiled. */
-static inline int append(struct buf *out, const void *bytes, size_t size)
-{
-    if (size >= out->capacity - out->size) {
-        return buf_append(out, bytes, size);
-    }
-    memcpy(out->data + out->size, bytes, size);
-    out->size += size;
-    out->data[out->size] = '\0';
-    return 0;
-}
-
 #define msgpack_pack_inline_func(name)              static inline int pack##name
 #define msgpack_pack_user                           struct buf *
-#define msgpack_pack_append_buffer(out, data, size) return append(out, data, size)
+#define msgpack_pack_append_buffer(out, data, size) return buf_append(out, data, size)
 #include <msgpack/pack_template.h>
 
 void msgpack_write_map(struct buf *out, uint32_t pairs)
@@ -66,13 +54,13 @@ void msgpack_write_float(struct buf *out, double f)
 void msgpack_write_text(struct buf *out, struct str s)
 {
     pack_str(out, s.n);
-    append(out, s.p, s.n);
+    buf_str(out, s);
 }
 
 void msgpack_write_bytes(struct buf *out, struct str s)
 {
     pack_bin(out, s.n);
-    append(out, s.p, s.n);
+    buf_str(out, s);
 }
 
 void msgpack_write(struct buf *out, const struct value *v)
