@@ -2,7 +2,8 @@
  * Errors: a function that can fail returns 0 or a negative code of `enum mite_code` and writes one sentence into the
  * `struct mite_error` that its caller passed. Codes of libuv, curl, zmq and errno become ours once, at the boundary.
  *
- * A `struct mite_error` starts as `{0}` (or by error_init()) and ends with error_done(). Passing NULL is allowed: the sentence is dropped.
+ * A `struct mite_error` starts as `{0}` (or by error_init()) and ends with error_done(). Passing NULL is allowed: the
+ * sentence is dropped.
  */
 #pragma once
 

@@ -8,8 +8,8 @@
 #include "bus/message.h"
 #include "http/client.h"
 
-/* Fills `http`, with views into the response, and `time`. `wait_ns` is what http_report_wait_ns() has just said; 0 for a
- * response that did not wait. */
+/* Fills `http`, with views into the response, and `time`. `wait_ns` is what http_report_wait_ns() has just said; 0 for
+ * a response that did not wait. */
 void http_report_fill(struct message *out, const struct http_response *response, uint64_t wait_ns)
     PRIVATE_API(http_report_fill);
 
