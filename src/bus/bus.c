@@ -1,4 +1,5 @@
 #include "bus/internal.h"
+#include "bus/zap.h"
 
 #include <stdlib.h>
 
@@ -16,6 +17,29 @@ int bus_backend_parse(const char *name, enum bus_backend *out, struct mite_error
     return error_set(error, MITE_EINVAL, "--message-backend=%s: this mite was built without nanomsg: use ZMQ", name);
 }
 
+static int read_keys(struct bus *bus, const struct curve_options *curve, struct mite_error *error)
+{
+    if (!curve->key_file) {
+        const char *without = curve->server_key_file ? "--curve-server-key" : curve->allow_dir ? "--curve-allow" : NULL;
+        return without ? error_set(error, MITE_EINVAL, "%s needs --curve-key=FILE too: our own secret key", without)
+                       : 0;
+    }
+    int rc = curve_read(curve->key_file, true, &bus->secret, error);
+    if (rc == 0) {
+        rc = curve_public(&bus->secret, &bus->public, error);
+        bus->has_key = rc == 0;
+    }
+    if (rc == 0 && curve->server_key_file) {
+        rc = curve_read(curve->server_key_file, false, &bus->server, error);
+        bus->has_server_key = rc == 0;
+    }
+    if (rc == 0 && curve->allow_dir && (rc = zap_check(curve->allow_dir, error)) == 0) {
+        bus->allow_dir = str_copy(str_of(curve->allow_dir));
+        rc = bus->allow_dir ? 0 : error_set(error, MITE_ENOMEM, "no memory for sockets");
+    }
+    return rc;
+}
+
 int bus_open(struct loop *loop, const struct bus_options *options, struct bus **out, struct mite_error *error)
 {
     struct bus *bus = calloc(1, sizeof *bus);
@@ -26,8 +50,13 @@ int bus_open(struct loop *loop, const struct bus_options *options, struct bus **
     bus->loop = loop;
     bus->backend = &zmq_backend;
     bus->linger_ms = options->linger_ms ? options->linger_ms : LINGER_MS;
+    bus->refused = options->refused;
+    bus->refused_arg = options->refused_arg;
     map_init(&bus->families);
-    int rc = bus->backend->start(bus, options, error);
+    int rc = read_keys(bus, &options->curve, error);
+    if (rc == 0) {
+        rc = bus->backend->start(bus, options, error);
+    }
     if (rc < 0) {
         bus_close(bus);
         return rc;
@@ -41,6 +70,8 @@ void bus_close(struct bus *bus)
     if (bus) {
         bus->backend->stop(bus);
         map_done(&bus->families, NULL);
+        explicit_bzero(&bus->secret, sizeof bus->secret);
+        free(bus->allow_dir);
         free(bus);
     }
 }

@@ -246,27 +246,12 @@ void duplicator_stop(struct duplicator *duplicator, void (*done)(void *arg), voi
 
 /* ---- life ---- */
 
-static void on_refused(void *arg, const char *what)
-{
-    struct duplicator *duplicator = arg;
-
-    if (duplicator->options.refused) {
-        duplicator->options.refused(duplicator->options.arg, what);
-    }
-}
-
-static void on_output_refused(void *arg, const char *what)
-{
-    on_refused(((struct output *)arg)->duplicator, what);
-}
-
 static int open_output(struct duplicator *duplicator, const char *address, struct mite_error *error)
 {
     struct output *output = &duplicator->outputs[duplicator->output_count];
     struct outbox_options options = {
         .max_bytes = duplicator->options.max_bytes,
         .dropping = on_dropping,
-        .refused = on_output_refused,
         .arg = output,
     };
 
@@ -285,7 +270,6 @@ static int open_sockets(struct duplicator *duplicator, struct mite_error *error)
         .kind = SOCKET_PULL,
         .high_water = HIGH_WATER,
         .received_message = on_message,
-        .refused = on_refused,
         .arg = duplicator,
     };
     int rc = socket_open(duplicator->bus, &in, &duplicator->in, error);

@@ -21,7 +21,6 @@ struct duplicator_options {
     uint64_t max_bytes; /* of each output's queue; 0: SENDER_BUFFER_MAX */
     /* An output began to drop. Once for each; may be NULL. */
     void (*dropping)(void *arg, const char *output);
-    void (*refused)(void *arg, const char *what); /* see socket.h; may be NULL */
     void *arg;
 };
 

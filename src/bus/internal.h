@@ -33,8 +33,14 @@ struct bus {
     struct loop *loop; /* borrowed */
     const struct backend *backend;
     int linger_ms;
-    void *context;         /* the library's */
-    struct map families;   /* of names that were looked up: host -> AF_INET or AF_INET6 */
+    void *context; /* the library's */
+    bool has_key, has_server_key;
+    struct curve_key secret, public, server; /* where there are such */
+    char *allow_dir;                         /* owned; NULL: whoever has our public key may connect */
+    struct zap *zap;                         /* as long as a socket needs it */
+    struct map families;                     /* of names that were looked up: host -> AF_INET or AF_INET6 */
+    void (*refused)(void *arg, const char *what);
+    void *refused_arg;
     unsigned next_monitor; /* part of the next monitor's name */
 };
 

@@ -265,15 +265,6 @@ static void on_connection(void *arg, bool up, const char *address)
     outbox->sent_at_loss = outbox->counts.sent;
 }
 
-static void on_refused(void *arg, const char *what)
-{
-    struct outbox *outbox = arg;
-
-    if (outbox->options.refused) {
-        outbox->options.refused(outbox->options.arg, what);
-    }
-}
-
 void outbox_count(const struct outbox *outbox, struct sender_counts *out)
 {
     *out = outbox->counts;
@@ -298,7 +289,6 @@ int outbox_open(struct bus *bus, const struct outbox_options *options, struct ou
         .high_water = HIGH_WATER,
         .writable = on_writable,
         .connection = on_connection,
-        .refused = on_refused,
         .arg = outbox,
     };
 

@@ -17,7 +17,6 @@ struct outbox_options {
     uint64_t delay_ns;
     /* Something was dropped for the first time, or again after the queue had been empty. May be NULL. */
     void (*dropping)(void *arg);
-    void (*refused)(void *arg, const char *what); /* see socket.h; gets `arg`; may be NULL */
     void *arg;
 };
 

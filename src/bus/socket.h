@@ -28,7 +28,10 @@ struct bus_options {
     enum bus_backend backend;
     struct curve_options curve; /* borrowed texts, read by bus_open; all NULL: no encryption */
     int linger_ms;              /* what bus_close may wait; 1000 when 0 */
-    int io_threads;             /* of the library; 0: 1. More pay where several sockets are busy */
+    /* `refused` of sockets that have none of their own; may be NULL. */
+    void (*refused)(void *arg, const char *what);
+    void *refused_arg;
+    int io_threads; /* of the library; 0: 1. More pay where several sockets are busy */
 };
 
 /* "ZMQ" or "nanomsg", any case. MITE_EINVAL names the two, or says that this build has no nanomsg. */

@@ -62,10 +62,16 @@ static void connection(struct zmq_end *end, bool up, const char *address)
     }
 }
 
-static const char *reason(const struct monitor_event *event)
+/* Half a sentence; NULL: no reason that is worth telling. */
+static const char *reason(const struct zmq_end *end, const struct monitor_event *event)
 {
     if (event->kind == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
-        return "its key is not among those allowed";
+        return end->connects ? "our key is not among those that it allows" : "the key of a client is not allowed";
+    }
+    if (event->kind == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) {
+        /* Somebody connected and went, or the link broke; or a server could not read what we encrypted for it. */
+        return end->connects && end->base.bus->has_key ? "it broke off the handshake: is --curve-server-key its key?"
+                                                       : NULL;
     }
     switch (event->value) {
     case ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
@@ -74,25 +80,34 @@ static const char *reason(const struct monitor_event *event)
     case ZMQ_PROTOCOL_ERROR_ZMTP_KEY_EXCHANGE:
         return "the keys of the two sides do not belong together";
     default:
-        return "what it speaks is not ZeroMQ's protocol";
+        return "what came is not ZeroMQ's protocol";
+    }
+}
+
+static void tell(const struct zmq_end *end, const char *address, const char *why)
+{
+    const struct socket_options *options = &end->base.options;
+    const struct bus *bus = end->base.bus;
+    char what[2 * ADDRESS_TEXT_MAX];
+
+    snprintf(what, sizeof what, "%s: %s", address, why);
+    if (options->refused) {
+        options->refused(options->arg, what);
+    } else if (bus->refused) {
+        bus->refused(bus->refused_arg, what);
     }
 }
 
 /* The library gives up on a peer whose handshake broke the protocol; but keys and allow-lists change. */
 static void handshake_failed(struct zmq_end *end, const struct monitor_event *event)
 {
-    const struct socket_options *options = &end->base.options;
-    char what[2 * ADDRESS_TEXT_MAX];
+    const char *why = reason(end, event);
 
     end->failed++;
-    if (event->kind == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) {
-        return; /* somebody connected and went, or the link broke */
+    if (why) {
+        tell(end, event->address, why);
     }
-    if (options->refused) {
-        snprintf(what, sizeof what, "%s: %s", event->address, reason(event));
-        options->refused(options->arg, what);
-    }
-    if (!end->closed && end->connects) {
+    if (!end->closed && end->connects && event->kind != ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) {
         zmq_retry_later(end);
     }
 }

@@ -10,6 +10,7 @@
  *   handles.
  */
 #include "bus/zmq_socket.h"
+#include "bus/zap.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -329,6 +330,9 @@ static void end_close(struct bus_socket *socket)
     if (end->zmq) {
         zmq_setsockopt(end->zmq, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
         zmq_close(end->zmq);
+    }
+    if (end->uses_zap) {
+        zap_release(socket->bus);
     }
     if (!end->connects && strncmp(socket->address, "ipc://", 6) == 0) {
         unlink(socket->address + 6); /* the library leaves it behind */

@@ -18,6 +18,7 @@ struct zmq_end {
     struct timer retry;     /* connects again after a handshake that failed: the library does not */
     unsigned open_handles;  /* freed with the last one */
     size_t failed;          /* handshakes whose end was not told yet */
+    bool uses_zap;          /* the handler of --curve-allow */
     bool connects;          /* address is where to */
     bool blocked;           /* a send found no room: writable() is due */
     bool draining;

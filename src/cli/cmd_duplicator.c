@@ -91,7 +91,6 @@ static int open_duplicator(struct command_state *state, struct mite_error *error
         .output_count = options->positional_count,
         .max_bytes = (uint64_t)options->send_buffer,
         .dropping = on_dropping,
-        .refused = component_refused,
         .arg = state,
     };
 

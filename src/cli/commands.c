@@ -42,6 +42,8 @@ const struct command command_table[] = {
     {"receiver", "SOCKET", "give every event to classes of your own",
      "mite receiver tcp://127.0.0.1:14303 --processor=shop:Alarm", OPTIONS_COMPONENT | OPTIONS_RECEIVER | OPTIONS_SPECS,
      1, 1, cmd_receiver},
+    {"keygen", "DIR", "make keys for connections that others cannot use or read", "mite keygen keys", 0, 1, 1,
+     cmd_keygen},
     {"target", "", "serve HTTP to try load tests on", "mite target --address=127.0.0.1:8080", OPTIONS_TARGET, 0, 0,
      cmd_target},
     {"cat", "FILE", "show a file of messages as JSON lines", "mite cat collector_data/current", OPTIONS_CAT, 1, 1,

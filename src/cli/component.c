@@ -21,7 +21,7 @@ void component_say(const struct component *component, const char *format, ...)
     fprintf(stderr, "%s: %s\n", component->name, text);
 }
 
-void component_refused(void *arg, const char *what)
+static void on_refused(void *arg, const char *what)
 {
     log_once(LOG_WARNING, what, "connection refused: %s", what);
 }
@@ -48,6 +48,7 @@ int component_open(struct component *component, const char *name, const struct o
 {
     struct bus_options bus = {
         .curve = {options->curve_key, options->curve_server_key, options->curve_allow},
+        .refused = on_refused,
         .io_threads = io_threads,
     };
 
@@ -67,13 +68,9 @@ int component_open(struct component *component, const char *name, const struct o
 static int open_socket(struct component *component, const struct socket_options *options, const char *from,
                        const char *address, bool binds, struct bus_socket **out, struct mite_error *error)
 {
-    struct socket_options made = *options;
     struct bus_socket *socket;
 
-    if (!made.refused) {
-        made.refused = component_refused;
-    }
-    int rc = socket_open(component->bus, &made, &socket, error);
+    int rc = socket_open(component->bus, options, &socket, error);
     if (rc < 0) {
         return rc;
     }

@@ -54,6 +54,3 @@ void component_ended(struct component *component);
 
 /* `code` is what the command has come to so far, with its sentence in `error`, which is emptied. */
 int component_close(struct component *component, int code, struct mite_error *error);
-
-/* `refused` of socket_options: logs it once; `arg` is not looked at. */
-void component_refused(void *arg, const char *what);

@@ -173,6 +173,7 @@ int cmd_init(const struct options *options);
 int cmd_target(const struct options *options);
 int cmd_collector(const struct options *options);
 int cmd_receiver(const struct options *options);
+int cmd_keygen(const struct options *options);
 int cmd_recorder(const struct options *options);
 int cmd_duplicator(const struct options *options);
 int cmd_cat(const struct options *options);

@@ -1,0 +1,146 @@
+#include "bus/curve.h"
+
+#include "base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#define KEY_CHARACTERS 40
+
+static int check_mode(int fd, const char *file, struct mite_error *error)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0) {
+        return error_errno(error, errno, "cannot read key %s", file);
+    }
+    if (st.st_mode & (S_IRWXG | S_IRWXO)) {
+        return error_set(error, MITE_EINVAL, "secret key %s can be read by others than its owner: chmod 600 %s", file,
+                         file);
+    }
+    return 0;
+}
+
+/* One line of Z85, its newline left out. */
+static int read_line(int fd, const char *file, struct curve_key *out, struct mite_error *error)
+{
+    char line[KEY_CHARACTERS + 3];
+    unsigned char bytes[32];
+    ssize_t n = read(fd, line, sizeof line - 1);
+
+    if (n < 0) {
+        return error_errno(error, errno, "cannot read key %s", file);
+    }
+    line[n] = '\0';
+    line[strcspn(line, "\r\n")] = '\0';
+    if (strlen(line) != KEY_CHARACTERS || !zmq_z85_decode(bytes, line)) {
+        return error_set(error, MITE_EINVAL,
+                         "%s holds no key: one line of %d characters is expected, as mite keygen writes it", file,
+                         KEY_CHARACTERS);
+    }
+    memcpy(out->text, line, sizeof out->text);
+    return 0;
+}
+
+int curve_read(const char *file, bool secret, struct curve_key *out, struct mite_error *error)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0) {
+        int failed = errno;
+        return failed == ENOENT ? error_set(error, MITE_ENOTFOUND, "no key %s: mite keygen DIR makes keys", file)
+                                : error_errno(error, failed, "cannot read key %s", file);
+    }
+    int rc = secret ? check_mode(fd, file, error) : 0;
+    if (rc == 0) {
+        rc = read_line(fd, file, out, error);
+    }
+    close(fd);
+    return rc;
+}
+
+int curve_public(const struct curve_key *secret, struct curve_key *out, struct mite_error *error)
+{
+    return zmq_curve_public(out->text, secret->text) == 0
+               ? 0
+               : error_set(error, MITE_EINVAL, "cannot make the public key of a secret one: %s",
+                           zmq_strerror(zmq_errno()));
+}
+
+/* ---- making ---- */
+
+enum { SERVER_KEY, SERVER_PUB, CLIENT_KEY, CLIENT_PUB, FILES };
+
+static const char *const names[FILES] = {"server.key", "server.pub", "client.key", "client.pub"};
+
+static int open_dir(const char *dir, int *out, struct mite_error *error)
+{
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
+        return error_errno(error, errno, "cannot make directory %s", dir);
+    }
+    *out = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *out >= 0 ? 0 : error_errno(error, errno, "cannot open directory %s", dir);
+}
+
+static int check_none_exists(int dir_fd, const char *dir, struct mite_error *error)
+{
+    struct stat st;
+
+    for (int i = 0; i < FILES; i++) {
+        if (fstatat(dir_fd, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0) {
+            return error_set(error, MITE_EINVAL,
+                             "%s/%s exists already, and keys are not overwritten: name another directory", dir,
+                             names[i]);
+        }
+    }
+    return 0;
+}
+
+static int write_key(int dir_fd, const char *dir, const char *name, const struct curve_key *key, mode_t mode,
+                     struct mite_error *error)
+{
+    char line[KEY_CHARACTERS + 2];
+    int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+
+    if (fd < 0) {
+        return error_errno(error, errno, "cannot write %s/%s", dir, name);
+    }
+    int length = snprintf(line, sizeof line, "%s\n", key->text);
+    ssize_t written = write(fd, line, (size_t)length);
+    int failed = written < 0 ? errno : ENOSPC;
+    if (close(fd) != 0 && written == length) {
+        failed = errno;
+        written = -1;
+    }
+    return written == length ? 0 : error_errno(error, failed, "cannot write %s/%s", dir, name);
+}
+
+int curve_generate(const char *dir, struct mite_error *error)
+{
+    struct curve_key keys[FILES];
+    int dir_fd = -1, made = 0;
+
+    if (zmq_curve_keypair(keys[SERVER_PUB].text, keys[SERVER_KEY].text) != 0 ||
+        zmq_curve_keypair(keys[CLIENT_PUB].text, keys[CLIENT_KEY].text) != 0) {
+        return error_set(error, MITE_EIO, "cannot make keys: %s", zmq_strerror(zmq_errno()));
+    }
+    int rc = open_dir(dir, &dir_fd, error);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = check_none_exists(dir_fd, dir, error);
+    for (; rc == 0 && made < FILES; made++) {
+        bool secret = made == SERVER_KEY || made == CLIENT_KEY;
+        rc = write_key(dir_fd, dir, names[made], &keys[made], secret ? 0600 : 0644, error);
+    }
+    for (int i = 0; rc < 0 && i < made; i++) {
+        unlinkat(dir_fd, names[i], 0); /* half a set is none */
+    }
+    close(dir_fd);
+    return rc;
+}
