@@ -12,10 +12,10 @@
 
 const struct command command_table[] = {
     {"scenario test", "SPEC", "run a scenario on this machine", "mite scenario test mite.example:scenario",
-     OPTIONS_TEST, 1, 1, cmd_scenario_test},
+     OPTIONS_TEST | OPTIONS_WORKERS | OPTIONS_FLEET, 1, 1, cmd_scenario_test},
     {"journey test", "SPEC [DATAPOOL]", "run one journey, again and again",
-     "mite journey test mite.example:journey mite.example:datapool --duration=10", OPTIONS_TEST | OPTIONS_VOLUME, 1, 2,
-     cmd_journey_test},
+     "mite journey test mite.example:journey mite.example:datapool --duration=10",
+     OPTIONS_TEST | OPTIONS_VOLUME | OPTIONS_WORKERS | OPTIONS_FLEET, 1, 2, cmd_journey_test},
     {"journey run", "SPEC [DATAPOOL]", "run one journey once",
      "mite journey run mite.example:journey mite.example:datapool", OPTIONS_TEST, 1, 2, cmd_journey_run},
     {"runner", "", "run journeys for a controller elsewhere",

@@ -7,10 +7,16 @@
 #include <unistd.h>
 
 static const struct python_api *registered;
+static bool loaded; /* the plugin, by us */
 
 void cli_set_python(const struct python_api *api)
 {
     registered = api;
+}
+
+bool cli_in_python(void)
+{
+    return registered != NULL && !loaded;
 }
 
 /* The plugin lies in mite/ beside the library once installed, in src/python/ of a build tree before. */
@@ -61,6 +67,7 @@ int cli_python(const struct python_api **out, struct mite_error *error)
                              "both from one build",
                              path);
         }
+        loaded = true;
         registered = entry();
     }
     *out = registered;

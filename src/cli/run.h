@@ -42,8 +42,10 @@ struct run {
     struct controller *controller; /* here, with a runner: or a fleet of other processes (run_fleet.h) */
     struct bus *bus;
     struct fleet *fleet;
-    struct sender *sender; /* of the controller's own events */
-    struct timer grace;    /* what running journeys get at the end, then what cancelled ones get */
+    struct run_workers *workers; /* --workers */
+    size_t worker_count;         /* 0: none */
+    struct sender *sender;       /* of the controller's own events */
+    struct timer grace;          /* what running journeys get at the end, then what cancelled ones get */
     bool grace_made, signals_made, watchdog_made, display_made;
 
     struct fanout fanout;

@@ -41,7 +41,8 @@ int engine_make(struct run *run, const struct controller_hooks *hooks, struct mi
     struct controller_options limits = limits_of(run);
 
     if (run_has_fleet(run)) {
-        return run_fleet_make(run, &limits, hooks, error);
+        int made = run_fleet_make(run, &limits, hooks, error);
+        return made == 0 && run->workers ? make_runner(run, error) : made; /* to load journeys ahead */
     }
     int rc = controller_new(run->loop, &run->scenario, &limits, &run->fanout.sink, hooks, &run->controller, error);
     return rc == 0 ? make_runner(run, error) : rc;

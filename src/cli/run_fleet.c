@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "bus/sender.h"
+#include "cli/run_workers.h"
 #include "sinks/text.h"
 
 #include <inttypes.h>
@@ -13,7 +14,7 @@
 
 bool run_has_fleet(const struct run *run)
 {
-    return run->kind == RUN_CONTROLLER;
+    return run->kind == RUN_CONTROLLER || run->worker_count > 0;
 }
 
 /* ---- making ---- */
@@ -21,8 +22,13 @@ bool run_has_fleet(const struct run *run)
 static int open_bus(struct run *run, struct mite_error *error)
 {
     const struct options *options = run->options;
-    struct bus_options bus = {.curve = {options->curve_key, options->curve_server_key, options->curve_allow}};
-    int rc = bus_backend_parse(options->message_backend, &bus.backend, error);
+    struct bus_options bus = {.backend = BUS_ZMQ};
+    int rc = 0;
+
+    if (run->kind == RUN_CONTROLLER) { /* sockets of workers are in a directory that nobody else can enter */
+        bus.curve = (struct curve_options){options->curve_key, options->curve_server_key, options->curve_allow};
+        rc = bus_backend_parse(options->message_backend, &bus.backend, error);
+    }
 
     return rc == 0 ? bus_open(run->loop, &bus, &run->bus, error) : rc;
 }
@@ -61,16 +67,20 @@ int run_fleet_make(struct run *run, const struct controller_options *limits, con
         .runner_timeout_s = options->runner_timeout_s,
         .report_interval_s = options->report_interval_s,
         .max_runners = (size_t)options->max_runners,
+        .quiet = run->worker_count > 0,
         .config = &run->config,
     };
     int rc = open_bus(run, error);
 
     if (rc == 0) {
-        rc = make_sender(run, error);
+        rc = run->worker_count > 0 ? run_workers_open(run, run->worker_count, error) : make_sender(run, error);
     }
     if (rc == 0) {
         rc = fleet_new(run->loop, run->bus, &run->scenario, &fleet, &run->totals, &run->fanout.sink, hooks, &run->fleet,
                        error);
+    }
+    if (rc == 0 && run->workers) {
+        return fleet_bind(run->fleet, run_workers_controller_socket(run->workers), error);
     }
     if (rc == 0 && (rc = fleet_bind(run->fleet, options->controller_socket, error)) < 0) {
         return error_prefix(error, "--controller-socket");
@@ -82,6 +92,9 @@ int run_fleet_make(struct run *run, const struct controller_options *limits, con
 
 int run_fleet_start(struct run *run, struct mite_error *error)
 {
+    if (run->workers) {
+        return run_workers_start(run, error);
+    }
     tell_address(run);
     return 0;
 }
@@ -105,6 +118,10 @@ bool run_fleet_flushed(struct run *run)
 {
     struct sender_counts counts;
 
+    if (run->workers) {
+        run_workers_finish(run);
+        return false;
+    }
     if (!run->sender) {
         return true;
     }
@@ -136,6 +153,7 @@ void run_fleet_end(struct run *run)
         buf_init(&run->dropped, 4096);
         fleet_each_dropped(run->fleet, add_dropped, &run->dropped);
     }
+    run_workers_end(run);
     fleet_free(run->fleet);
     run->fleet = NULL;
     if (run->sender) {
@@ -152,6 +170,7 @@ void run_fleet_close(struct run *run)
 {
     bus_close(run->bus);
     run->bus = NULL;
+    run_workers_close(run);
 }
 
 static void add_count(const char *what, uint64_t count, void (*add)(void *arg, const char *line), void *arg)

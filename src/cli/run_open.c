@@ -3,6 +3,7 @@
 #include "cli/python.h"
 #include "cli/run.h"
 #include "cli/run_fleet.h"
+#include "cli/run_workers.h"
 #include "cli/setup.h"
 #include "engine/watchdog.h"
 
@@ -278,6 +279,7 @@ int run_open(struct run *run, const struct options *options, enum run_kind kind)
     /* First: Python's faulthandler, where the user has it on, then comes back to ours. */
     bool good = step(run, run_watch_crashes(run, &error), EXIT_BROKE, &error) &&
                 step(run, setup_http(options, run->resolve, &run->http, &error), EXIT_USAGE, &error) &&
+                step(run, run_workers_wanted(run, &run->worker_count, &error), EXIT_USAGE, &error) &&
                 step(run, read_thresholds(run, &error), EXIT_USAGE, &error) &&
                 step(run, totals_init(&run->totals), EXIT_BROKE, &error) &&
                 step_spec(run, open_hosts(run, &error), &error) &&

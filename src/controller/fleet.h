@@ -27,6 +27,7 @@ struct fleet_options {
     double report_interval_s;             /* 0.25 when 0 */
     size_t max_runners;                   /* 0: 10,000 */
     const char *state_file;               /* borrowed; NULL: no journal */
+    bool quiet;                           /* runners are the owner's own: their coming is no news */
     struct config *config;                /* borrowed: sent to runners, changed by mite ctl */
 };
 
@@ -46,6 +47,9 @@ int fleet_new(struct loop *loop, struct bus *bus, const struct scenario *scenari
               struct mite_error *error);
 int fleet_bind(struct fleet *fleet, const char *address, struct mite_error *error);
 const char *fleet_address(const struct fleet *fleet);
+
+/* The runner process of this number on this machine has died: its work goes to others at once. */
+void fleet_died(struct fleet *fleet, int64_t pid);
 
 void fleet_stop(struct fleet *fleet);   /* start nothing new */
 void fleet_cancel(struct fleet *fleet); /* and end what runs */

@@ -36,6 +36,7 @@ struct fleet_runner {
     int slot;                      /* in the shares, while it lives */
     struct lease_holder holder;
     uint64_t heard_ns, idle_ns; /* idle 0: it is not */
+    uint64_t dies_ns;           /* its process is dead: what it had sent may come until then; 0: it lives */
     bool had_work;
 
     /* Of ours. */

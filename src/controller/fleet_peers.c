@@ -225,6 +225,9 @@ static void report_in(struct fleet *fleet, struct str peer, const struct work_re
         answer_unknown(fleet, peer, report->seq);
         return;
     }
+    if (runner->state == RUNNER_LOST && runner->dies_ns) {
+        return; /* from beyond the grave */
+    }
     runner->heard_ns = clock_now_ns();
     if (report->seq < runner->seq) {
         return; /* it has had its answer, or waits for that to a later one */

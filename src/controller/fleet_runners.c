@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* What a process has sent may be read a little after its death is known. */
+#define LAST_WORDS_NS (NS_PER_S / 10)
+
 static struct str id_key(const int64_t *id)
 {
     return (struct str){(const char *)id, sizeof *id};
@@ -144,8 +147,10 @@ int fleet_join(struct fleet *fleet, struct fleet_runner *runner, int64_t max_jou
     }
     fleet->runners_seen += !runner->had_work;
     fleet->runners_plain += !runner->had_work && runner->plain;
-    log_line(runner->state == RUNNER_LOST ? LOG_WARNING : LOG_INFO, "runner %s %s",
-             fleet_runner_name(runner, name, sizeof name),
+    log_line(runner->state == RUNNER_LOST ? LOG_WARNING
+             : fleet->options.quiet       ? LOG_DEBUG
+                                          : LOG_INFO,
+             "runner %s %s", fleet_runner_name(runner, name, sizeof name),
              runner->state == RUNNER_LOST ? "is back"
              : runner->plain              ? "has joined; it is given its work request by request"
                                           : "has joined");
@@ -181,8 +186,24 @@ static void lose(struct fleet *fleet, struct fleet_runner *runner, uint64_t sile
     if (fleet->leases.lost > lost) {
         snprintf(items, sizeof items, "; %" PRIu64 " datapool items are lost with it", fleet->leases.lost - lost);
     }
-    log_line(LOG_WARNING, "runner %s has been silent for %.1f s: its work is given to others%s",
-             fleet_runner_name(runner, name, sizeof name), ns_to_s(silent_ns), items);
+    if (runner->dies_ns) {
+        log_line(LOG_WARNING, "runner %s has died: its work is given to others%s",
+                 fleet_runner_name(runner, name, sizeof name), items);
+    } else {
+        log_line(LOG_WARNING, "runner %s has been silent for %.1f s: its work is given to others%s",
+                 fleet_runner_name(runner, name, sizeof name), ns_to_s(silent_ns), items);
+    }
+}
+
+void fleet_died(struct fleet *fleet, int64_t pid)
+{
+    for (size_t i = 0; i < fleet->runner_count; i++) {
+        struct fleet_runner *runner = fleet->runners[i];
+        if (runner->pid == pid && runner->state == RUNNER_LIVE) {
+            runner->dies_ns = clock_now_ns() + LAST_WORDS_NS;
+            timer_start(&fleet->timer, LAST_WORDS_NS, 0);
+        }
+    }
 }
 
 void fleet_lose_silent(struct fleet *fleet, uint64_t now_ns)
@@ -190,7 +211,8 @@ void fleet_lose_silent(struct fleet *fleet, uint64_t now_ns)
     for (size_t i = fleet->runner_count; i-- > 0;) {
         struct fleet_runner *runner = fleet->runners[i];
         uint64_t silent_ns = now_ns > runner->heard_ns ? now_ns - runner->heard_ns : 0;
-        if (runner->state > RUNNER_LIVE || silent_ns < fleet->timeout_ns + FLEET_PATIENCE_NS) {
+        bool dead = runner->dies_ns && now_ns >= runner->dies_ns;
+        if (runner->state > RUNNER_LIVE || (!dead && silent_ns < fleet->timeout_ns + FLEET_PATIENCE_NS)) {
             continue;
         }
         if (runner->state == RUNNER_GREETED) {

@@ -348,12 +348,14 @@ double shares_rate(struct shares *shares, size_t index)
 
 /* ---- starts ---- */
 
-static int64_t takers(const struct shares *shares, size_t entry)
+/* Who has to share what is left: this runner, and others that could start something and may start nothing. */
+static int64_t takers(const struct shares *shares, size_t runner, size_t entry)
 {
-    int64_t count = 0;
+    int64_t count = 1;
 
     for (size_t i = 0; i < shares->runner_count; i++) {
-        count += shares->runners[i].active && shares->runners[i].shares[entry].target > 0;
+        const struct share *share = &shares->runners[i].shares[entry];
+        count += i != runner && shares->runners[i].active && share->target > 0 && share->starts_max <= share->started;
     }
     return count;
 }
@@ -367,7 +369,8 @@ int64_t shares_starts(struct shares *shares, size_t runner, size_t index)
         return -1;
     }
     int64_t others = at_most(entry->max_starts - entry->granted, shares->iterations - shares->granted);
-    int64_t left = share->starts_max - share->started + (others > 0 ? others : 0), among = takers(shares, index);
+    int64_t left = share->starts_max - share->started + (others > 0 ? others : 0),
+            among = takers(shares, runner, index);
     int64_t portion = share->target > 0 ? (left + among - 1) / among : 0;
     if (left < 2 * among && share->running >= share->target && !share->busy) {
         portion = 0; /* the last ones are for who starts them now */

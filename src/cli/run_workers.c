@@ -1,0 +1,415 @@
+/*
+ * Design notes
+ *
+ * The parent does not run journeys, but has loaded them once, so that a wrong spec costs no load and C is compiled
+ * before all workers need it at once.
+ *
+ * The end of the load is not the end of the events: workers send what they hold before they exit, so the parent waits
+ * for their exits and then for silence on the socket.
+ */
+#include "cli/run_workers.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/command_line.h"
+#include "cli/intake.h"
+#include "cli/workers.h"
+#include "engine/children.h"
+#include "value/msgpack.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PAUSE_NS   (NS_PER_S / 4) /* before a crashed worker is replaced; doubles with each crash in its slot */
+#define TRIES      6
+#define EXIT_NS    NS_PER_S       /* for workers to end by themselves once the load is over */
+#define KILL_NS    (5 * NS_PER_S) /* and when they have been asked to */
+#define PATH_BYTES 80             /* of a socket's path the system takes 107 */
+
+struct worker_slot {
+    char **argv; /* owned, in one piece */
+    unsigned crashes;
+    uint64_t due_ns; /* 0: not waiting to be started again */
+};
+
+struct run_workers {
+    struct run *run;
+    size_t count;
+    char dir[PATH_BYTES];
+    char controller_socket[PATH_BYTES + 32], event_socket[PATH_BYTES + 32];
+    struct component component; /* what intake.h needs: borrowed parts of the run */
+    struct intake *intake;
+    struct children *children;
+    char **environment; /* owned, in one piece */
+    struct timer pause, patience;
+    bool timers_made, finishing, drained;
+    bool asked;          /* to end, by a signal */
+    struct fanout sinks; /* of events: those of the run, but for the totals */
+    struct arena arena;
+    struct worker_slot slots[];
+};
+
+int run_workers_wanted(const struct run *run, size_t *out, struct mite_error *error)
+{
+    const struct options *options = run->options;
+    size_t count = 1;
+    int rc = run->kind == RUN_SCENARIO || run->kind == RUN_JOURNEY ? workers_parse(options->workers, &count, error) : 0;
+
+    if (rc == 0 && count > 1 && options->debugging) {
+        rc = error_set(error, MITE_EINVAL, "--debugging needs the terminal for one process: leave --workers out");
+    }
+    if (rc == 0 && options->runner_max_journeys > 0 && (int64_t)count > options->runner_max_journeys) {
+        count = (size_t)options->runner_max_journeys;
+    }
+    if (rc == 0) {
+        *out = count > 1 ? count : 0;
+    }
+    return rc;
+}
+
+const char *run_workers_controller_socket(const struct run_workers *workers)
+{
+    return workers->controller_socket;
+}
+
+/* ---- events ---- */
+
+/* Collectors keep the bytes as they are; everybody else wants messages. */
+static void on_event(void *arg, struct str bytes)
+{
+    struct run_workers *workers = arg;
+    struct run *run = workers->run;
+    struct message message = {0};
+    struct message_origin origin;
+    struct value map;
+    size_t used;
+
+    if (run->collector) {
+        collector_raw(run->collector, bytes);
+    }
+    arena_reset(&workers->arena);
+    if (workers->sinks.count == 0 || msgpack_read(&workers->arena, bytes, &used, &map, NULL) < 0) {
+        return;
+    }
+    struct field *fields = arena_alloc(&workers->arena, map.count * sizeof *fields);
+    if (fields && message_from_value(&workers->arena, &message, &origin, fields, &map, NULL) == 0) {
+        sink_message(&workers->sinks.sink, &message);
+    }
+}
+
+static void choose_sinks(struct run_workers *workers)
+{
+    struct run *run = workers->run;
+
+    fanout_init(&workers->sinks);
+    for (size_t i = 0; i < run->fanout.count; i++) {
+        struct sink *sink = run->fanout.sinks[i];
+        if (sink != &run->totals.sink && (!run->collector || sink != collector_sink(run->collector))) {
+            fanout_add(&workers->sinks, sink);
+        }
+    }
+}
+
+/* What workers are to send: the figures come another way, and what journeys record comes always. */
+static const char *events_wanted(const struct run *run)
+{
+    if (run->collector || run->processors.count > 0 || run->processors.debug_messages ||
+        (run->processors.message_log && log_enabled(LOG_DEBUG))) {
+        return "all";
+    }
+    return run->processors.message_log ? "errors" : "none";
+}
+
+/* ---- starting ---- */
+
+static int start(struct run_workers *workers, size_t slot, struct mite_error *error)
+{
+    workers->slots[slot].due_ns = 0;
+    return children_start(workers->children, slot, workers->slots[slot].argv, workers->environment, error);
+}
+
+/* Each has its part of --runner-max-journeys. */
+static char **command_of(const struct run_workers *workers, size_t slot)
+{
+    const struct options *options = workers->run->options;
+    int64_t most = options->runner_max_journeys, count = (int64_t)workers->count;
+    struct command_line line;
+
+    command_line_init(&line);
+    command_line_program(&line);
+    command_line_add(&line, "runner");
+    command_line_printf(&line, "--controller-socket=%s", workers->controller_socket);
+    command_line_printf(&line, "--message-socket=%s", workers->event_socket);
+    command_line_printf(&line, "--events=%s", events_wanted(workers->run));
+    command_line_add(&line, "--workers=1");
+    command_line_printf(&line, "--runner-max-journeys=%lld",
+                        (long long)(most > 0 ? most / count + ((int64_t)slot < most % count) : 0));
+    command_line_options(&line, options, OPTIONS_COMMON | OPTIONS_HTTP | OPTIONS_COMPILE);
+    command_line_option(&line, options, "exclude-working-directory");
+    command_line_option(&line, options, "memory-tracing");
+    command_line_option(&line, options, "fiber-stack");
+    return command_line_take(&line);
+}
+
+static void stop_for_good(struct run_workers *workers, int status)
+{
+    struct run *run = workers->run;
+
+    run->status = run->status ? run->status : status;
+    run_cancel(run);
+}
+
+static void set_pause(struct run_workers *workers)
+{
+    uint64_t first_ns = UINT64_MAX, now_ns = clock_now_ns();
+
+    for (size_t i = 0; i < workers->count; i++) {
+        uint64_t due_ns = workers->slots[i].due_ns;
+        first_ns = due_ns > 0 && due_ns < first_ns ? due_ns : first_ns;
+    }
+    if (first_ns != UINT64_MAX) {
+        timer_start(&workers->pause, first_ns > now_ns ? first_ns - now_ns : 0, 0);
+    }
+}
+
+static void on_pause_over(struct timer *timer)
+{
+    struct run_workers *workers = (struct run_workers *)((char *)timer - offsetof(struct run_workers, pause));
+    struct mite_error error = {0};
+    uint64_t now_ns = clock_now_ns();
+
+    for (size_t i = 0; i < workers->count && !workers->run->draining; i++) {
+        if (workers->slots[i].due_ns > 0 && workers->slots[i].due_ns <= now_ns && start(workers, i, &error) < 0) {
+            run_complain(&error);
+            error_done(&error);
+            stop_for_good(workers, EXIT_BROKE);
+        }
+    }
+    set_pause(workers);
+}
+
+/* ---- ending ---- */
+
+static void on_drained(void *arg)
+{
+    struct run_workers *workers = arg;
+
+    workers->drained = true;
+    loop_stop(workers->run->loop);
+}
+
+static void finish_when_done(struct run_workers *workers)
+{
+    if (workers->finishing && !workers->drained && children_running(workers->children) == 0) {
+        workers->finishing = false;
+        timer_stop(&workers->patience);
+        intake_stop(workers->intake, on_drained, workers);
+    }
+}
+
+static void replace(struct run_workers *workers, size_t slot, const char *how)
+{
+    struct worker_slot *worker = &workers->slots[slot];
+
+    if (worker->crashes >= TRIES) {
+        log_line(LOG_ERROR, "worker %zu %s again: it is given up after %u times", slot + 1, how, worker->crashes);
+        return;
+    }
+    log_line(LOG_ERROR, "worker %zu %s: another takes its place", slot + 1, how);
+    worker->due_ns = clock_now_ns() + (PAUSE_NS << worker->crashes++);
+    set_pause(workers);
+}
+
+static bool any_left(const struct run_workers *workers)
+{
+    for (size_t i = 0; i < workers->count; i++) {
+        if (workers->slots[i].due_ns > 0) {
+            return true;
+        }
+    }
+    return children_running(workers->children) > 0;
+}
+
+/* Who was killed from outside is a lost runner; who crashed by itself breaks the run, although the others carry on. */
+static void on_ended(void *arg, const struct child_end *end)
+{
+    struct run_workers *workers = arg;
+    struct run *run = workers->run;
+    bool killed = end->signal == SIGKILL || end->signal == SIGTERM;
+    bool crashed = (end->signal && !killed) || end->status == EXIT_BROKE;
+    char how[120];
+
+    if (end->signal) {
+        snprintf(how, sizeof how, "(process %d) was ended by signal %d (%s)", (int)end->pid, end->signal,
+                 strsignal(end->signal));
+    } else {
+        snprintf(how, sizeof how, "(process %d) ended with status %d", (int)end->pid, end->status);
+    }
+    if (crashed) {
+        run->status = run->status ? run->status : EXIT_BROKE;
+    }
+    if (!run->finished && (end->signal || end->status != EXIT_GOOD)) {
+        fleet_died(run->fleet, end->pid);
+    }
+    if (!run->draining && (crashed || killed)) {
+        replace(workers, end->slot, how);
+    } else if (crashed) {
+        log_line(LOG_ERROR, "worker %zu %s", end->slot + 1, how);
+    }
+    if (!run->draining && (end->status == EXIT_USAGE || !any_left(workers))) {
+        stop_for_good(workers, end->status == EXIT_USAGE ? EXIT_USAGE : EXIT_BROKE);
+    }
+    finish_when_done(workers);
+}
+
+static void on_patience_over(struct timer *timer)
+{
+    struct run_workers *workers = (struct run_workers *)((char *)timer - offsetof(struct run_workers, patience));
+
+    if (!workers->asked) {
+        workers->asked = true;
+        children_signal(workers->children, SIGTERM);
+        timer_start(&workers->patience, KILL_NS, 0);
+        return;
+    }
+    log_line(LOG_WARNING, "workers that have not ended within %g s are killed", ns_to_s(EXIT_NS + KILL_NS));
+    children_signal(workers->children, SIGKILL);
+}
+
+void run_workers_finish(struct run *run)
+{
+    struct run_workers *workers = run->workers;
+
+    workers->finishing = true;
+    timer_start(&workers->patience, EXIT_NS, 0);
+    finish_when_done(workers);
+}
+
+/* ---- life ---- */
+
+static int make_dir(struct run_workers *workers, struct mite_error *error)
+{
+    const char *tmp = getenv("TMPDIR");
+    int n = snprintf(workers->dir, sizeof workers->dir, "%s/mite-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+
+    if (n >= (int)sizeof workers->dir) { /* a socket's path could not hold it */
+        strcpy(workers->dir, "/tmp/mite-XXXXXX");
+    }
+    if (!mkdtemp(workers->dir)) { /* mode 0700 */
+        int code = errno;
+        error_errno(error, code, "cannot make a directory for the workers' sockets, %s", workers->dir);
+        workers->dir[0] = '\0';
+        return MITE_EIO;
+    }
+    snprintf(workers->controller_socket, sizeof workers->controller_socket, "ipc://%s/controller", workers->dir);
+    snprintf(workers->event_socket, sizeof workers->event_socket, "ipc://%s/events", workers->dir);
+    return 0;
+}
+
+static int make_commands(struct run_workers *workers, struct mite_error *error)
+{
+    workers->environment = command_line_environment("MITE_WORKER=1");
+    for (size_t i = 0; i < workers->count; i++) {
+        workers->slots[i].argv = command_of(workers, i);
+        if (!workers->slots[i].argv || !workers->environment) {
+            return error_set(error, MITE_ENOMEM, "no memory for %zu workers", workers->count);
+        }
+    }
+    return 0;
+}
+
+int run_workers_open(struct run *run, size_t count, struct mite_error *error)
+{
+    struct run_workers *workers = calloc(1, sizeof *workers + count * sizeof workers->slots[0]);
+    struct intake_options intake = {.option = "--workers", .binds = true, .message = on_event, .arg = workers};
+
+    if (!workers) {
+        return error_set(error, MITE_ENOMEM, "no memory for %zu workers", count);
+    }
+    run->workers = workers;
+    workers->run = run;
+    workers->count = count;
+    workers->component =
+        (struct component){.name = "workers", .options = run->options, .loop = run->loop, .bus = run->bus};
+    arena_init(&workers->arena, 0);
+    choose_sinks(workers);
+    int rc = make_dir(workers, error);
+    if (rc == 0) {
+        intake.address = workers->event_socket;
+        rc = intake_open(&workers->component, &intake, &workers->intake, error);
+    }
+    if (rc == 0) {
+        rc = make_commands(workers, error);
+    }
+    if (rc == 0) {
+        rc = children_new(run->loop, count, on_ended, workers, &workers->children, error);
+    }
+    if (rc == 0) {
+        timer_init(&workers->pause, run->loop, on_pause_over);
+        timer_init(&workers->patience, run->loop, on_patience_over);
+        workers->timers_made = true;
+    }
+    return rc;
+}
+
+int run_workers_start(struct run *run, struct mite_error *error)
+{
+    int rc = 0;
+
+    log_line(LOG_INFO, "%zu workers", run->workers->count);
+    for (size_t i = 0; rc == 0 && i < run->workers->count; i++) {
+        rc = start(run->workers, i, error);
+    }
+    return rc;
+}
+
+void run_workers_end(struct run *run)
+{
+    struct run_workers *workers = run->workers;
+
+    if (!workers) {
+        return;
+    }
+    children_free(workers->children);
+    workers->children = NULL;
+    intake_close(workers->intake);
+    workers->intake = NULL;
+    if (workers->timers_made) {
+        timer_close(&workers->pause, NULL);
+        timer_close(&workers->patience, NULL);
+    }
+}
+
+void run_workers_remove_files(const struct run_workers *workers)
+{
+    char path[PATH_BYTES + 32];
+
+    if (workers->dir[0]) {
+        snprintf(path, sizeof path, "%s/controller", workers->dir);
+        unlink(path);
+        snprintf(path, sizeof path, "%s/events", workers->dir);
+        unlink(path);
+        rmdir(workers->dir);
+    }
+}
+
+void run_workers_close(struct run *run)
+{
+    struct run_workers *workers = run->workers;
+
+    if (!workers) {
+        return;
+    }
+    run_workers_remove_files(workers);
+    for (size_t i = 0; i < workers->count; i++) {
+        free(workers->slots[i].argv);
+    }
+    free(workers->environment);
+    arena_done(&workers->arena);
+    free(workers);
+    run->workers = NULL;
+}
