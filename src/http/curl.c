@@ -149,7 +149,8 @@ static void count_traffic(struct curl_transport *transport, CURL *easy)
     transport->base.traffic.received_bytes += (uint64_t)head_bytes + info_bytes(easy, CURLINFO_SIZE_DOWNLOAD_T);
 }
 
-/* Back among the idle ones. A large buffer is not kept: there may be thousands of handles. */
+/* Back among the idle ones, where it may be used again. A large buffer is not kept: there may be thousands of handles.
+ */
 static void retire(struct http_transfer *transfer)
 {
     struct curl_transport *transport = transfer->transport;
@@ -157,6 +158,10 @@ static void retire(struct http_transfer *transfer)
     curl_multi_remove_handle(transfer->lane->multi, transfer->easy);
     transfer->lane->active--;
     transfer->lane = NULL;
+    if (transport->forgets) {
+        curl_handle_free(transfer);
+        return;
+    }
     if (transfer->again) {
         curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 0L);
     }
@@ -413,6 +418,7 @@ static int set_up(struct curl_transport *transport, const struct http_client_opt
         (options->ca_file && !(transport->ca_file = strdup(options->ca_file)))) {
         return error_set(error, MITE_ENOMEM, "no memory for the HTTP client");
     }
+    transport->forgets = curl_version_info(CURLVERSION_NOW)->version_num < 0x080100;
     curl_share_setopt(transport->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     curl_share_setopt(transport->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
     return 0;

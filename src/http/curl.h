@@ -42,9 +42,12 @@ struct curl_transport {
     struct curl_slist *resolve; /* owned; NULL: no address is given */
     struct curl_slist *local;   /* owned: addresses of ours to connect from; NULL: the system's choice */
     struct curl_slist *next_local;
-    bool old_version;           /* HTTP/2 is not offered */
-    char *ca_file;              /* owned; NULL: the system's */
-    bool proxied;               /* the environment names a proxy */
+    bool old_version; /* HTTP/2 is not offered */
+    bool forgets;     /* libcurl before 8.1.0 keeps pointing to the last header of a handle's answer when that is
+                         freed, and writes there when the next answer begins with a folded line: no handle is
+                         used again */
+    char *ca_file;    /* owned; NULL: the system's */
+    bool proxied;     /* the environment names a proxy */
     struct http_transfer *idle; /* handles without a transfer, the last used first */
     struct watch **watches;     /* by descriptor */
     size_t watch_capacity;

@@ -13,8 +13,13 @@ static bool starts_response(const char *line, size_t n)
     return n > 5 && memcmp(line, "HTTP/", 5) == 0;
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 /* One line at a time, its end included. An interim response (100, 103) is followed by another status line, which begins
- * anew; a line that starts with a blank continues the one before. */
+ * anew; a line that starts with a blank continues the one before, with one blank between. */
 static size_t on_header(char *line, size_t size, size_t n, void *arg)
 {
     struct http_transfer *transfer = arg;
@@ -35,8 +40,14 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
         transfer->head_ended = true;
         return n;
     }
-    if ((*line == ' ' || *line == '\t') && head->size > 2) {
+    if (is_blank(*line) && head->size > 2) {
         head->size -= 2;
+        while (head->size > 0 && is_blank(head->data[head->size - 1])) {
+            head->size--;
+        }
+        for (; length > 1 && is_blank(line[1]); length--) {
+            line++;
+        }
     }
     transfer->head_too_large = head->size + length + 2 > head->max_size;
     buf_append(head, line, length);

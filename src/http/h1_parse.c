@@ -63,31 +63,43 @@ static bool next_element(struct str *list, struct str *out)
 
 /* ---- the header lines that matter here ---- */
 
+static enum h1_parsed on_one_length(struct h1_head *head, struct str digits)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < digits.n; i++) {
+        if (!is_digit(digits.p[i])) {
+            return malformed(head, "its Content-Length is no number");
+        }
+        unsigned digit = (unsigned)(digits.p[i] - '0');
+        if (n > ((uint64_t)INT64_MAX - digit) / 10) {
+            return malformed(head, "its Content-Length is too large a number");
+        }
+        n = n * 10 + digit;
+    }
+    if (digits.n == 0) {
+        return malformed(head, "its Content-Length is empty");
+    }
+    if (head->has_length && n != head->length) {
+        return malformed(head, "it has two different Content-Length");
+    }
+    head->has_length = true;
+    head->length = n;
+    return H1_MORE;
+}
+
 /* One number, or the same one several times: 5, 5 (RFC 9112, 6.3). */
 static enum h1_parsed on_length(struct h1_head *head, struct str value)
 {
-    struct str element;
-    bool any = false;
+    const char *end = value.p + value.n, *comma;
+    enum h1_parsed parsed = H1_MORE;
 
-    while (next_element(&value, &element)) {
-        uint64_t n = 0;
-        for (size_t i = 0; i < element.n; i++) {
-            if (!is_digit(element.p[i])) {
-                return malformed(head, "its Content-Length is no number");
-            }
-            unsigned digit = (unsigned)(element.p[i] - '0');
-            if (n > ((uint64_t)INT64_MAX - digit) / 10) {
-                return malformed(head, "its Content-Length is too large a number");
-            }
-            n = n * 10 + digit;
-        }
-        if (head->has_length && n != head->length) {
-            return malformed(head, "it has two different Content-Length");
-        }
-        head->has_length = any = true;
-        head->length = n;
-    }
-    return any ? H1_MORE : malformed(head, "its Content-Length is empty");
+    do {
+        comma = memchr(value.p, ',', (size_t)(end - value.p));
+        parsed = on_one_length(head, trim(value.p, comma ? comma : end));
+        value.p = comma ? comma + 1 : end;
+    } while (comma && parsed == H1_MORE);
+    return parsed;
 }
 
 static enum h1_parsed on_transfer_encoding(struct h1_head *head, struct str value)
@@ -154,6 +166,14 @@ static enum h1_parsed on_content_encoding(struct h1_head *head, struct str value
     return H1_MORE;
 }
 
+/* What tells where the body ends is not for different readers to read differently. */
+static enum h1_parsed on_framing(struct h1_head *head, const char *value, const char *end,
+                                 enum h1_parsed (*on)(struct h1_head *head, struct str value))
+{
+    return memchr(value, '\n', (size_t)(end - value)) ? malformed(head, "what tells its length is folded")
+                                                      : on(head, trim(value, end));
+}
+
 /* The value is what stands between its colon and the end of the line. */
 static enum h1_parsed on_header(struct h1_head *head, struct str name, const char *value, const char *end)
 {
@@ -164,11 +184,11 @@ static enum h1_parsed on_header(struct h1_head *head, struct str name, const cha
         }
         return H1_MORE;
     case 14:
-        return str_equal_nocase(name, STR("Content-Length")) ? on_length(head, trim(value, end)) : H1_MORE;
+        return str_equal_nocase(name, STR("Content-Length")) ? on_framing(head, value, end, on_length) : H1_MORE;
     case 16:
         return str_equal_nocase(name, STR("Content-Encoding")) ? on_content_encoding(head, trim(value, end)) : H1_MORE;
     case 17:
-        return str_equal_nocase(name, STR("Transfer-Encoding")) ? on_transfer_encoding(head, trim(value, end))
+        return str_equal_nocase(name, STR("Transfer-Encoding")) ? on_framing(head, value, end, on_transfer_encoding)
                                                                 : H1_MORE;
     default:
         return H1_MORE;
@@ -180,7 +200,7 @@ static enum h1_parsed on_header(struct h1_head *head, struct str name, const cha
 /* HTTP/1.x SP 3DIGIT [SP reason] */
 static enum h1_parsed on_status_line(struct h1_head *head, const char *line, const char *end)
 {
-    if (end - line < 8 || line[5] != '1' || line[6] != '.' || !is_digit(line[7])) {
+    if (end - line < 8 || line[5] != '1' || line[6] != '.' || (line[7] != '0' && line[7] != '1')) {
         return malformed(head, "its version is not HTTP/1.0 or HTTP/1.1");
     }
     if (end - line < 12 || line[8] != ' ' || !is_digit(line[9]) || !is_digit(line[10]) || !is_digit(line[11]) ||

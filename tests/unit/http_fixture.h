@@ -211,7 +211,7 @@ static void assert_contains(const char *text, const char *part)
     }
 }
 
-static void assert_failed(struct fixture *f, enum http_failure failure, int curl_code, const char *sentence)
+static inline void assert_failed(struct fixture *f, enum http_failure failure, int curl_code, const char *sentence)
 {
     assert_int_equal(f->failure, failure);
     assert_int_equal(f->curl_code, curl_code);
