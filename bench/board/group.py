@@ -5,6 +5,7 @@ written as JSON is made of it alone.
 """
 
 import statistics
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ class Bench:
     """What a measurement may use."""
 
     server: Nginx
-    folder: Path  # empty, on a disk; gone at the end
+    folder: Path  # for files, on a memory disk where there is one; gone at the end
     seconds: int  # how long a load of steady requests lasts
     quick: bool  # one short round, to see that everything works: the figures are no figures
     open_files: int  # how many a process may have open
@@ -56,7 +57,7 @@ class Group:
 class Verdict:
     goal: str
     measured: str
-    reached: bool
+    reached: bool | None  # None: there was nothing to compare with
     fraction: float  # of what is allowed (or, of what is to be reached at least, its inverse): up to 1 is reached
 
 
@@ -65,6 +66,7 @@ class LineResult:
     name: str
     samples: list[Sample] = field(default_factory=list)
     left_out: str = ""  # why, when there are no samples
+    failed: bool = False  # and whether that is because it should have had some
     ratio: float | None = None  # to the reference, of the first column
     verdicts: list[Verdict] = field(default_factory=list)
 
@@ -84,7 +86,7 @@ class GroupResult:
 def _judge(goal: Goal, line: LineResult, others: dict[str, LineResult], first: str) -> Verdict:
     key = goal.column or first
     if goal.kind != VALUE and not others[goal.other].samples:
-        return Verdict(str(goal), f"{goal.other} is left out", False, 0.0)
+        return Verdict(str(goal), f"{goal.other} is left out", None, 0.0)
     other = others[goal.other].column(key) if goal.other else []
     measured = goal.measured(line.column(key), other)
     fraction = goal.limit / max(measured, 1e-9) if goal.least else max(measured, 0.0) / goal.limit
@@ -105,7 +107,10 @@ def _compare(group: Group, lines: list[LineResult]) -> None:
 
 
 def measure(name: str, group: Group, bench: Bench, rounds: int) -> GroupResult:
-    """Lines take turns within each round, so that whatever else the machine does meets all of them."""
+    """Lines take turns within each round, so that whatever else the machine does meets all of them.
+
+    A line that fails is out, and said to be; the others go on.
+    """
     lines = [LineResult(line.name, left_out=line.why_not(bench)) for line in group.lines]
     for number in range(-1 if group.warm_up else 0, rounds):
         for declared, line in zip(group.lines, lines):
@@ -114,7 +119,9 @@ def measure(name: str, group: Group, bench: Bench, rounds: int) -> GroupResult:
             try:
                 sample = declared.measure(bench)
             except Failed as failed:
-                raise SystemExit(f"bench: {group.title}: {line.name}: {failed}") from None
+                print(f"bench: {group.title}: {line.name}: {failed}", file=sys.stderr)
+                line.samples, line.left_out, line.failed = [], str(failed).partition("\n")[0], True
+                continue
             if number >= 0:
                 line.samples.append(sample)
     _compare(group, lines)

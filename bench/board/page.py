@@ -38,9 +38,10 @@ def now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def goals(page: Page) -> list[tuple[str, str, Verdict]]:
-    """Every goal with the group and the line that it is of."""
-    return [(g.title, line.name, verdict) for g in page.groups for line in g.lines for verdict in line.verdicts]
+def score(page: Page) -> tuple[int, int]:
+    """How many goals were reached, of how many that could be judged."""
+    verdicts = [verdict.reached for group in page.groups for line in group.lines for verdict in line.verdicts]
+    return verdicts.count(True), len(verdicts) - verdicts.count(None)
 
 
 def write(page: Page, path: Path) -> None:

@@ -18,8 +18,7 @@ BARS = 350  # the longest bar of a cost,
 GOALS = 260  # and of a goal
 ROW = 26
 BAR = 14
-HEAD = 34
-MOST_SHOWN = 2.0  # of what a goal allows; more is a bar with an open end
+MOST_SHOWN = 2.0  # of what a goal allows: the bar of what uses more is as long
 
 STYLE = """
   text { font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2933; }
@@ -77,9 +76,8 @@ class Drawing:
 
     def svg(self) -> str:
         height = self.y + MARGIN
-        opening = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">'
-        )
+        size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+        opening = f'<svg xmlns="http://www.w3.org/2000/svg" {size}>'
         page = f'<rect x=".5" y=".5" width="{WIDTH - 1}" height="{height - 1}" rx="10" class="page"/>'
         return "\n".join([opening, f"<style>{STYLE}</style>", page, *self.parts, "</svg>", ""])
 
@@ -90,13 +88,12 @@ def _costs(drawing: Drawing, group: GroupResult) -> None:
     measured = [(line, line.column(column.key)) for line in group.lines if line.samples]
     measured.sort(key=lambda pair: statistics.median(pair[1]))
     scale = BARS / max((statistics.median(values) for _, values in measured), default=1)
-    drawing.title(
-        f"{group.title}: CPU per request", "user and system time of the client for each request that nginx served"
-    )
+    below = "user and system time of the client for each request that nginx served"
+    drawing.title(f"{group.title}: CPU per request", below)
     for line, values in measured:
         drawing.add(*_cost(drawing.y, line, values, scale, column, group.reference))
         drawing.y += ROW
-    drawing.y += HEAD // 2
+    drawing.y += 16
 
 
 def _cost(
@@ -117,15 +114,15 @@ def _goals(drawing: Drawing, groups: list[GroupResult]) -> None:
     """Every goal, as a share of what it allows: up to the line is reached."""
     drawing.title("Goals", "how much of what a goal allows is used; up to the line it is reached")
     for group in groups:
-        lines = [line for line in group.lines if line.verdicts]
-        if not lines:
+        verdicts = ((line.name, verdict) for line in group.lines for verdict in line.verdicts)
+        judged = [(name, verdict) for name, verdict in verdicts if verdict.reached is not None]
+        if not judged:
             continue
         drawing.add(_text(MARGIN, drawing.y + 12, group.title, "head"))
         drawing.y += ROW - 4
-        for line in lines:
-            for verdict in line.verdicts:
-                drawing.add(*_goal(drawing.y, line.name, verdict))
-                drawing.y += ROW - 2
+        for name, verdict in judged:
+            drawing.add(*_goal(drawing.y, name, verdict))
+            drawing.y += ROW - 2
         drawing.y += 8
 
 
@@ -136,10 +133,9 @@ def _goal(y: float, name: str, verdict: Verdict) -> Iterator[str]:
     yield _bar(y, GOALS, "track")
     yield _bar(y, GOALS * min(verdict.fraction, MOST_SHOWN) / MOST_SHOWN, "good" if verdict.reached else "bad")
     yield _line(limit, y - 4, limit, y + BAR + 4, "limit")
-    yield _text(
-        left + GOALS + 85, y + 12, verdict.measured, "value" if verdict.reached else "value missed", anchor="end"
-    )
-    yield _text(left + GOALS + 97, y + 12, verdict.goal if verdict.reached else f"missed: {verdict.goal}", "small")
+    kind, words = ("value", verdict.goal) if verdict.reached else ("value missed", f"missed: {verdict.goal}")
+    yield _text(left + GOALS + 85, y + 12, verdict.measured, kind, anchor="end")
+    yield _text(left + GOALS + 97, y + 12, words, "small")
 
 
 def write(page: Page, path: Path) -> None:

@@ -10,12 +10,11 @@ MARKS = re.compile(r"(<!-- results -->\n).*(<!-- end of results -->)", re.DOTALL
 
 
 def words(found: page.Page) -> str:
-    goals = page.goals(found)
-    reached = sum(verdict.reached for _, _, verdict in goals)
+    reached, goals = page.score(found)
     load = " and ".join(f"{average:.1f}" for average in found.load)
     heading = (
         f"{found.date}, {found.machine}. Median of {found.rounds} rounds, {found.seconds} s each; load average {load} at the "
-        f"start and at the end. {reached} of {len(goals)} goals reached."
+        f"start and at the end. {reached} of {goals} goals reached."
     )
     return "\n\n".join([heading, *(table.markdown(group) for group in found.groups)])
 

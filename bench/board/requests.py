@@ -35,9 +35,8 @@ def requests(
 
     def measure(bench: Bench) -> Sample:
         with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
-            argv = client.argv(
-                Load(url(bench.server), connections, max(1, round(bench.seconds * patience)), Path(folder))
-            )
+            seconds = max(1, round(bench.seconds * patience))
+            argv = client.argv(Load(url(bench.server), connections, seconds, Path(folder)))
             before = bench.server.counts()
             cost = run(argv, bench.folder)
             served = bench.server.counts() - before

@@ -17,7 +17,8 @@ def spread(line: LineResult, column: Column) -> str:
 
 
 def judged(verdict: Verdict) -> str:
-    return f"{verdict.measured}, {verdict.goal}: {'reached' if verdict.reached else 'MISSED'}"
+    word = {True: "reached", False: "MISSED", None: "not judged"}[verdict.reached]
+    return f"{verdict.measured}, {verdict.goal}: {word}"
 
 
 def heads(group: GroupResult) -> list[str]:
@@ -27,7 +28,11 @@ def heads(group: GroupResult) -> list[str]:
 
 def cells(line: LineResult, group: GroupResult) -> list[str]:
     if line.left_out:
-        return [line.name, *[""] * (len(heads(group)) - 2), f"left out: {line.left_out}"]
+        return [
+            line.name,
+            *[""] * (len(heads(group)) - 2),
+            f"{'FAILED' if line.failed else 'left out'}: {line.left_out}",
+        ]
     first, *others = group.columns
     ratio = [f"{line.ratio:.2f}" if line.ratio else ""] if group.reference else []
     goals = "; ".join(judged(verdict) for verdict in line.verdicts)

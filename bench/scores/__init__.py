@@ -4,4 +4,17 @@ Each file has `groups(quick)`, which returns the groups of lines to measure. A n
 new client beside the others is a new line in a file. README.md tells more.
 """
 
-NAMES = ("get", "ten", "tls", "connect", "many", "bodies", "users", "sleepers", "first", "switch", "duplicator", "share")
+NAMES = (
+    "get",
+    "ten",
+    "tls",
+    "connect",
+    "many",
+    "bodies",
+    "users",
+    "sleepers",
+    "first",
+    "switch",
+    "duplicator",
+    "share",
+)

@@ -110,19 +110,24 @@ def test_lines_take_turns() -> None:
 
 
 def test_who_is_left_out() -> None:
-    """Its line says why; who is compared with it says that, and is not called a failure of the bench."""
+    """Its line says why; who is compared with it is not judged."""
     result = played(line("peer", why_not="no peer on this machine"), line("mite", 1, 2, 3, goals=[times(2, "peer")]))
     shown = table.text(result)
     assert "left out: no peer on this machine" in shown
-    assert "peer is left out, at most 2 × peer: MISSED" in shown
+    assert "peer is left out, at most 2 × peer: not judged" in shown
+    assert page.score(sheet(result)) == (0, 0)
 
 
-def test_who_fails_is_named() -> None:
+def test_who_fails_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+    """Everything that is known about it goes to stderr, its line has a word, and the others go on."""
+
     def fails(bench: Bench) -> Sample:
-        raise Failed("it exited with 1")
+        raise Failed("it exited with 1:\nbecause of this")
 
-    with pytest.raises(SystemExit, match="A group: mite: it exited with 1"):
-        played(Line("mite", fails))
+    result = played(line("peer", 1, 2, 3), Line("mite", fails, [times(2, "peer")]))
+    assert "bench: A group: mite: it exited with 1:\nbecause of this\n" in capfd.readouterr().err
+    assert "FAILED: it exited with 1:" in table.text(result)
+    assert [len(result.samples) for result in result.lines] == [3, 0]
 
 
 def test_what_a_page_shows(tmp_path: Path) -> None:
