@@ -12,7 +12,7 @@ from pathlib import Path
 
 from board.goal import VALUE, Goal
 from board.nginx import Nginx
-from board.process import Failed
+from board.process import LONGEST_S, Failed, within
 
 Sample = dict[str, float]  # by the keys of the columns
 
@@ -117,7 +117,8 @@ def measure(name: str, group: Group, bench: Bench, rounds: int) -> GroupResult:
             if line.left_out:
                 continue
             try:
-                sample = declared.measure(bench)
+                with within(LONGEST_S):
+                    sample = declared.measure(bench)
             except Failed as failed:
                 print(f"bench: {group.title}: {line.name}: {failed}", file=sys.stderr)
                 line.samples, line.left_out, line.failed = [], str(failed).partition("\n")[0], True

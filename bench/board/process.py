@@ -1,16 +1,22 @@
-"""Runs one client and tells what it cost, as the kernel counted it (../cost.c)."""
+"""Runs a client and tells what it cost, as the kernel counted it (../cost.c); runs what a client needs beside it."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from board.cores import CLIENT, on_core
+from board.cores import CLIENT, SERVER, on_core
 
 BUILD = Path(__file__).resolve().parent.parent.parent / "build"
 PROGRAMS = ("bench/cost", "bench/switch", "bench/zmtp")
+
+
+LONGEST_S = 180  # what a measurement may take; one that hangs shall not hold up the others
 
 
 class Failed(Exception):
@@ -29,6 +35,40 @@ class Cost:
 def build_programs() -> None:
     """Those of the bench itself, which nobody else needs."""
     subprocess.run(["ninja", "-C", str(BUILD), *PROGRAMS], check=True, stdout=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def started(
+    argv: Sequence[str], core: int = SERVER, stdout: int | None = None, stderr: int | None = None
+) -> Iterator["subprocess.Popen[str]"]:
+    """A component that runs beside what is measured, on the servers' core. At the end it is asked to end, then killed."""
+    with on_core(core):
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, text=True)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+
+@contextlib.contextmanager
+def within(seconds: int) -> Iterator[None]:
+    """Whatever is waited for in here fails after that time."""
+
+    def give_up(*_: object) -> NoReturn:
+        raise Failed(f"nothing came of it within {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def run(argv: Sequence[str], folder: Path) -> Cost:

@@ -4,16 +4,17 @@ Its peers are the cheapest that there can be (../zmtp.c); the load is steady, a 
 counted by the consumer, and a message that is missing makes the figure zero.
 """
 
+import contextlib
 import os
-import signal
 import socket
 import struct
 import subprocess
 from pathlib import Path
 
+from board.cores import CLIENT
 from board.goal import at_least
 from board.group import Bench, Column, Group, Line, Sample
-from board.process import BUILD, Failed
+from board.process import BUILD, Failed, run, started
 
 SIZE = 400
 RATE = 550_000
@@ -44,24 +45,17 @@ def measure(bench: Bench) -> Sample:
     file.write_bytes(message(SIZE))
     ports = [str(port) for port in free_ports(3)]
     addresses = [f"tcp://127.0.0.1:{port}" for port in ports]
-    duplicator = subprocess.Popen(
-        [str(BUILD / "mite"), "duplicator", *addresses[1:], f"--message-socket={addresses[0]}"],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    command = [str(BUILD / "mite"), "duplicator", *addresses[1:], f"--message-socket={addresses[0]}"]
+    with started(command, stderr=subprocess.PIPE) as duplicator, contextlib.ExitStack() as consumers:
         assert duplicator.stderr is not None
         duplicator.stderr.readline()  # it listens
-        consumers = [
-            subprocess.Popen([peer, "pull", "127.0.0.1", port, str(count)], stdout=subprocess.PIPE, text=True)
+        pulls = [
+            consumers.enter_context(started([peer, "pull", "127.0.0.1", port, str(count)], CLIENT, subprocess.PIPE))
             for port in ports[1:]
         ]
-        subprocess.run([peer, "push", "127.0.0.1", ports[0], str(count), str(file), str(RATE)], check=True)
-        results = [consumer.communicate()[0].split() for consumer in consumers]
+        run([peer, "push", "127.0.0.1", ports[0], str(count), str(file), str(RATE)], bench.folder)
+        results = [pull.communicate()[0].split() for pull in pulls]
         cost = cpu_seconds(duplicator)
-    finally:
-        duplicator.send_signal(signal.SIGTERM)
-        duplicator.communicate()
     got = [int(words[0]) for words in results]
     if min(got) == 0:
         raise Failed("a consumer of the duplicator got nothing")

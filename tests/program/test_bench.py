@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as xml
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 from board import page, picture, publish, table  # noqa: E402
 from board.goal import at_least, at_most, more, times, times_at_least  # noqa: E402
 from board.group import Bench, Column, Group, GroupResult, Line, Sample, measure  # noqa: E402
-from board.process import Failed, build_programs, run  # noqa: E402
+from board.process import Failed, build_programs, run, started, within  # noqa: E402
 
 NOTHING = Bench(server=None, folder=Path("/"), seconds=1, quick=True, open_files=0)  # type: ignore[arg-type]
 
@@ -173,3 +174,15 @@ def test_what_a_client_costs(tmp_path: Path) -> None:
         run(["sh", "-c", "echo sorry; exit 3"], tmp_path)
     with pytest.raises(Failed, match="no-such-program: No such file"):
         run(["no-such-program"], tmp_path)
+
+
+def test_what_hangs_is_given_up(tmp_path: Path) -> None:
+    """And nothing is left of it, nor of what ran beside it."""
+    with pytest.raises(Failed, match="nothing came of it within 1 s"), within(1):
+        with started(["sh", "-c", "echo up; exec sleep 60"], stdout=subprocess.PIPE) as beside:
+            assert beside.stdout is not None and beside.stdout.readline() == "up\n"
+            run(["sh", "-c", "echo $$ > pid; exec sleep 60"], tmp_path)
+    assert beside.returncode is not None
+    deadline = time.monotonic() + 30
+    while Path("/proc", (tmp_path / "pid").read_text().strip(), "exe").exists():
+        assert time.monotonic() < deadline, "it still runs"
