@@ -18,6 +18,7 @@ from board import page, picture, publish, table  # noqa: E402
 from board.goal import at_least, at_most, more, times, times_at_least  # noqa: E402
 from board.group import Bench, Column, Group, GroupResult, Line, Sample, measure  # noqa: E402
 from board.process import Failed, build_programs, run, started, within  # noqa: E402
+from scores import NAMES  # noqa: E402
 
 NOTHING = Bench(server=None, folder=Path("/"), seconds=1, quick=True, open_files=0)  # type: ignore[arg-type]
 
@@ -153,6 +154,11 @@ def test_publishing_replaces_what_was_published(tmp_path: Path, monkeypatch: pyt
     assert "old" not in text and text.count("| peer | 2.0 µs | 1.0-3.0 | 500 |") == 1
     assert "load average 0.5 and 1.2 at the start and at the end. 0 of 1 goals reached." in text
     assert (tmp_path / "results" / "latest.json").exists() and (tmp_path / "results" / "latest.svg").exists()
+
+
+def test_the_readme_names_every_score() -> None:
+    table_of_scores = re.findall(r"^\| `(\w+)` \|", (ROOT / "bench" / "README.md").read_text(), re.MULTILINE)
+    assert table_of_scores == list(NAMES)
 
 
 def test_the_readme_shows_the_latest_page() -> None:
