@@ -260,7 +260,7 @@ static void on_connection(void *arg, bool up, const char *address)
     }
     uint64_t since = outbox->counts.sent - outbox->sent_at_loss;
     uint64_t average = outbox->counts.sent ? outbox->counts.sent_bytes / outbox->counts.sent + 1 : 1;
-    uint64_t held = HIGH_WATER + SYSTEM_BUFFERS / average;
+    uint64_t high_water = (uint64_t)outbox->options.high_water, held = high_water + SYSTEM_BUFFERS / average;
     outbox->counts.at_risk += since < held ? since : held;
     outbox->sent_at_loss = outbox->counts.sent;
 }
@@ -286,7 +286,7 @@ int outbox_open(struct bus *bus, const struct outbox_options *options, struct ou
     struct outbox *outbox = calloc(1, sizeof *outbox);
     const struct socket_options socket = {
         .kind = SOCKET_PUSH,
-        .high_water = HIGH_WATER,
+        .high_water = options->high_water ? options->high_water : HIGH_WATER,
         .writable = on_writable,
         .connection = on_connection,
         .arg = outbox,
@@ -300,6 +300,7 @@ int outbox_open(struct bus *bus, const struct outbox_options *options, struct ou
     if (outbox->options.max_bytes == 0) {
         outbox->options.max_bytes = SENDER_BUFFER_MAX;
     }
+    outbox->options.high_water = socket.high_water;
     int rc = socket_open(bus, &socket, &outbox->socket, error);
     if (rc < 0) {
         free(outbox);

@@ -35,7 +35,7 @@ struct bus_options {
 };
 
 /* "ZMQ" or "nanomsg", any case. MITE_EINVAL names the two, or says that this build has no nanomsg. */
-int bus_backend_parse(const char *name, enum bus_backend *out, struct mite_error *error);
+int bus_backend_parse(const char *name, enum bus_backend *out, struct mite_error *error) PRIVATE_API(bus_backend_parse);
 
 /* MITE_EINVAL: CURVE with nanomsg, a key that is none; MITE_ENOTFOUND: its file. */
 int bus_open(struct loop *loop, const struct bus_options *options, struct bus **out, struct mite_error *error)

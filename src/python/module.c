@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "python/acurl_module.h"
+#include "python/bus.h"
 #include "python/config.h"
 #include "python/context.h"
 #include "python/pool_types.h"
@@ -36,8 +37,8 @@ static const struct {
 
 /* Each adds its types; the first ones are used by those that follow. */
 static int (*const parts[])(PyObject *module) = {
-    ready_exec,      task_exec,   transaction_exec, context_exec, config_exec,
-    pool_types_exec, volume_exec, scenario_exec,    sinks_exec,   acurl_module_exec,
+    ready_exec,  task_exec,     transaction_exec, context_exec, config_exec,       pool_types_exec,
+    volume_exec, scenario_exec, sinks_exec,       bus_exec,     acurl_module_exec,
 };
 
 PyObject *module_import(enum module_import what)

@@ -76,7 +76,8 @@ def test_others_get_nothing_and_give_nothing(start: Start, peers: Peers, keys: P
     }[kind]
     thief, forger = peers.pull(out, **options), peers.push(into, **options)
     forger.send(b"forged")
-    component.wait_for("WARNING")
+    if kind != "no key":  # there the client may see first that they do not fit, and go without a word
+        component.wait_for("WARNING")
     consumer, sender = peers.pull(out, **curve(keys)), peers.push(into, **curve(keys))
     for n in range(10):
         sender.send(txn(n))
