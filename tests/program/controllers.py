@@ -1,6 +1,7 @@
 """Controllers written against the wire: the plain one, as the Python program's is, and one of our dialect that does as
 the test says. Each is one socket, and a test is what its controller receives and answers, one message after another."""
 
+import time
 from typing import Any
 
 import msgpack
@@ -130,11 +131,13 @@ class Dialect(Controller):
 
     def until(self, wanted: Any, entries: Any = (), **orders: Any) -> dict[str, Any]:
         """Answers reports with these orders until one is as wanted; that one is not answered."""
-        while True:
+        end = time.monotonic() + PATIENCE_MS / 1000
+        while time.monotonic() < end:
             report = self.report()
             if wanted(report):
                 return report
             self.orders(entries, **orders)
+        raise AssertionError(f"no report is as wanted; the last one is {report}")
 
     def end(self, entries: Any = ()) -> dict[str, Any]:
         """Tells it to stop; its last report, after which it has said bye."""

@@ -1,0 +1,788 @@
+"""`mite runner` against controllers written here on the wire: the Python program's plain one, and ours, which may also
+be late, silent, beside itself or gone."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+import zmq
+
+from controllers import ASK, BYE, HELLO, PATIENCE_MS, REPORT, Controller, Dialect, Plain, unpack
+from helpers import free_port, wait_for_line
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+JOURNEYS = """
+import asyncio
+from mite import MiteError
+
+async def visit(ctx, *args):
+    async with ctx.transaction("look"):
+        await asyncio.sleep(0.02)
+
+async def tell(ctx, *args):
+    ctx.send("seen", args=list(args), greeting=ctx.config.get("greeting"))
+
+async def stay(ctx, *args):
+    while not ctx.should_stop:
+        await asyncio.sleep(0.02)
+
+async def cling(ctx, *args):
+    await asyncio.sleep(3600)
+
+async def fail(ctx, *args):
+    raise MiteError("no stock")
+
+async def make(ctx):
+    ctx.send("data_created", name="users", data=1)
+"""
+
+
+@pytest.fixture
+def context() -> Iterator["zmq.Context[zmq.Socket[bytes]]"]:
+    with zmq.Context() as context:
+        yield context
+
+
+@pytest.fixture
+def plain(context: "zmq.Context[zmq.Socket[bytes]]") -> Iterator[Plain]:
+    controller = Plain(context)
+    yield controller
+    controller.close()
+
+
+@pytest.fixture
+def dialect(context: "zmq.Context[zmq.Socket[bytes]]") -> Iterator[Dialect]:
+    controller = Dialect(context)
+    yield controller
+    controller.close()
+
+
+class Events:
+    """Where a runner's events go: a bound PULL."""
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+        self.socket = context.socket(zmq.PULL)
+        self.socket.linger = 0
+        self.socket.bind("tcp://127.0.0.1:*")
+        self.address = self.socket.last_endpoint.decode()
+
+    def next(self, kind: str) -> Any:
+        while True:
+            assert self.socket.poll(PATIENCE_MS), f"no event {kind}"
+            event = unpack(self.socket.recv())
+            if event["type"] == kind:
+                return event
+
+    def rest(self) -> list[Any]:
+        """What has come: the runner has ended, and has handed over all."""
+        events = []
+        while self.socket.poll(200):
+            events.append(unpack(self.socket.recv()))
+        return events
+
+
+@pytest.fixture
+def events(context: "zmq.Context[zmq.Socket[bytes]]") -> Iterator[Events]:
+    events = Events(context)
+    yield events
+    events.socket.close()
+
+
+@pytest.fixture
+def runner(start: Start, tmp_path: Path) -> Start:
+    """Starts a runner for a controller, in a directory that has the journeys above as `shop`."""
+    (tmp_path / "shop.py").write_text(JOURNEYS)
+
+    def run(controller: Controller, *args: str, **popen: Any) -> "subprocess.Popen[str]":
+        if not any(arg.startswith("--message-socket") for arg in args):
+            args = ("--message-socket=ipc://" + str(tmp_path / "nobody"), *args)
+        return start("runner", "--controller-socket=" + controller.address, *args, cwd=tmp_path, **popen)
+
+    return run
+
+
+def ends(process: "subprocess.Popen[str]", status: int = 0, seconds: float = 20) -> str:
+    """It ends by itself, in time; what it said."""
+    _, said = process.communicate(timeout=seconds)
+    assert process.returncode == status, said
+    return said
+
+
+def entry(
+    scenario_id: int, target: int, spec: str | None = None, starts_left: int = -1, hold: int = 0, pool: int = 0
+) -> list[Any]:
+    return [scenario_id, target, starts_left, hold, pool, spec]
+
+
+def bare(entries: list[list[Any]]) -> list[list[Any]]:
+    """As they are told after the introduction."""
+    return [[*e[:5], None] for e in entries]
+
+
+class Sum:
+    """What all reports have told, added up as a controller does."""
+
+    def __init__(self) -> None:
+        self.journeys = 0
+        self.done: list[int] = []
+        self.unused: list[int] = []
+
+    def add(self, report: dict[str, Any]) -> None:
+        if report.get("stats"):
+            if report["from_start"]:
+                self.journeys = 0
+            self.journeys += report["stats"]["counts"][3]
+        self.done += report.get("done", [])
+        self.unused += report.get("unused", [])
+
+
+# ---- the plain dialect ----
+
+
+def test_plain_work_is_run_and_its_items_come_back(plain: Plain, runner: Start, events: Events) -> None:
+    process = runner(plain, f"--message-socket={events.address}")
+    plain.welcome(runner_id=5, test="wire:scenario", config=[["greeting", "hello"]])
+    assert plain.work([[1, None, "shop:tell", None], [2, "ann", "shop:tell", ["a", {"b": [1]}]]]) == [5, {}, [], None]
+    seen = sorted((events.next("seen") for _ in range(2)), key=lambda event: event["scenario_id"])
+    assert [event["args"] for event in seen] == [[], ["a", {"b": [1]}]]
+    assert [event["scenario_data_id"] for event in seen] == [None, "ann"]
+    assert {event["greeting"] for event in seen} == {"hello"}
+    assert {(event["runner_id"], event["test"], event["journey"]) for event in seen} == {(5, "wire:scenario", "shop:tell")}
+    returned = plain.work(config=[["greeting", "again"]])[2]
+    returned += plain.work([[1, None, "shop:tell", None]])[2]
+    assert returned == [[2, "ann"]]
+    assert events.next("seen")["greeting"] == "again"
+    assert plain.end() == []
+    ends(process)
+
+
+def test_plain_asks_at_every_end_and_tells_what_runs(plain: Plain, runner: Start) -> None:
+    process = runner(plain, "--max-loop-delay=600", "--runner-max-journeys=3")
+    plain.welcome()
+    assert plain.work([[4, None, "shop:stay", None], [4, 9, "shop:visit", []]]) == [1, {}, [], 3]
+    assert plain.work() == [1, {4: 1}, [[4, 9]], 2]
+    assert not plain.comes(300), "nothing has ended, and the loop's delay is long"
+    process.send_signal(signal.SIGTERM)
+    assert plain.end() == []
+    ends(process)
+
+
+def test_plain_hands_back_what_it_will_not_run(plain: Plain, runner: Start) -> None:
+    process = runner(plain, "--runner-max-journeys=2")
+    plain.welcome()
+    assert plain.work([[1, i, "shop:cling", []] for i in range(5)])[3] == 2
+    asked = plain.work(stop=True)
+    assert asked[1:] == [{1: 2}, [[1, 2], [1, 3], [1, 4]], 0]
+    process.send_signal(signal.SIGTERM)
+    assert sorted(plain.end()) == [[1, 0], [1, 1]]
+    ends(process)
+
+
+def test_plain_controller_that_dies_is_greeted_anew(
+    plain: Plain, context: "zmq.Context[zmq.Socket[bytes]]", runner: Start
+) -> None:
+    process = runner(plain)
+    plain.welcome(1)
+    plain.work([[1, 7, "shop:visit", []]])
+    plain.receive(ASK)
+    plain.close()
+    assert process.stderr is not None
+    wait_for_line(process.stderr, "lost the controller")
+    again = Plain(context, plain.address)
+    again.welcome(2, test="other:scenario")
+    wait_for_line(process.stderr, "is back")
+    assert again.work([[1, 0, "shop:visit", []]]) == [2, {}, [], None]
+    assert again.work()[2] == [[1, 0]]
+    again.end()
+    again.close()
+    ends(process)
+
+
+def test_plain_answers_that_make_no_sense_are_passed_over(dialect: Dialect, runner: Start) -> None:
+    process = runner(dialect)
+    assert dialect.receive() == [HELLO, None]
+    for nonsense in (b"", b"\xc1", b"\x93", msgpack.packb([1]), msgpack.packb({"a": 1}), os.urandom(100_000)):
+        dialect.raw(nonsense)
+    dialect.answer([1, "t:scenario", []])
+    assert dialect.receive()[0] == ASK
+    for nonsense in (b"\xff" * 1000, msgpack.packb([[[1, None]], [], False]), msgpack.packb([5, 6, 7])):
+        dialect.raw(nonsense)
+    dialect.answer([[], [], True])
+    while (message := dialect.receive())[0] != BYE:
+        dialect.answer([[], [], True])
+    dialect.answer(None)
+    assert "makes no sense" in ends(process)
+
+
+# ---- ours ----
+
+
+def test_targets_are_kept_and_figures_are_exact(dialect: Dialect, runner: Start, events: Events) -> None:
+    process = runner(dialect, f"--message-socket={events.address}", "--runner-max-journeys=50")
+    total = Sum()
+    dialect.welcome(runner_id=3)
+    report = dialect.report()
+    introduction = report["introduction"]
+    assert introduction["pid"] == process.pid and introduction["max_journeys"] == 50 and introduction["host"]
+    assert report["from_start"] and report["runner_id"] == 3 and report["epoch"] == 7
+    entries = [entry(1, 4, "shop:visit"), entry(2, 2, "shop:visit", hold=4, pool=2)]
+    dialect.orders(entries, items=[[2, lease, lease * 10, ["x"]] for lease in range(1, 4)])
+    entries = bare(entries)
+
+    def enough(report: dict[str, Any]) -> bool:
+        total.add(report)
+        assert report["entries"][0][1] <= 4 and report["entries"][1][1] <= 2
+        return bool(report["entries"][0][3] > 40 and report["entries"][1][3] > 20)
+
+    report = dialect.until(enough, entries)
+    assert report["entries"][1][5] == 30, "the largest id it has had"
+    assert "introduction" not in report and not report["from_start"]
+    dialect.orders(entries, stop=True)
+    while not (report := dialect.report())["idle"]:
+        total.add(report)
+        dialect.orders(entries, stop=True)
+    total.add(report)
+    dialect.orders(entries)
+    assert dialect.receive() == [BYE, 3]
+    dialect.answer(None)
+    ends(process)
+    completed = sum(counts[3] for counts in report["entries"])
+    assert [counts[1] for counts in report["entries"]] == [0, 0]
+    assert total.journeys == completed
+    assert sorted(total.done + total.unused) == [1, 2, 3], "what it held goes back, once"
+    roots = [e for e in events.rest() if e["type"] == "txn" and e["transaction"] == "__root__"]
+    assert len(roots) == completed
+
+
+def test_items_used_once_go_back_as_done(dialect: Dialect, runner: Start, events: Events) -> None:
+    process = runner(dialect, f"--message-socket={events.address}")
+    total = Sum()
+    dialect.welcome()
+    dialect.report()
+    entries = [entry(1, 2, "shop:tell", hold=10, pool=1)]
+    dialect.orders(entries, items=[[1, lease, lease, [lease]] for lease in range(1, 11)])
+
+    def all_done(report: dict[str, Any]) -> bool:
+        total.add(report)
+        return len(total.done) == 10
+
+    report = dialect.until(all_done, bare(entries))
+    assert report["entries"] == [[1, 0, 10, 10, 2, 10]], "both that are wanted wait for an item"
+    dialect.orders(bare(entries))
+    dialect.end(bare(entries))
+    ends(process)
+    assert sorted(total.done) == list(range(1, 11)) and total.unused == []
+    seen = [e["args"] for e in events.rest() if e["type"] == "seen"]
+    assert sorted(seen) == [[lease] for lease in range(1, 11)]
+
+
+def test_runs_low_reports_early_and_when_asked(context: "zmq.Context[zmq.Socket[bytes]]", runner: Start) -> None:
+    dialect = Dialect(context, interval=600, timeout=1000)
+    process = runner(dialect)
+    dialect.welcome()
+    dialect.report()
+    entries = [entry(1, 1, "shop:visit", hold=8, pool=1)]
+    dialect.orders(entries, items=[[1, lease, lease, []] for lease in range(1, 9)])
+    report = dialect.report()  # without being asked: half of them are not here any more
+    assert report["done"] == [1, 2, 3]
+    entries = [entry(1, 0, hold=0, pool=1)]
+    dialect.orders(entries)
+    dialect.answer([0])
+    report = dialect.report()
+    assert set(report["unused"]) >= {6, 7, 8}, "it may hold none any more"
+    dialect.orders(entries, stop=True)
+    dialect.end(entries)
+    ends(process)
+    dialect.close()
+
+
+def test_starts_are_limited_exactly(dialect: Dialect, runner: Start) -> None:
+    process = runner(dialect)
+    dialect.welcome()
+    dialect.report()
+    dialect.orders([entry(1, 3, "shop:visit", starts_left=7)])
+    for limit in (7, 9):
+        for _ in range(12):
+            report = dialect.report()
+            started = report["entries"][0][2]
+            assert started <= limit
+            dialect.orders([entry(1, 3, starts_left=limit - started)])
+        assert report["entries"][0][1:4] == [0, limit, limit]
+    dialect.end([entry(1, 3, starts_left=0)])
+    ends(process)
+
+
+def test_growth_stops_at_a_spawn_rate_of_nothing(dialect: Dialect, runner: Start) -> None:
+    process = runner(dialect)
+    dialect.welcome()
+    dialect.report()
+    dialect.orders([entry(1, 5, "shop:cling")], spawn_rate=0.0)
+    for _ in range(5):
+        assert dialect.report()["entries"][0][2] == 0
+        dialect.orders([entry(1, 5)], spawn_rate=0.0)
+    dialect.report()
+    dialect.orders([entry(1, 5)], spawn_rate=1000.0)
+    dialect.until(lambda report: report["entries"][0][1] == 5, [entry(1, 5)])
+    dialect.orders([entry(1, 5)], stop=True, cancel=True)
+    dialect.end([entry(1, 5)])
+    ends(process)
+
+
+def test_what_is_not_answered_is_sent_again(dialect: Dialect, runner: Start) -> None:
+    process = runner(dialect)
+    dialect.welcome()
+    dialect.report()
+    dialect.orders([entry(1, 1, "shop:visit")])
+    first = dialect.receive()
+    again = dialect.receive()  # on another connection, after a second
+    assert again == first
+    dialect.seq = first[1]
+    dialect.orders([entry(1, 1)])
+    dialect.answer(dialect.last)  # and once more: it came twice
+    report = dialect.report()
+    assert dialect.seq == first[1] + 1
+    dialect.orders([entry(1, 1)])
+    assert report["entries"][0][2] >= 1
+    dialect.end([entry(1, 1)])
+    ends(process)
+
+
+def test_answers_out_of_order_and_nonsense_change_nothing(dialect: Dialect, runner: Start) -> None:
+    process = runner(dialect)
+    dialect.welcome()
+    dialect.report()
+    dialect.orders([entry(1, 2, "shop:visit", hold=2, pool=2)], items=[[1, 1, 1, []], [1, 2, 2, []]])
+    old = dialect.last
+    for nonsense in (
+        b"",
+        b"\xc1",
+        msgpack.packb([2**64 - 1, None]),
+        msgpack.packb([dialect.seq, {"entries": 5}]),
+        msgpack.packb("hello"),
+        msgpack.packb([1, "t:scenario", [], {}]),
+        b"\x91" * 1000,
+        b"\xdd\xff\xff\xff\xff",
+        os.urandom(1_000_000),
+    ):
+        dialect.report()
+        dialect.raw(nonsense)
+        dialect.answer(old)
+        dialect.orders([entry(1, 2, hold=2, pool=2)])
+    report = dialect.report()
+    assert report["entries"][0][1] <= 2 and "done" not in report
+    dialect.orders([entry(1, 2, hold=2, pool=2)])
+    dialect.end([entry(1, 2, hold=2, pool=2)])
+    assert "makes no sense" in ends(process)
+
+
+def test_orders_that_make_no_sense_are_told_back(dialect: Dialect, runner: Start) -> None:
+    process = runner(dialect)
+    dialect.welcome()
+    dialect.report()
+    dialect.orders([entry(5, 2, "shop:visit")])
+    report = dialect.until(lambda report: "trouble" in report)
+    assert "entries make no sense" in report["trouble"]
+    dialect.orders([], stop=True)
+    dialect.end()
+    ends(process)
+
+
+def test_void_leases_are_dropped_and_their_journeys_end(dialect: Dialect, runner: Start) -> None:
+    process = runner(dialect)
+    total = Sum()
+    dialect.welcome()
+    dialect.report()
+    entries = [entry(1, 2, "shop:cling", hold=4, pool=2)]
+    dialect.orders(entries, items=[[1, lease, lease, []] for lease in range(1, 5)])
+    report = dialect.until(lambda report: report["entries"][0][1] == 2, bare(entries))
+    dialect.orders([entry(1, 2, hold=4, pool=2)], void_up_to=3, items=[[1, 5, 1, []]])
+    # Leases 1 and 2 were with journeys, which ended, 3 lay there: 4 and 5 take their turn.
+    report = dialect.until(
+        lambda report: total.add(report) or (report["entries"][0][3] == 2 and report["entries"][0][1] == 2), bare(entries)
+    )
+    dialect.orders(bare(entries), stop=True, cancel=True)
+    while not (report := dialect.report())["idle"]:
+        total.add(report)
+        dialect.orders(bare(entries), stop=True)
+    total.add(report)
+    dialect.orders(bare(entries))
+    assert dialect.receive()[0] == BYE
+    dialect.answer(None)
+    ends(process)
+    assert sorted(total.done + total.unused) == [4, 5]
+
+
+def test_a_silent_controller_ends_what_holds_items(context: "zmq.Context[zmq.Socket[bytes]]", runner: Start) -> None:
+    dialect = Dialect(context, timeout=1.5)
+    process = runner(dialect)
+    dialect.welcome()
+    dialect.report()
+    entries = [entry(1, 2, "shop:cling"), entry(2, 2, "shop:cling", hold=2, pool=2)]
+    dialect.orders(entries, items=[[2, 1, 1, []], [2, 2, 2, []]])
+    dialect.until(lambda report: [e[1] for e in report["entries"]] == [2, 2], bare(entries))
+    dialect.orders(bare(entries))
+    assert process.stderr is not None
+    wait_for_line(process.stderr, "no answer from the controller")
+    dialect.until(lambda report: [e[1] for e in report["entries"]] == [2, 0], [entry(1, 2), entry(2, 0, hold=2, pool=2)])
+    dialect.orders(bare(entries))
+    dialect.until(lambda report: [e[1] for e in report["entries"]] == [2, 2], bare(entries))
+    dialect.orders(bare(entries), stop=True, cancel=True)
+    dialect.end(bare(entries))
+    assert "is back" in ends(process)
+    dialect.close()
+
+
+def test_who_is_unknown_introduces_itself_again_and_keeps_its_items(dialect: Dialect, runner: Start) -> None:
+    process = runner(dialect)
+    total = Sum()
+    dialect.welcome(runner_id=1)
+    total.add(dialect.report())
+    entries = [entry(1, 2, "shop:visit"), entry(2, 1, "shop:cling", hold=2, pool=2)]
+    dialect.orders(entries, items=[[2, 1, 4, []], [2, 2, 5, []]])
+    report = dialect.until(lambda report: total.add(report) or report["entries"][0][3] > 5, bare(entries))
+    dialect.answer([dialect.seq, None])
+    dialect.last = None
+    dialect.welcome(runner_id=2)
+    report = dialect.report()
+    assert report["runner_id"] == 2 and report["introduction"] and report["from_start"]
+    assert report["entries"][1][1] == 1 and report["entries"][1][5] == 5
+    total.add(report)
+    dialect.orders(entries)
+    dialect.report()
+    dialect.orders(bare(entries), stop=True, cancel=True)
+    while not (report := dialect.report())["idle"]:
+        total.add(report)
+        dialect.orders(bare(entries), stop=True)
+    total.add(report)
+    assert total.journeys <= sum(counts[3] for counts in report["entries"])
+    assert sorted(total.done + total.unused) == [1, 2]
+    dialect.orders(bare(entries))
+    ends(process)
+
+
+def test_another_epoch_has_other_items(context: "zmq.Context[zmq.Socket[bytes]]", runner: Start) -> None:
+    dialect = Dialect(context, epoch=1)
+    process = runner(dialect)
+    dialect.welcome()
+    dialect.report()
+    entries = [entry(1, 1, "shop:visit"), entry(2, 1, "shop:cling", hold=2, pool=1)]
+    dialect.orders(entries, items=[[2, 1, 41, []], [2, 2, 42, []]])
+    dialect.until(lambda report: report["entries"][1][1] == 1, bare(entries))
+    dialect.orders(bare(entries))
+    dialect.close()
+    assert process.stderr is not None
+    wait_for_line(process.stderr, "lost the controller")
+    dialect = Dialect(context, dialect.address, epoch=2)
+    message = dialect.receive()
+    assert message[0] == REPORT and message[3] == 1
+    dialect.answer([message[1], None])
+    dialect.welcome(runner_id=1)
+    report = dialect.report()
+    assert report["epoch"] == 2 and report["introduction"] and report["from_start"]
+    assert "done" not in report and "unused" not in report and report["entries"][1][5] == 42
+    dialect.orders(entries, items=[[2, 1, 43, []]])
+    report = dialect.until(lambda report: report["entries"][1][1:3] == [1, 2], bare(entries))
+    dialect.orders(bare(entries), stop=True, cancel=True)
+    last = dialect.end(bare(entries))
+    assert last["entries"][1][2:4] == [2, 2]
+    ends(process)
+    dialect.close()
+
+
+def test_another_test_begins_when_the_journeys_of_the_last_one_have_ended(
+    context: "zmq.Context[zmq.Socket[bytes]]", runner: Start, events: Events
+) -> None:
+    dialect = Dialect(context, epoch=1)
+    process = runner(dialect, f"--message-socket={events.address}")
+    dialect.welcome(test="one:scenario")
+    dialect.report()
+    dialect.orders([entry(1, 3, "shop:cling")])
+    dialect.until(lambda report: report["entries"][0][1] == 3, [entry(1, 3)])
+    dialect.answer([dialect.seq, None])
+    dialect.last = None
+    dialect.offer["epoch"] = 2
+    dialect.welcome(test="two:scenario")
+    dialect.report()
+    dialect.orders([entry(1, 1, "shop:tell"), entry(2, 1, "shop:visit")])
+    report = dialect.until(lambda report: report["entries"][0][3] > 3, [entry(1, 1), entry(2, 1)])
+    assert len(report["entries"]) == 2
+    assert events.next("seen")["test"] == "two:scenario"
+    dialect.orders([entry(1, 1), entry(2, 1)], stop=True)
+    dialect.end([entry(1, 1), entry(2, 1)])
+    ends(process)
+    dialect.close()
+
+
+def test_configuration_reaches_journeys_while_they_run(dialect: Dialect, runner: Start, events: Events) -> None:
+    process = runner(dialect, f"--message-socket={events.address}")
+    dialect.welcome(config=[["greeting", "one"]])
+    dialect.report()
+    dialect.orders([entry(1, 1, "shop:tell")], config=[["greeting", "two"]])
+    assert events.next("seen")["greeting"] == "two"
+    dialect.report()
+    dialect.orders([entry(1, 1)], config=[["greeting", {"three": [3]}]])
+    while events.next("seen")["greeting"] != {"three": [3]}:
+        if dialect.comes(0):
+            dialect.report()
+            dialect.orders([entry(1, 1)])
+    dialect.end([entry(1, 1)])
+    ends(process)
+
+
+# ---- journeys that go wrong ----
+
+
+@pytest.mark.parametrize(
+    ("args", "spec", "trouble", "kind"),
+    [
+        (("--journeys-allow=shop:v*", "--journeys-allow=other:*"), "shop:tell", "--journeys-allow", "ImportError"),
+        ((), "shop:vist", 'did you mean "visit"?', "ImportError"),
+        ((), "nowhere:visit", "nowhere", "ImportError"),
+        ((), "missing.c:visit", "missing.c", "ImportError"),
+    ],
+)
+def test_a_journey_that_cannot_be_loaded_is_an_exception_and_told(
+    dialect: Dialect, runner: Start, events: Events, args: tuple[str, ...], spec: str, trouble: str, kind: str
+) -> None:
+    process = runner(dialect, f"--message-socket={events.address}", *args)
+    dialect.welcome()
+    dialect.report()
+    dialect.orders([entry(1, 1, spec, starts_left=3), entry(2, 1, "shop:visit")])
+    report = dialect.report()
+    assert trouble in report["trouble"]
+    dialect.orders([entry(1, 1, starts_left=0), entry(2, 1)])
+    exception = events.next("exception")
+    assert exception["ex_type"] == kind and exception["journey"] == spec
+    report = dialect.report()
+    assert "trouble" not in report
+    dialect.orders([entry(1, 1, starts_left=0), entry(2, 1)])
+    dialect.end([entry(1, 1, starts_left=0), entry(2, 1)])
+    assert trouble in ends(process)
+
+
+def test_a_journey_that_crashes_is_named(dialect: Dialect, runner: Start, tmp_path: Path) -> None:
+    (tmp_path / "crash.c").write_text(
+        '#include <mite/mite.h>\nMITE_JOURNEY(fall)\n{\n    volatile int *nowhere = (int *)8;\n    *nowhere = 1;\n}\n'
+    )
+    process = runner(dialect)
+    dialect.welcome()
+    dialect.report()
+    dialect.orders([entry(1, 1, "crash.c:fall")])
+    said = ends(process, status=3)
+    assert "crash.c:fall" in said and "SIGSEGV" in said and "crash.c:5" in said
+
+
+# ---- events ----
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kinds"),
+    [("all", {"txn", "error", "data_created"}), ("errors", {"error", "data_created"}), ("none", {"data_created"})],
+)
+def test_events_that_are_wanted(dialect: Dialect, runner: Start, events: Events, wanted: str, kinds: set[str]) -> None:
+    process = runner(dialect, f"--message-socket={events.address}", f"--events={wanted}")
+    dialect.welcome()
+    dialect.report()
+    entries = [entry(1, 1, "shop:fail"), entry(2, 1, "shop:make")]
+    dialect.orders(entries)
+    entries = bare(entries)
+    dialect.until(lambda report: report["entries"][0][3] > 5 and report["entries"][1][3] > 5, entries)
+    dialect.orders(entries, stop=True)
+    dialect.end(entries)
+    ends(process)
+    assert {event["type"] for event in events.rest()} == kinds
+
+
+def test_without_anybody_to_take_events_the_load_goes_on(dialect: Dialect, runner: Start) -> None:
+    process = runner(dialect, "--send-buffer=20000", f"--message-socket=tcp://127.0.0.1:{free_port()}")
+    dialect.welcome()
+    dialect.report()
+    dialect.orders([entry(1, 50, "shop:tell")])
+    report = dialect.until(lambda report: report["entries"][0][3] > 5000, [entry(1, 50)])
+    assert report["dropped"]["seen"] > 1000 and report["dropped"]["txn"] > 1000
+    dialect.orders([entry(1, 50)], stop=True)
+    dialect.end([entry(1, 50)])
+    assert "events never reached" in ends(process)
+
+
+# ---- the end ----
+
+
+def test_a_signal_drains_and_says_goodbye(dialect: Dialect, runner: Start) -> None:
+    process = runner(dialect)
+    total = Sum()
+    dialect.welcome()
+    dialect.report()
+    entries = [entry(1, 2, "shop:stay", hold=4, pool=1)]
+    dialect.orders(entries, items=[[1, lease, lease, []] for lease in range(1, 5)])
+    dialect.until(lambda report: report["entries"][0][1] == 2, bare(entries))
+    dialect.orders(bare(entries))
+    process.send_signal(signal.SIGTERM)
+    report = dialect.until(lambda report: total.add(report) or report["idle"], bare(entries))
+    dialect.orders(bare(entries))
+    assert dialect.receive() == [BYE, 1]
+    dialect.answer(None)
+    ends(process, seconds=5)
+    assert sorted(total.done) == [1, 2] and sorted(total.unused) == [3, 4]
+    assert report["entries"][0][1:4] == [0, 2, 2]
+
+
+def test_journeys_that_stay_are_cancelled_in_time(dialect: Dialect, runner: Start) -> None:
+    process = runner(dialect, "--graceful-stop=0.5")
+    dialect.welcome()
+    dialect.report()
+    dialect.orders([entry(1, 3, "shop:cling")])
+    dialect.until(lambda report: report["entries"][0][1] == 3, [entry(1, 3)])
+    dialect.orders([entry(1, 3)])
+    process.send_signal(signal.SIGTERM)
+    report = dialect.until(lambda report: report["idle"], [entry(1, 3)])
+    assert report["entries"][0][1:4] == [0, 3, 3]
+    dialect.orders([entry(1, 3)])
+    ends(process, seconds=5)
+
+
+def test_a_second_signal_does_not_wait(dialect: Dialect, runner: Start) -> None:
+    process = runner(dialect)
+    dialect.welcome()
+    dialect.report()
+    dialect.orders([entry(1, 3, "shop:cling")])
+    dialect.until(lambda report: report["entries"][0][1] == 3, [entry(1, 3)])
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    wait_for_line(process.stderr, "once more to end them at once")
+    process.send_signal(signal.SIGINT)
+    ends(process, status=130, seconds=5)
+
+
+@pytest.mark.parametrize("state", ["never there", "silent", "dead"])
+def test_nothing_hangs_without_a_controller(dialect: Dialect, runner: Start, state: str) -> None:
+    process = runner(dialect)
+    assert process.stderr is not None
+    wait_for_line(process.stderr, "looking for the controller")
+    if state == "dead":
+        dialect.welcome()
+        dialect.report()
+        dialect.orders([entry(1, 2, "shop:stay"), entry(2, 1, "shop:stay", hold=1, pool=1)], items=[[2, 1, 1, []]])
+        dialect.until(lambda report: report["entries"][0][1] == 2, [entry(1, 2), entry(2, 1, hold=1, pool=1)])
+    if state != "silent":
+        dialect.close()
+        if state == "dead":
+            wait_for_line(process.stderr, "lost the controller")
+    process.send_signal(signal.SIGTERM)
+    ends(process, seconds=5)
+
+
+def test_a_controller_that_goes_before_the_last_report_is_not_waited_for(
+    context: "zmq.Context[zmq.Socket[bytes]]", runner: Start
+) -> None:
+    dialect = Dialect(context, timeout=1)
+    process = runner(dialect)
+    dialect.welcome()
+    dialect.report()
+    dialect.orders([entry(1, 1, "shop:visit")])
+    dialect.report()
+    dialect.orders([entry(1, 1)], stop=True)
+    dialect.close()
+    assert "is given up" in ends(process, seconds=10)
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (("--events=some",), "runner: --events=some: all, errors or none is expected"),
+        (("--workers=0",), "runner: --workers=0: a number from 1 to 1024, or auto, is expected"),
+        (("--controller-socket=inproc://x",), "runner: --controller-socket: "),
+        (("--message-socket=nonsense",), "runner: --message-socket: "),
+        (("--ca-file=/nowhere",), "runner: --ca-file=/nowhere: No such file or directory"),
+    ],
+)
+def test_wrong_usage_is_one_sentence(mite: Callable[..., Any], args: tuple[str, ...], sentence: str) -> None:
+    result = mite("runner", *args)
+    assert result.returncode == 2
+    assert result.stderr.startswith(sentence) and result.stderr.count("\n") == 1
+
+
+# ---- workers ----
+
+
+class Fleet(Dialect):
+    """Serves several runners the same orders."""
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", entries: list[list[Any]]) -> None:
+        super().__init__(context)
+        self.entries = entries
+        self.pids: dict[bytes, int] = {}
+        self.running: dict[bytes, int] = {}
+        self.hellos = 0
+
+    def serve(self, until: Callable[[], bool], seconds: float = 30, **orders: Any) -> None:
+        end = time.monotonic() + seconds
+        while not until():
+            assert time.monotonic() < end
+            if not self.comes(100):
+                continue
+            message = self.receive()
+            if message[0] == HELLO:
+                self.hellos += 1
+                self.answer([self.hellos, "t:scenario", [], self.offer])
+            elif message[0] == REPORT:
+                self.seq, report = message[1], message[4]
+                first = "introduction" in report
+                if first:
+                    self.pids[self.peer] = report["introduction"]["pid"]
+                self.running[self.peer] = sum(e[1] for e in report["entries"])
+                super().orders(self.entries if first else bare(self.entries), **orders)
+            else:
+                self.answer(None)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_workers_are_started_watched_and_stopped(context: "zmq.Context[zmq.Socket[bytes]]", runner: Start) -> None:
+    fleet = Fleet(context, [entry(1, 2, "shop:stay")])
+    process = runner(fleet, "--workers=2")
+    fleet.serve(lambda: list(fleet.running.values()) == [2, 2])
+    first, second = fleet.pids.values()
+    assert process.pid not in (first, second)
+    os.kill(first, signal.SIGKILL)
+    fleet.serve(lambda: len(fleet.pids) == 3)
+    third = list(fleet.pids.values())[2]
+    process.send_signal(signal.SIGTERM)
+    fleet.serve(lambda: process.poll() is not None, seconds=10)
+    said = ends(process)
+    assert f"(process {first}) was ended by signal 9 (Killed): another one starts in 1 s" in said
+    assert not any(is_alive(pid) for pid in (first, second, third))
+    fleet.close()
+
+
+def test_workers_end_with_the_test_and_the_worst_status(context: "zmq.Context[zmq.Socket[bytes]]", runner: Start) -> None:
+    fleet = Fleet(context, [entry(1, 1, "shop:visit")])
+    process = runner(fleet, "--workers=2")
+    fleet.serve(lambda: len(fleet.running) == 2)
+    fleet.serve(lambda: process.poll() is not None, stop=True)
+    ends(process)
+    fleet.close()
+    process = runner(fleet, "--workers=2", "--ca-file=/nowhere")
+    ends(process, status=2)
+
+
+def test_workers_do_not_outlive_their_parent(context: "zmq.Context[zmq.Socket[bytes]]", runner: Start) -> None:
+    fleet = Fleet(context, [entry(1, 1, "shop:stay")])
+    process = runner(fleet, "--workers=2")
+    fleet.serve(lambda: list(fleet.running.values()) == [1, 1])
+    process.kill()
+    fleet.serve(lambda: not any(is_alive(pid) for pid in fleet.pids.values()), seconds=10)
+    fleet.close()
