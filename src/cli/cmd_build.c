@@ -31,6 +31,11 @@ static int check_files(const struct options *options, const char *output, struct
         return error_set(error, MITE_EINVAL, "cannot write %s: it is no file", output);
     }
     for (size_t i = 0; i < options->positional_count; i++) {
+        const char *suffix = strrchr(options->positional[i], '.');
+        if (suffix && strcmp(suffix, ".so") == 0) {
+            return error_set(error, MITE_EINVAL, "%s is a library: mite build takes sources; --ldflags names libraries",
+                             options->positional[i]);
+        }
         if (stat(options->positional[i], &source) != 0) {
             return error_errno(error, errno, "cannot read %s", options->positional[i]);
         }

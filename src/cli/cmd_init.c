@@ -23,6 +23,7 @@ struct project {
     const struct template_file *files;
     const char *word; /* in the templates */
     char *meaning;    /* owned: what stands there instead */
+    bool made_dir;
 };
 
 static int find_packages(char **out, struct mite_error *error)
@@ -59,11 +60,12 @@ static char *path_of(const struct project *project, const struct template_file *
     return path;
 }
 
-static int make_dir(const struct project *project, struct mite_error *error)
+static int make_dir(struct project *project, struct mite_error *error)
 {
     struct stat info;
 
     if (mkdir(project->dir, 0777) == 0) {
+        project->made_dir = true;
         return 0;
     }
     if (errno != EEXIST) {
@@ -101,6 +103,39 @@ static void fill(const struct project *project, const char *text, struct buf *ou
     buf_text(out, text);
 }
 
+/* All of it; closes. False: errno tells why not. */
+static bool put(int fd, struct str text)
+{
+    ssize_t n;
+
+    while (text.n > 0 && (n = write(fd, text.p, text.n)) > 0) {
+        text.p += n;
+        text.n -= (size_t)n;
+    }
+
+    int failed = text.n > 0 ? errno : 0;
+
+    failed = close(fd) != 0 && !failed ? errno : failed;
+    errno = failed;
+    return !failed;
+}
+
+/* What was written before it went wrong. */
+static void take_back(const struct project *project, const struct template_file *end)
+{
+    for (const struct template_file *file = project->files; file < end; file++) {
+        char *path = path_of(project, file, NULL);
+
+        if (path) {
+            unlink(path);
+        }
+        free(path);
+    }
+    if (project->made_dir) {
+        rmdir(project->dir);
+    }
+}
+
 static int write_file(const struct project *project, const struct template_file *file, struct mite_error *error)
 {
     struct buf text;
@@ -114,14 +149,11 @@ static int write_file(const struct project *project, const struct template_file 
     fill(project, file->text, &text);
     if (text.failed) {
         rc = error_set(error, MITE_ENOMEM, "out of memory");
-    } else {
-        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd < 0 || write(fd, text.data, text.size) != (ssize_t)text.size) {
-            rc = error_errno(error, errno, "cannot write %s", path);
-        }
-        if (fd >= 0 && close(fd) != 0 && rc == 0) {
-            rc = error_errno(error, errno, "cannot write %s", path);
-        }
+    } else if ((fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) < 0) {
+        rc = error_errno(error, errno, "cannot write %s", path);
+    } else if (!put(fd, buf_view(&text))) {
+        rc = error_errno(error, errno, "cannot write %s", path);
+        unlink(path);
     }
     buf_done(&text);
     free(path);
@@ -139,6 +171,9 @@ int cmd_init(const struct options *options)
     }
     for (const struct template_file *file = project.files; rc == 0 && file->name; file++) {
         rc = write_file(&project, file, &error);
+        if (rc < 0) {
+            take_back(&project, file);
+        }
     }
     if (rc < 0) {
         fprintf(stderr, "mite init: %s\n", error.text);

@@ -203,9 +203,9 @@ int compile_directives(struct words *words, const char *source, struct mite_erro
 
     if (rc == 0) {
         rc = words_directives(words, buf_view(&text), error);
-    }
-    if (rc < 0) {
-        error_prefix(error, "%s", source);
+        if (rc < 0) {
+            error_prefix(error, "%s", source);
+        }
     }
     for (size_t i = first; rc == 0 && i < words->count; i++) {
         if (!is_flag(words->items[i])) {

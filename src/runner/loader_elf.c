@@ -5,19 +5,18 @@
  */
 #include "runner/loader_elf.h"
 #include "base/str.h"
+#include "runner/loader_file.h"
 
 #define MITE_IMPLEMENTATION
 #include <mite/mite.h>
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <link.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define MODULE_SYMBOL "mite_module"
@@ -72,6 +71,14 @@ static int check_header(const struct image *image, const char *shown, struct mit
                          "%s is an ELF file but no shared library: mite build makes one of a C source", shown);
     }
     return 0;
+}
+
+/* The table of sections is what linkers write last. */
+static bool is_cut_off(const struct image *image)
+{
+    const ElfW(Ehdr) *header = at(image, 0, sizeof(*header));
+
+    return !at(image, header->e_shoff, (uint64_t)header->e_shnum * sizeof(ElfW(Shdr)));
 }
 
 /* The section of that type and its header's index range: the table of exported symbols, or NULL. */
@@ -151,6 +158,9 @@ static int check(const struct image *image, const char *shown, struct mite_error
     if (rc < 0) {
         return rc;
     }
+    if (is_cut_off(image)) {
+        return error_set(error, MITE_EINVAL, "%s is not whole, its end is missing: build or copy it again", shown);
+    }
     if (!read_abi(image, &abi)) {
         return error_set(error, MITE_EINVAL,
                          "%s is a library without anything for mite: no source of it includes <mite/mite.h>", shown);
@@ -164,19 +174,13 @@ static int check(const struct image *image, const char *shown, struct mite_error
 
 int elf_check(const char *path, const char *shown, struct mite_error *error)
 {
-    struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct image image = {.size = 0};
+    int fd, opened = file_open(path, shown, &fd, &image.size, error);
 
-    if (fd < 0 || fstat(fd, &info) != 0) {
-        int code = error_errno(error, errno, "cannot read %s", shown);
-
-        if (fd >= 0) {
-            close(fd);
-        }
-        return code;
+    if (opened < 0) {
+        return opened;
     }
 
-    struct image image = {.size = S_ISREG(info.st_mode) ? (size_t)info.st_size : 0};
     void *bytes = image.size > 0 ? mmap(NULL, image.size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
 
     close(fd);

@@ -10,14 +10,37 @@
 #define MAX_FILE_BYTES (64u << 20)
 #define CHUNK_BYTES    (64u << 10)
 
+int file_open(const char *path, const char *shown, int *out, size_t *size, struct mite_error *error)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), rc = 0;
+    struct stat info;
+
+    if (fd < 0 || fstat(fd, &info) != 0) {
+        rc = error_errno(error, errno, "cannot read %s", shown);
+    } else if (!S_ISREG(info.st_mode)) {
+        rc =
+            error_set(error, MITE_EINVAL, "%s is %s", shown, S_ISDIR(info.st_mode) ? "a directory" : "no regular file");
+    }
+    if (rc < 0 && fd >= 0) {
+        close(fd);
+    }
+    if (rc == 0) {
+        *out = fd;
+        *size = (size_t)info.st_size;
+    }
+    return rc;
+}
+
 int file_read(const char *path, struct buf *out, struct mite_error *error)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+    int fd, rc;
+    size_t size;
     ssize_t n = 1;
 
     buf_init(out, MAX_FILE_BYTES);
-    if (fd < 0) {
-        return error_errno(error, errno, "cannot read %s", path);
+    rc = file_open(path, path, &fd, &size, error);
+    if (rc < 0) {
+        return rc;
     }
     while (rc == 0 && n != 0) {
         rc = buf_reserve(out, CHUNK_BYTES);

@@ -147,6 +147,10 @@ def test_bad_usage(mite: Mite, tmp_path: Path) -> None:
     refused(mite("build", "browse.c", "-o", "browse.c"), 2, "browse.c is a source")
     refused(mite("build", "browse.c", "-o", str(tmp_path)), 2, "is no file")
     refused(mite("build", "browse.c", "-o", "no/such.so"), 2, "cannot write no/such.so")
+    (tmp_path / "folder.c").mkdir()
+    refused(mite("build", "folder.c"), 2, "mite build: folder.c is a directory")
+    (tmp_path / "lib.so").touch()
+    refused(mite("build", "browse.c", "lib.so"), 2, "lib.so is a library: mite build takes sources")
     refused(mite("build", "browse.c", env={"PATH": str(tmp_path)}), 3, "no C compiler")
 
 

@@ -2,6 +2,8 @@
 
 import os
 import re
+import resource
+import signal
 import subprocess
 import tomllib
 from pathlib import Path
@@ -95,6 +97,21 @@ def test_nothing_is_overwritten(mite: Mite, tmp_path: Path) -> None:
 
     (tmp_path / "file").touch()
     refused(mite("init", "--c", "file"), 2, "file is there already and is no directory")
+
+
+def small_files_only() -> None:
+    """In the child: as on a disk that is full after a few bytes."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
+
+
+def test_a_full_disk_leaves_nothing(mite: Mite, tmp_path: Path) -> None:
+    refused(mite("init", "--c", "load", preexec_fn=small_files_only), 3, "cannot write load/", "File too large")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "load").mkdir()
+    (tmp_path / "load" / "mine").touch()
+    assert mite("init", "--c", "load", preexec_fn=small_files_only).returncode == 3
+    assert [path.name for path in (tmp_path / "load").iterdir()] == ["mine"]
 
 
 def test_bad_usage(mite: Mite) -> None:

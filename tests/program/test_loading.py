@@ -200,6 +200,13 @@ def test_a_file_that_is_not_there(mite: Mite, shop: Path) -> None:
     refused(mite("journey", "run", "other/else.so:browse"), 2, "cannot read other/else.so")
 
 
+def test_a_source_that_is_no_file(mite: Mite, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.c")
+    (tmp_path / "folder.c").mkdir()
+    refused(mite("journey", "run", "pipe.c:browse"), 2, 'cannot load journey "pipe.c:browse": pipe.c is no regular file')
+    refused(mite("journey", "run", "folder.c:browse"), 2, 'cannot load journey "folder.c:browse": folder.c is a directory')
+
+
 def test_a_journey_in_a_scenario_that_is_not_there(mite: Mite, shop: Path, tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_text(
         "from mite.volume_model import Constant\n"
@@ -274,7 +281,16 @@ def test_no_library_at_all(mite: Mite, tmp_path: Path) -> None:
     (tmp_path / "text.so").write_text("hello\n")
     (tmp_path / "folder.so").mkdir()
     refused(mite("journey", "run", "./text.so:browse"), 2, "./text.so is no shared library", "mite build")
-    refused(mite("journey", "run", "./folder.so:browse"), 2, "./folder.so is no shared library")
+    refused(mite("journey", "run", "./folder.so:browse"), 2, "./folder.so is a directory")
+    os.mkfifo(tmp_path / "pipe.so")
+    refused(mite("journey", "run", "./pipe.so:browse"), 2, "./pipe.so is no regular file")
+
+
+def test_a_library_that_is_cut_off(mite: Mite, shop: Path, tmp_path: Path) -> None:
+    built(mite, "shop.c")
+    whole = (tmp_path / "shop.so").read_bytes()
+    (tmp_path / "shop.so").write_bytes(whole[: len(whole) // 2])
+    refused(mite("journey", "run", "./shop.so:browse"), 2, "./shop.so is not whole, its end is missing")
 
 
 def test_a_library_for_another_machine(mite: Mite, shop: Path, tmp_path: Path) -> None:
