@@ -8,7 +8,8 @@
  *   Within a family one comes after another: when the one before failed, or took half of the time that was left.
  *   Whoever is connected first wins, and the other one is closed.
  * - A connection is watched for writing until it stands, for reading from then on: epoll is told twice in its life,
- *   unless a socket gets full.
+ *   unless a socket gets full; once, when the server is so near that a plain connection stands at once. (One for TLS is
+ *   watched all the same: a handshake may hand the transfer over, which must not happen inside start().)
  */
 #include "http/h1.h"
 
@@ -19,6 +20,8 @@
 #include <unistd.h>
 
 #define ADDRESSES_AGE_NS (60 * NS_PER_S)
+
+enum { STANDS = 1 };
 
 /* ---- connections ---- */
 
@@ -120,6 +123,22 @@ static void take_reason(struct h1_transfer *transfer, int number)
     }
 }
 
+/* STANDS: at once, as on this machine; asking again tells. Else 0, or why not, negative. */
+static int begin_to_connect(int fd, const union dns_address *address)
+{
+    for (int i = 0; i < 2; i++) {
+        if (connect(fd, &address->any, dns_size(address)) == 0) {
+            return STANDS;
+        }
+        if (errno != EINPROGRESS && errno != EALREADY) {
+            return -errno;
+        }
+    }
+    return 0;
+}
+
+static void won(struct h1_transfer *transfer, unsigned lane);
+
 /* Begins to connect to one address. 0 or why not, negative. */
 static int attempt(struct h1_transfer *transfer, unsigned lane, const union dns_address *address)
 {
@@ -128,18 +147,18 @@ static int attempt(struct h1_transfer *transfer, unsigned lane, const union dns_
     if (fd < 0) {
         return fd;
     }
-    if (connect(fd, &address->any, dns_size(address)) < 0 && errno != EINPROGRESS) {
-        int rc = -errno;
-        close(fd);
-        return rc;
-    }
-    struct h1_conn *conn = conn_new(transfer, fd, address);
+    int rc = begin_to_connect(fd, address);
+    struct h1_conn *conn = rc < 0 ? NULL : conn_new(transfer, fd, address);
     if (!conn) {
         close(fd);
-        return -ENOMEM;
+        return rc < 0 ? rc : -ENOMEM;
     }
     transfer->race[lane] = conn;
     transfer->transport->base.traffic.connections++;
+    if (rc == STANDS && !conn->origin->tls) {
+        won(transfer, lane);
+        return 0;
+    }
     return h1_conn_watch(conn, UV_WRITABLE);
 }
 
