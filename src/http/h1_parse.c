@@ -106,6 +106,9 @@ static enum h1_parsed on_transfer_encoding(struct h1_head *head, struct str valu
 {
     struct str element;
 
+    if (value.n == 0) {
+        return malformed(head, "its Transfer-Encoding is empty");
+    }
     while (next_element(&value, &element)) {
         if (str_equal_nocase(element, STR("identity"))) {
             continue;

@@ -279,6 +279,8 @@ static const struct bad bads[] = {
     BAD("chunks and a length", HEAD "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", HTTP_PROTOCOL,
         8, LENIENT),
     BAD("an unknown transfer coding", HEAD "Transfer-Encoding: x, chunked\r\n\r\n0\r\n\r\n", HTTP_PROTOCOL, 8, LENIENT),
+    BAD("an empty transfer coding", HEAD "Content-Length: 5\r\nTransfer-Encoding:\r\n\r\nhello", HTTP_PROTOCOL, 8,
+        LENIENT),
     BAD("chunked twice", HEAD "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", HTTP_PROTOCOL, 8, LENIENT),
     BAD("a blank before a colon", HEAD "Content-Length : 5\r\n\r\nhello", HTTP_PROTOCOL, 8, LENIENT),
     BAD("a name with a zero byte", HEAD "Content-Length\0: 0\r\n\r\n", HTTP_PROTOCOL, 8),

@@ -36,7 +36,7 @@ struct visitor {
     uv_idle_t idle;
     int fd, handles;
     struct tls_end tls;
-    struct str answer; /* to this visitor: the server may have got the next while it is still being sent */
+    struct buf answer; /* to this visitor: the server may have got the next while it is still being sent */
     size_t sent;       /* of it */
     struct buf in, wire;
 };
@@ -48,6 +48,7 @@ static void on_visitor_closed(uv_handle_t *handle)
     if (--visitor->handles == 0) {
         server.open--;
         tls_end_close(&visitor->tls);
+        buf_done(&visitor->answer);
         buf_done(&visitor->in);
         buf_done(&visitor->wire);
         free(visitor);
@@ -102,7 +103,7 @@ static void visitor_end(struct visitor *visitor)
 static void on_idle(uv_idle_t *idle)
 {
     struct visitor *visitor = idle->data;
-    struct str left = {visitor->answer.p + visitor->sent, visitor->answer.n - visitor->sent};
+    struct str left = {buf_view(&visitor->answer).p + visitor->sent, visitor->answer.size - visitor->sent};
 
     if (visitor->wire.size == 0 && left.n > 0) {
         left.n = server.way == BYTE_BY_BYTE ? 1 : left.n;
@@ -110,7 +111,7 @@ static void on_idle(uv_idle_t *idle)
         visitor->sent += left.n;
     }
     if (visitor_write(visitor, server.way == SPLIT ? 1 : SIZE_MAX) && visitor->wire.size == 0 &&
-        visitor->sent == visitor->answer.n) {
+        visitor->sent == visitor->answer.size) {
         uv_idle_stop(idle);
         visitor_end(visitor);
     }
@@ -131,7 +132,8 @@ static void on_request(uv_poll_t *poll, int status, int events)
     if (visitor_write(visitor, SIZE_MAX) && visitor->in.size && strstr(visitor->in.data, "\r\n\r\n")) {
         buf_clear(&visitor->in);
         visitor->sent = 0;
-        visitor->answer = server.answer;
+        buf_clear(&visitor->answer);
+        buf_str(&visitor->answer, server.answer);
         server.asked++;
         uv_idle_start(&visitor->idle, on_idle);
     }
@@ -146,6 +148,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
     assert_true(visitor->fd >= 0);
     setsockopt(visitor->fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &on, sizeof on);
     tls_end_open(&visitor->tls);
+    buf_init(&visitor->answer, 0);
     buf_init(&visitor->in, 0);
     buf_init(&visitor->wire, 0);
     uv_poll_init(loop_uv(server.loop), &visitor->poll, visitor->fd);
