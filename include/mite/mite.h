@@ -49,6 +49,13 @@
 
 #ifdef __cplusplus
 #include <initializer_list>
+#if defined(__cpp_exceptions) && defined(__cpp_rtti) && defined(__GLIBCXX__)
+#define MITE_CATCHES 1
+#include <cstdlib>
+#include <cxxabi.h>
+#include <exception>
+#include <typeinfo>
+#endif
 extern "C" {
 #endif
 
@@ -207,10 +214,12 @@ MITE_PUBLIC const char *mite_text_at(struct mite_context *ctx, const struct mite
 
 /* ======== the journey =================================================================================== */
 
-/* Defines a journey, called with `ctx`. Several may stand in one file. */
+/* Defines a journey, called with `ctx`. Several may stand in one file. A C++ exception that leaves it fails it
+ * (`exception`, with the exception's type and what()). */
 #define MITE_JOURNEY(name)                                                                                             \
     static void mite_journey_##name(struct mite_context *ctx);                                                         \
-    MITE_ENTRY(MITE_ENTRY_JOURNEY, name, mite_journey_##name)                                                          \
+    MITE_CAUGHT(void, mite_journey_##name, struct mite_context)                                                        \
+    MITE_ENTRY(MITE_ENTRY_JOURNEY, name, MITE_CATCHER(mite_journey_##name))                                            \
     static void mite_journey_##name(struct mite_context *ctx __attribute__((unused)))
 
 /* Arguments, as they came from the datapool; the first has index 0. They last until the journey ends. One that is
@@ -455,13 +464,15 @@ MITE_PUBLIC void mite_close(struct mite_socket *socket);
  * shop.c:users`. Its body is called with `setup`. */
 #define MITE_DATAPOOL(name)                                                                                            \
     static struct mite_datapool *mite_datapool_##name(struct mite_setup *setup);                                       \
-    MITE_ENTRY(MITE_ENTRY_DATAPOOL, name, mite_datapool_##name)                                                        \
+    MITE_CAUGHT(struct mite_datapool *, mite_datapool_##name, struct mite_setup)                                       \
+    MITE_ENTRY(MITE_ENTRY_DATAPOOL, name, MITE_CATCHER(mite_datapool_##name))                                          \
     static struct mite_datapool *mite_datapool_##name(struct mite_setup *setup __attribute__((unused)))
 
 /* Defines a scenario: its body calls mite_add() for each journey. `mite scenario test shop.c:peak`. */
 #define MITE_SCENARIO(name)                                                                                            \
     static void mite_scenario_##name(struct mite_setup *setup);                                                        \
-    MITE_ENTRY(MITE_ENTRY_SCENARIO, name, mite_scenario_##name)                                                        \
+    MITE_CAUGHT(void, mite_scenario_##name, struct mite_setup)                                                         \
+    MITE_ENTRY(MITE_ENTRY_SCENARIO, name, MITE_CATCHER(mite_scenario_##name))                                          \
     static void mite_scenario_##name(struct mite_setup *setup __attribute__((unused)))
 
 /* In both, the first thing that goes wrong is kept in `setup` and ends the command with its sentence; functions that
@@ -595,6 +606,28 @@ const struct mite_module mite_module = {MITE_ABI, sizeof(struct mite_module), __
                                         __stop_mite_entries};
 #endif
 
+/* In C++ a function around each entry catches what it throws. */
+#ifdef MITE_CATCHES
+#define MITE_CATCHER(function) function##_caught
+#define MITE_CAUGHT(type, function, argument)                                                                          \
+    static type function##_caught(argument *arg)                                                                       \
+    {                                                                                                                  \
+        try {                                                                                                          \
+            return function(arg);                                                                                      \
+        } catch (abi::__forced_unwind &) {                                                                             \
+            throw;                                                                                                     \
+        } catch (const std::exception &caught) {                                                                       \
+            mite_caught(arg, caught.what());                                                                           \
+        } catch (...) {                                                                                                \
+            mite_caught(arg, nullptr);                                                                                 \
+        }                                                                                                              \
+        return (type)0;                                                                                                \
+    }
+#else
+#define MITE_CATCHER(function) function
+#define MITE_CAUGHT(type, function, argument)
+#endif
+
 #define MITE_ENTRY(kind, name, function)                                                                               \
     static const struct mite_entry mite_entry_##name = {sizeof(struct mite_entry), kind,     #name,                    \
                                                         (void (*)(void))function,  __FILE__, __LINE__};                \
@@ -604,6 +637,8 @@ const struct mite_module mite_module = {MITE_ABI, sizeof(struct mite_module), __
 /* Notes where the journey is, for messages and for reports of what blocks or crashes. Returns ctx. */
 MITE_PUBLIC struct mite_context *mite_here(struct mite_context *ctx, const char *file, int line);
 #define MITE_HERE(ctx) mite_here((ctx), __FILE__, __LINE__)
+/* Fails the journey for a C++ exception that left it. `text` may be NULL. */
+MITE_PUBLIC void mite_threw(struct mite_context *ctx, const char *type, const char *text) __attribute__((noreturn));
 
 #define MITE_JOIN_(a, b) a##b
 #define MITE_JOIN(a, b)  MITE_JOIN_(a, b)
@@ -659,6 +694,33 @@ static inline struct mite_block mite_transaction_block_at(struct mite_context *c
 
 #ifdef __cplusplus
 } /* extern "C" */
+
+#ifdef MITE_CATCHES
+/* The type of the exception that is being handled, in `room`. */
+static inline const char *mite_caught_type(char *room, size_t size)
+{
+    const std::type_info *type = abi::__cxa_current_exception_type();
+    char *name = type ? abi::__cxa_demangle(type->name(), nullptr, nullptr, nullptr) : nullptr;
+    const char *text = name ? name : type ? type->name() : "an exception of another language";
+    size_t n = strlen(text) < size ? strlen(text) : size - 1;
+
+    memcpy(room, text, n);
+    room[n] = '\0';
+    free(name);
+    return room;
+}
+static inline void mite_caught(struct mite_context *ctx, const char *text)
+{
+    char type[128];
+    mite_threw(ctx, mite_caught_type(type, sizeof type), text);
+}
+static inline void mite_caught(struct mite_setup *setup, const char *text)
+{
+    char type[128];
+    mite_caught_type(type, sizeof type);
+    mite_setup_fail(setup, text ? "%s: %s" : "%s was thrown", type, text);
+}
+#endif
 
 template <class T> static inline const T *mite_temporary(const T &options)
 {

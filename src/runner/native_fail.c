@@ -116,6 +116,15 @@ void native_missing(struct mite_context *ctx, const char *function, const char *
     native_fail(ctx, "TypeError", "%s() was given NULL for %s", function, what);
 }
 
+/* Both texts are the exception's, which is about to go. */
+void mite_threw(struct mite_context *ctx, const char *type, const char *text)
+{
+    const char *ex_type = native_copy(ctx, str_of(type));
+    const char *message = text ? mite_format(ctx, "%s: %s", type, text) : mite_format(ctx, "%s was thrown", type);
+
+    native_raise(ctx, ex_type, str_of(message));
+}
+
 /* ---- errors of the author's ---- */
 
 /* `text` becomes the message of an error like a MiteError of Python's. */

@@ -64,6 +64,30 @@ MITE_JOURNEY(swallows)
     }
 }
 
+struct Oops {};
+
+MITE_JOURNEY(throws)
+{
+    Guard guard{"throws"};
+
+    MITE_TRANSACTION(ctx, "inner") {
+        if (mite_config_int(ctx, "what", 0) == 1) {
+            throw Oops{};
+        }
+        throw std::out_of_range("no such item: 7");
+    }
+}
+
+MITE_DATAPOOL(broken_pool)
+{
+    throw std::runtime_error("no users");
+}
+
+MITE_SCENARIO(broken_scenario)
+{
+    throw 7;
+}
+
 MITE_JOURNEY(waits)
 {
     Guard guard{"waits"};
@@ -107,6 +131,26 @@ def test_cancellation_runs_destructors(mite: Mite, library: Path) -> None:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr.count("end of waits") == 3
+
+
+def test_an_exception_that_leaves_the_journey_fails_it(mite: Mite, library: Path) -> None:
+    result = mite("journey", "test", "./journeys.so:throws", "--iterations=5", "--volume=2", cwd=library)
+    assert result.returncode == 1, result.stderr
+    assert result.stderr.count("end of throws") == 5
+    assert "5 × std::out_of_range at journeys.cpp:" in result.stdout
+    assert "std::out_of_range: no such item: 7" in result.stdout
+    assert (totals(result.stdout).journeys, totals(result.stdout).errors) == (5, 5)
+    result = mite("journey", "run", "./journeys.so:throws", "--add-to-config=what:1", cwd=library)
+    assert result.returncode == 1 and "1 × Oops at journeys.cpp:" in result.stdout, result.stdout
+
+
+def test_an_exception_before_the_load_is_a_sentence(mite: Mite, library: Path) -> None:
+    result = mite("journey", "run", "./journeys.so:waits", "./journeys.so:broken_pool", cwd=library)
+    assert result.returncode == 2
+    assert result.stderr == 'mite: cannot use datapool "./journeys.so:broken_pool": std::runtime_error: no users\n'
+    result = mite("scenario", "test", "./journeys.so:broken_scenario", cwd=library)
+    assert result.returncode == 2
+    assert result.stderr == 'mite: cannot use scenario "./journeys.so:broken_scenario": int was thrown\n'
 
 
 def test_catch_all_may_rethrow(mite: Mite, library: Path) -> None:
