@@ -50,6 +50,8 @@ const struct option option_table[] = {
      "silence after which a runner's work goes to others"},
     {"report-interval", OPTION_NUMBER, OPTIONS_FLEET, AT(report_interval_s), "0.25", 0.01, 60, "SECONDS",
      "how often runners report what they have counted"},
+    {"state", OPTION_TEXT, OPTIONS_CONTROLLER, AT(state_file), NULL, 0, 0, "FILE",
+     "what a controller that is started again goes on with"},
     {"max-runners", OPTION_INTEGER, OPTIONS_CONTROLLER, AT(max_runners), "10000", 1, 1e6, "N",
      "runners at once, at most"},
 

@@ -80,7 +80,8 @@ struct options {
     struct option_list processor;                           /* mite receiver */
     double runner_timeout_s, report_interval_s;             /* of controllers */
     int64_t max_runners;
-    bool ctl_json; /* mite ctl */
+    const char *state_file; /* NULL: not given */
+    bool ctl_json;          /* mite ctl */
     const char *stats_include_processors, *stats_exclude_processors;
 
     const char *address;      /* mite target */

@@ -67,6 +67,7 @@ int run_fleet_make(struct run *run, const struct controller_options *limits, con
         .runner_timeout_s = options->runner_timeout_s,
         .report_interval_s = options->report_interval_s,
         .max_runners = (size_t)options->max_runners,
+        .state_file = run->kind == RUN_CONTROLLER ? options->state_file : NULL,
         .quiet = run->worker_count > 0,
         .config = &run->config,
     };

@@ -263,7 +263,7 @@ static int start_for_journeys(struct run *run, struct mite_error *error)
 /* A wrong address is the user's; one that is taken is not. */
 static bool step_engine(struct run *run, int rc, struct mite_error *error)
 {
-    return step(run, rc, rc == MITE_EINVAL ? EXIT_USAGE : EXIT_BROKE, error);
+    return step(run, rc, rc == MITE_EINVAL || rc == MITE_EPROTO ? EXIT_USAGE : EXIT_BROKE, error);
 }
 
 int run_open(struct run *run, const struct options *options, enum run_kind kind)

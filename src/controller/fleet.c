@@ -216,6 +216,7 @@ static void begin(struct fleet *fleet, uint64_t now_ns)
     fleet->start_ns = now_ns;
     fleet->next_report_ns = now_ns + REPORT_NS;
     totals_start(fleet->totals);
+    fleet_state_began(fleet);
 }
 
 static void run(struct fleet *fleet, uint64_t now_ns)
@@ -298,6 +299,9 @@ static void on_timer(struct timer *timer)
         return;
     }
     fleet_lose_silent(fleet, now_ns);
+    if (fleet->resumed && fleet->totals->start_ns != fleet->start_ns) {
+        totals_take_over(fleet->totals, fleet->start_ns);
+    }
     if (fleet->phase == FLEET_WAITING && fleet->begin_ns && now_ns >= fleet->begin_ns) {
         begin(fleet, now_ns);
     }
@@ -341,6 +345,7 @@ static int send_by_socket(struct fleet *fleet, struct str peer, struct str body)
 
 static void release(struct fleet *fleet)
 {
+    fleet_state_close(fleet);
     fleet_runners_free(fleet);
     leases_done(&fleet->leases);
     shares_done(&fleet->shares);
@@ -423,13 +428,19 @@ int fleet_new(struct loop *loop, struct bus *bus, const struct scenario *scenari
     map_init(&fleet->dropped);
     arena_init(&fleet->arena, 0);
     buf_init(&fleet->out, 0);
+    fleet->journal.fd = -1;
     set_defaults(fleet);
     if (init(fleet, loop) < 0) {
         release(fleet);
         free(fleet);
         return error_set(error, MITE_ENOMEM, "no memory for the controller");
     }
-    timer_start(&fleet->timer, LOOK_NS, 0);
+    int rc = fleet_state_open(fleet, error);
+    if (rc < 0) {
+        fleet_free(fleet);
+        return rc;
+    }
+    timer_start(&fleet->timer, fleet->resumed ? 0 : LOOK_NS, 0);
     *out = fleet;
     return 0;
 }

@@ -187,6 +187,7 @@ static void volume(struct fleet *fleet, struct str peer, struct str name, struct
             STR_ARG(text));
     } else {
         fleet_set_factor(fleet, (size_t)entry, factor);
+        fleet_state_steered(fleet, "volume", str_of(fleet->scenario->entries[entry].journey_spec), factor);
         say(fleet, peer, GOOD, "%s now runs %g times what its model says: %lld journeys at once",
             fleet->scenario->entries[entry].journey_spec, factor, (long long)fleet->shares.entries[entry].wanted);
     }
@@ -200,6 +201,7 @@ static void set_paused(struct fleet *fleet, struct str peer, bool paused)
         return;
     }
     shares_pause(&fleet->shares, paused);
+    fleet_state_steered(fleet, "paused", STR(""), paused);
     fleet_spread(fleet);
     say(fleet, peer, GOOD, "%s",
         paused ? "no journey starts until `resume`; those that run end by themselves, and the scenario's clock goes on"
@@ -220,6 +222,7 @@ static void configure(struct fleet *fleet, struct str peer, struct str text)
         say(fleet, peer, BAD, "config: no memory for it");
         return;
     }
+    fleet_state_steered(fleet, "config", key, 0);
     say(fleet, peer, GOOD, "runners get " STR_FMT " with their next orders", STR_ARG(key));
 }
 

@@ -7,10 +7,12 @@
  *     fleet_orders.c   what runners of ours are told
  *     fleet_plain.c    work for runners that are given it request by request
  *     fleet_control.c  mite ctl
+ *     fleet_state.c    --state: what is journaled, and what a restarted controller makes of it
  */
 #pragma once
 
 #include "controller/fleet.h"
+#include "controller/journal.h"
 #include "controller/leases.h"
 #include "controller/shares.h"
 #include "controller/windows.h"
@@ -58,6 +60,10 @@ struct fleet_runner {
     uint64_t asks;
 
     uint64_t config_version; /* that it knows */
+
+    bool awaited;            /* an earlier controller knew it, this one has not heard of it yet */
+    struct totals *own;      /* owned; with --state: what it has counted */
+    int64_t *started_before; /* owned; of each entry, as an earlier controller knew when it had gone; NULL: none */
 };
 
 enum fleet_phase {
@@ -104,7 +110,9 @@ struct fleet {
     struct buf out;
     struct work_lease *handed; /* owned: the items of the orders that are being made */
     size_t handed_count, handed_room;
-    bool stocked; /* items have come for whom could have none */
+    bool stocked;           /* items have come for whom could have none */
+    struct journal journal; /* of --state */
+    bool resumed;           /* an earlier controller began */
 };
 
 /* fleet.c */
@@ -145,6 +153,23 @@ int64_t fleet_unused(const struct fleet *fleet, const struct lease_pool *pool);
 
 /* fleet_plain.c */
 void fleet_ask(struct fleet *fleet, struct str peer, const struct work_request *request);
+
+/* fleet_state.c. Without --state they do nothing. */
+/* Statistics of a runner, also into its own; 0 or the code of totals_read(). */
+int fleet_state_count(struct fleet *fleet, struct fleet_runner *runner, const struct value *stats,
+                      struct mite_error *error);
+int fleet_state_open(struct fleet *fleet, struct mite_error *error);
+void fleet_state_began(struct fleet *fleet);
+void fleet_state_joined(struct fleet *fleet, const struct fleet_runner *runner);
+void fleet_state_gone(struct fleet *fleet, const struct fleet_runner *runner);
+/* Before the answer goes out: what came back with it, and the items (fleet->handed, or these) that it hands out. */
+void fleet_state_exchange(struct fleet *fleet, const struct fleet_runner *runner, uint64_t seq,
+                          const struct work_lease *handed, size_t handed_count, const uint64_t *done, size_t done_count,
+                          const uint64_t *unused, size_t unused_count);
+void fleet_state_steered(struct fleet *fleet, const char *what, struct str key, double number);
+/* The figures of all runners anew, this one's apart, which come again. */
+void fleet_state_recount(struct fleet *fleet, struct fleet_runner *runner);
+void fleet_state_close(struct fleet *fleet);
 
 /* fleet_control.c */
 void fleet_control(struct fleet *fleet, struct str peer, const struct work_request *request);

@@ -76,6 +76,7 @@ static void hello(struct fleet *fleet, struct str peer)
         return;
     }
     runner->heard_ns = clock_now_ns();
+    runner->awaited = false;
     if (runner->state > RUNNER_LIVE) {
         runner->state = RUNNER_GREETED;
     }
@@ -136,10 +137,16 @@ static void take_stats(struct fleet *fleet, struct fleet_runner *runner, const s
         fleet_bad(fleet, str_of(runner->peer), "fleet stats twice", "it sends again what is counted already");
         return;
     }
-    if (totals_read(fleet->totals, &report->stats, &error) < 0) {
+    if (report->stats_from_start) {
+        fleet_state_recount(fleet, runner);
+    }
+    if (fleet_state_count(fleet, runner, &report->stats, &error) < 0) {
         fleet_bad(fleet, str_of(runner->peer), "fleet stats", error.text);
         error_done(&error);
         return;
+    }
+    if (report->stats_from_start && fleet->resumed) {
+        totals_take_over(fleet->totals, fleet->start_ns);
     }
     runner->counted = true;
 }
@@ -229,6 +236,11 @@ static void report_in(struct fleet *fleet, struct str peer, const struct work_re
         return; /* from beyond the grave */
     }
     runner->heard_ns = clock_now_ns();
+    if (runner->awaited) { /* of an earlier controller: what it has counted is to come from the start */
+        leases_take_back(&fleet->leases, &runner->holder, report->seq);
+        answer_unknown(fleet, peer, report->seq);
+        return;
+    }
     if (report->seq < runner->seq) {
         return; /* it has had its answer, or waits for that to a later one */
     }
@@ -250,6 +262,8 @@ static void report_in(struct fleet *fleet, struct str peer, const struct work_re
     fleet_spread(fleet);
     fleet_write_orders(fleet, runner);
     runner->void_up_to = 0;
+    fleet_state_exchange(fleet, runner, runner->seq, fleet->handed, fleet->handed_count, report->done,
+                         report->done_count, report->unused, report->unused_count);
     if (runner->answer.failed || runner->answer.size == 0) {
         log_once(LOG_ERROR, "fleet orders", "no memory for a runner's orders: it will ask again");
         buf_clear(&runner->answer);

@@ -54,6 +54,7 @@ static bool give(struct fleet *fleet, struct fleet_runner *runner, size_t entry,
             return false;
         }
         out->data_id = item->id;
+        out->lease = item->lease;
         if (!fleet_item_value(fleet, item, &out->args)) {
             leases_return_done(&fleet->leases, &runner->holder, item->lease);
             return false;
@@ -127,16 +128,23 @@ static int64_t take_running(struct fleet *fleet, struct fleet_runner *runner, co
     return all_ended;
 }
 
-static void take_completed(struct fleet *fleet, struct fleet_runner *runner, const struct work_request *request)
+/* Returns the leases that were found, in the arena. */
+static uint64_t *take_completed(struct fleet *fleet, struct fleet_runner *runner, const struct work_request *request,
+                                size_t *count)
 {
+    uint64_t *leases = arena_alloc(&fleet->arena, request->completed_count * sizeof *leases);
+
     for (size_t i = 0; i < request->completed_count; i++) {
         const struct work_lease *done = &request->completed[i];
         if (done->scenario_id >= 1 && (size_t)done->scenario_id <= fleet->scenario->count) {
             uint64_t lease =
                 leases_find(&fleet->leases, &runner->holder, (size_t)done->scenario_id - 1, &done->data_id);
-            leases_return_done(&fleet->leases, &runner->holder, lease);
+            if (leases_return_done(&fleet->leases, &runner->holder, lease) && leases) {
+                leases[(*count)++] = lease;
+            }
         }
     }
+    return leases;
 }
 
 /* One that an earlier controller has welcomed goes on under the id that it has. */
@@ -165,6 +173,21 @@ static void earn_tokens(struct fleet *fleet, struct fleet_runner *runner, uint64
     }
 }
 
+/* Into the journal, what had items. */
+static void exchange(struct fleet *fleet, const struct fleet_runner *runner, struct plain_work *work,
+                     const uint64_t *done, size_t done_count)
+{
+    struct work_lease *leased = arena_alloc(&fleet->arena, work->count * sizeof *leased);
+    size_t count = 0;
+
+    for (size_t i = 0; leased && i < work->count; i++) {
+        if (work->items[i].lease > 0) {
+            leased[count++] = work->items[i];
+        }
+    }
+    fleet_state_exchange(fleet, runner, runner->asks, leased, count, done, done_count, NULL, 0);
+}
+
 void fleet_ask(struct fleet *fleet, struct str peer, const struct work_request *request)
 {
     struct fleet_runner *runner = asker(fleet, peer, request->runner_id);
@@ -174,7 +197,8 @@ void fleet_ask(struct fleet *fleet, struct str peer, const struct work_request *
     if (runner) {
         uint64_t now_ns = clock_now_ns();
         int64_t ended = take_running(fleet, runner, request);
-        take_completed(fleet, runner, request);
+        size_t done_count = 0;
+        uint64_t *done = take_completed(fleet, runner, request, &done_count);
         fleet_check_pools(fleet);
         fleet_spread(fleet);
         earn_tokens(fleet, runner, now_ns);
@@ -183,6 +207,7 @@ void fleet_ask(struct fleet *fleet, struct str peer, const struct work_request *
         if (fleet->phase == FLEET_RUNNING) {
             fill(fleet, runner, ended, request->max_work < 0 ? INT64_MAX : request->max_work, &work);
         }
+        exchange(fleet, runner, &work, done, done_count);
         assignment.config = fleet_config(fleet, runner->config_version, &assignment.config_count);
         runner->config_version = fleet->options.config ? fleet->options.config->version : 0;
     }

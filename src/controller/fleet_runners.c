@@ -40,6 +40,11 @@ static void runner_free(struct fleet_runner *runner)
     lease_holder_done(&runner->holder);
     buf_done(&runner->answer);
     map_done(&runner->dropped, free);
+    if (runner->own) {
+        totals_done(runner->own);
+        free(runner->own);
+    }
+    free(runner->started_before);
     free(runner->host);
     free(runner->version);
     free(runner);
@@ -155,6 +160,7 @@ int fleet_join(struct fleet *fleet, struct fleet_runner *runner, int64_t max_jou
              : runner->plain              ? "has joined; it is given its work request by request"
                                           : "has joined");
     runner->slot = slot;
+    fleet_state_joined(fleet, runner);
     runner->state = RUNNER_LIVE;
     runner->had_work = true;
     runner->idle_ns = 0;
@@ -164,6 +170,7 @@ int fleet_join(struct fleet *fleet, struct fleet_runner *runner, int64_t max_jou
 
 void fleet_leave(struct fleet *fleet, struct fleet_runner *runner, enum runner_state state)
 {
+    fleet_state_gone(fleet, runner);
     if (runner->slot >= 0) {
         shares_leave(&fleet->shares, (size_t)runner->slot);
         runner->slot = -1;

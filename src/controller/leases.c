@@ -276,6 +276,27 @@ struct lease_item *leases_take(struct leases *leases, size_t entry, struct lease
     return item;
 }
 
+bool leases_restore(struct leases *leases, size_t entry, struct lease_holder *holder, const struct value *id,
+                    uint64_t lease, uint64_t seq)
+{
+    struct lease_pool *pool = leases->of_entry[entry];
+    struct lease_item *item;
+
+    TAILQ_FOREACH(item, &pool->stock, link)
+    {
+        if (value_equal(&item->id, id)) {
+            uint64_t last = leases->last;
+            TAILQ_REMOVE(&pool->stock, item, link);
+            TAILQ_INSERT_HEAD(&pool->stock, item, link);
+            leases->last = lease - 1;
+            bool taken = leases_take(leases, entry, holder, seq) != NULL;
+            leases->last = lease > last ? lease : last;
+            return taken;
+        }
+    }
+    return false;
+}
+
 static void unlink_item(struct leases *leases, struct lease_item *item)
 {
     map_remove(&leases->by_number, number_key(&item->lease));
@@ -388,12 +409,17 @@ void leases_skip(struct lease_pool *pool, int64_t up_to)
         if (!item || item->id.type != VALUE_INT || item->id.integer > up_to) {
             return;
         }
-        TAILQ_REMOVE(&pool->stock, item, link);
-        pool->in_stock--;
         pool->given++;
         pool->highest_id = item->id.integer;
-        item_free(item);
+        leases_drop(pool, item);
     }
+}
+
+void leases_drop(struct lease_pool *pool, struct lease_item *item)
+{
+    TAILQ_REMOVE(&pool->stock, item, link);
+    pool->in_stock--;
+    item_free(item);
 }
 
 void leases_unblock(struct leases *leases)

@@ -89,6 +89,9 @@ uint64_t leases_find(const struct leases *leases, const struct lease_holder *hol
                      const struct value *id);
 /* The holder is lost, with all that it has. Returns how many items were lost. */
 uint64_t leases_lose(struct leases *leases, struct lease_holder *holder);
+/* After a restart: an item in stock, by its id, is out again under the lease that it had; false: it is not there. */
+bool leases_restore(struct leases *leases, size_t entry, struct lease_holder *holder, const struct value *id,
+                    uint64_t lease, uint64_t seq);
 /* What was handed out for this report never arrived. */
 void leases_take_back(struct leases *leases, struct lease_holder *holder, uint64_t seq);
 
@@ -96,6 +99,9 @@ void leases_take_back(struct leases *leases, struct lease_holder *holder, uint64
 void leases_clear_stock(struct leases *leases);
 /* Passes over the items of a pool that gives each once, up to this id: others have had them. */
 void leases_skip(struct lease_pool *pool, int64_t up_to);
+
+/* One item of the stock, that is of no use any more. */
+void leases_drop(struct lease_pool *pool, struct lease_item *item);
 
 /* A pool may be asked again. */
 void leases_unblock(struct leases *leases);

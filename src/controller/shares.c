@@ -136,6 +136,14 @@ void shares_report(struct shares *shares, size_t runner, size_t index, int64_t r
     check_last(shares, index);
 }
 
+void shares_add_started(struct shares *shares, size_t entry, int64_t started)
+{
+    shares->entries[entry].started += started;
+    shares->entries[entry].granted += started;
+    shares->started += started;
+    shares->granted += started;
+}
+
 /* ---- entries ---- */
 
 void shares_want(struct shares *shares, size_t entry, int64_t wanted)

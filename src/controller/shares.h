@@ -71,6 +71,9 @@ void shares_leave(struct shares *shares, size_t runner);
 void shares_report(struct shares *shares, size_t runner, size_t entry, int64_t running, int64_t started,
                    int64_t completed);
 
+/* Started by runners that an earlier controller had. */
+void shares_add_started(struct shares *shares, size_t entry, int64_t started);
+
 void shares_want(struct shares *shares, size_t entry, int64_t wanted);
 void shares_end(struct shares *shares, size_t entry);
 void shares_end_all(struct shares *shares);

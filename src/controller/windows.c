@@ -60,10 +60,3 @@ void windows_ask_again(struct windows *windows, const struct windows_hooks *hook
         windows->next_s = end_s;
     }
 }
-
-void windows_skip(struct windows *windows, double elapsed_s)
-{
-    while (elapsed_s >= (double)(windows->next_s + windows->length_s)) {
-        windows->next_s += windows->length_s;
-    }
-}

@@ -24,5 +24,3 @@ void windows_init(struct windows *windows, const struct scenario *scenario, doub
 void windows_open(struct windows *windows, double elapsed_s, const struct windows_hooks *hooks, void *arg);
 /* Asks for the newest of those again: what the models want has changed in its midst. */
 void windows_ask_again(struct windows *windows, const struct windows_hooks *hooks, void *arg);
-/* After a restart: passes over those that have begun, but the newest. */
-void windows_skip(struct windows *windows, double elapsed_s);

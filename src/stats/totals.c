@@ -218,6 +218,13 @@ void totals_start(struct totals *totals)
     totals->seconds.start_ns = totals->start_ns;
 }
 
+void totals_take_over(struct totals *totals, uint64_t start_ns)
+{
+    totals->start_ns = start_ns;
+    totals_next_window(totals);
+    totals->seconds.requests = 0;
+}
+
 void totals_stop(struct totals *totals)
 {
     if (totals->stop_ns == 0) {

@@ -94,6 +94,10 @@ uint64_t totals_window_ns(const struct totals *totals) PRIVATE_API(totals_window
  * is left out. */
 void totals_next_window(struct totals *totals) PRIVATE_API(totals_next_window);
 
+/* For a run that is taken over: it has started before, and what was counted until now is not of the window and the
+ * second that are now. */
+void totals_take_over(struct totals *totals, uint64_t start_ns);
+
 /* Requests that others have counted enter the second that is now. */
 void totals_add_to_second(struct totals *totals, uint64_t requests);
 

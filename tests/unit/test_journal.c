@@ -1,0 +1,132 @@
+/* The journal: what was appended comes back, what was cut off does not, and one process has it at a time. */
+#include "controller/journal.h"
+
+#include "scratch.h"
+#include "value/msgpack.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct seen {
+    int64_t numbers[16];
+    size_t count;
+    int answer;
+};
+
+static int see(void *arg, const struct value *value, struct str bytes, struct mite_error *error)
+{
+    struct seen *seen = arg;
+
+    seen->numbers[seen->count++] = value->integer;
+    return seen->answer ? error_set(error, seen->answer, "no") : 0;
+}
+
+static void append(struct journal *journal, int64_t n)
+{
+    struct buf bytes;
+
+    buf_init(&bytes, 0);
+    msgpack_write_int(&bytes, n);
+    assert_int_equal(journal_append(journal, buf_view(&bytes), NULL), 0);
+    buf_done(&bytes);
+}
+
+static void open_good(struct journal *journal, const char *path, struct seen *seen)
+{
+    struct mite_error error = {0};
+
+    *seen = (struct seen){0};
+    assert_int_equal(journal_open(journal, path, see, seen, &error), 0);
+    assert_string_equal(error.text, "");
+}
+
+static void test_comes_back(void **state)
+{
+    struct scratch scratch;
+    char path[256];
+    struct journal journal;
+    struct seen seen;
+
+    scratch_make(&scratch);
+    snprintf(path, sizeof path, "%s/state", scratch.dir);
+    open_good(&journal, path, &seen);
+    assert_int_equal(seen.count, 0);
+    append(&journal, 1);
+    append(&journal, 1000000);
+    journal_close(&journal);
+    open_good(&journal, path, &seen);
+    assert_int_equal(seen.count, 2);
+    assert_int_equal(seen.numbers[1], 1000000);
+    append(&journal, 3);
+    journal_close(&journal);
+
+    assert_int_equal(truncate(path, 1 + 3), 0); /* within the second */
+    open_good(&journal, path, &seen);
+    assert_int_equal(seen.count, 1);
+    append(&journal, 4);
+    journal_close(&journal);
+    open_good(&journal, path, &seen);
+    assert_int_equal(seen.count, 2);
+    assert_int_equal(seen.numbers[1], 4);
+
+    assert_int_equal(journal_rewrite(&journal, STR("\x07"), NULL), 0);
+    append(&journal, 8);
+    journal_close(&journal);
+    open_good(&journal, path, &seen);
+    assert_int_equal(seen.count, 2);
+    assert_int_equal(seen.numbers[0], 7);
+    journal_remove(&journal);
+    assert_int_equal(access(path, F_OK), -1);
+    scratch_remove(&scratch);
+}
+
+static void test_one_at_a_time(void **state)
+{
+    struct scratch scratch;
+    char path[256];
+    struct journal one, two;
+    struct mite_error error = {0};
+    struct seen seen;
+
+    scratch_make(&scratch);
+    snprintf(path, sizeof path, "%s/state", scratch.dir);
+    open_good(&one, path, &seen);
+    assert_int_equal(journal_open(&two, path, see, &seen, &error), MITE_EIO);
+    assert_non_null(strstr(error.text, "another controller"));
+    assert_int_equal(journal_rewrite(&one, STR("\x07"), NULL), 0); /* the new file is locked as well */
+    assert_int_equal(journal_open(&two, path, see, &seen, &error), MITE_EIO);
+    journal_remove(&one);
+    scratch_remove(&scratch);
+}
+
+static void test_reader_may_refuse(void **state)
+{
+    struct scratch scratch;
+    char path[256];
+    struct journal journal;
+    struct mite_error error = {0};
+    struct seen seen;
+
+    scratch_make(&scratch);
+    snprintf(path, sizeof path, "%s/state", scratch.dir);
+    open_good(&journal, path, &seen);
+    append(&journal, 1);
+    append(&journal, 2);
+    journal_close(&journal);
+    seen = (struct seen){.answer = MITE_EINVAL};
+    assert_int_equal(journal_open(&journal, path, see, &seen, &error), MITE_EINVAL);
+    assert_int_equal(seen.count, 1);
+    assert_int_equal(journal_open(&journal, "/nowhere/at/all", see, &seen, &error), MITE_ENOTFOUND);
+    scratch_remove(&scratch);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_comes_back),
+        cmocka_unit_test(test_one_at_a_time),
+        cmocka_unit_test(test_reader_may_refuse),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
