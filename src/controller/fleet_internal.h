@@ -22,6 +22,8 @@
 /* Beyond the time after which a runner gives itself up: by then it has let go of what it held. */
 #define FLEET_PATIENCE_NS (NS_PER_S / 2)
 #define FLEET_PEER_MAX    64 /* bytes of a routing id that we remember */
+/* Journeys that one runner may claim: sums over all of them stay far from their limits. */
+#define FLEET_COUNT_MAX (INT64_C(1) << 40)
 
 enum runner_state {
     RUNNER_GREETED, /* has said hello, no more */

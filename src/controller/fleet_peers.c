@@ -168,7 +168,7 @@ static void take_entry(struct fleet *fleet, struct fleet_runner *runner, const s
     size_t entry = (size_t)(report->scenario_id - 1);
 
     if (report->scenario_id < 1 || entry >= fleet->scenario->count || report->running < 0 || report->completed < 0 ||
-        report->started < report->completed) {
+        report->started < report->completed || report->started > FLEET_COUNT_MAX || report->running > FLEET_COUNT_MAX) {
         fleet_bad(fleet, str_of(runner->peer), "fleet entry", "a report on an entry that makes no sense");
         return;
     }

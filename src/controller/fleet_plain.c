@@ -113,7 +113,8 @@ static int64_t take_running(struct fleet *fleet, struct fleet_runner *runner, co
     memset(running, 0, fleet->scenario->count * sizeof *running);
     for (size_t i = 0; i < request->running_count; i++) {
         int64_t id = request->running[i].scenario_id;
-        if (id >= 1 && (size_t)id <= fleet->scenario->count && request->running[i].running > 0) {
+        if (id >= 1 && (size_t)id <= fleet->scenario->count && request->running[i].running > 0 &&
+            request->running[i].running <= FLEET_COUNT_MAX) {
             running[id - 1] = request->running[i].running;
         }
     }
