@@ -23,7 +23,7 @@ demo: all
 	@scripts/demo
 
 check:
-	@scripts/install-deps build test
+	@scripts/install-deps build test fuzz
 	@scripts/check
 
 bench bench-quick:

@@ -59,7 +59,7 @@ int buckets_from_environment(const char *variable, struct buckets *out, struct m
             return code;
         }
         buckets.count++;
-        text = comma + 1;
+        text = comma ? comma + 1 : NULL;
     } while (comma);
 
     qsort(buckets.bounds, buckets.count, sizeof buckets.bounds[0], compare);
