@@ -54,8 +54,8 @@ class Goal:
 
 
 def number(value: float) -> str:
-    """Three digits that count, and none behind the point of what is large."""
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    """Three digits that count, and none behind the point of what is large, or nothing."""
+    digits = 0 if value >= 100 or value == 0 else 1 if value >= 10 else 2
     return f"{value:,.{digits}f}"
 
 

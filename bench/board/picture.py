@@ -15,7 +15,8 @@ WIDTH = 880
 MARGIN = 28
 NAMES = 200  # where bars begin, and what is left of them for names
 BARS = 350  # the longest bar of a cost,
-GOALS = 260  # and of a goal
+GOALS = 230  # and of a goal
+FIGURES = 125  # what is left for the figure beside it
 ROW = 26
 BAR = 14
 MOST_SHOWN = 2.0  # of what a goal allows: the bar of what uses more is as long
@@ -134,8 +135,8 @@ def _goal(y: float, name: str, verdict: Verdict) -> Iterator[str]:
     yield _bar(y, GOALS * min(verdict.fraction, MOST_SHOWN) / MOST_SHOWN, "good" if verdict.reached else "bad")
     yield _line(limit, y - 4, limit, y + BAR + 4, "limit")
     kind, words = ("value", verdict.goal) if verdict.reached else ("value missed", f"missed: {verdict.goal}")
-    yield _text(left + GOALS + 85, y + 12, verdict.measured, kind, anchor="end")
-    yield _text(left + GOALS + 97, y + 12, words, "small")
+    yield _text(left + GOALS + FIGURES, y + 12, verdict.measured, kind, anchor="end")
+    yield _text(left + GOALS + FIGURES + 12, y + 12, words, "small")
 
 
 def write(page: Page, path: Path) -> None:
