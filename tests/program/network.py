@@ -1,4 +1,4 @@
-"""Hosts for tests: network namespaces on one wire, whose links can be cut, healed and made lossy; and a proxy that is slow.
+"""Hosts for tests: network namespaces on one wire, whose links can be cut, healed and made lossy; and a slow proxy.
 
 Hosts need root and the commands `ip` and `nft`; without them a test that asks for a network is skipped.
 """
@@ -62,8 +62,12 @@ class Network:
 
     def lose(self, name: str, percent: int) -> None:
         """From now on that host gets only the others of its packets."""
-        rule = f"table inet loss {{ chain in {{ type filter hook input priority 0; numgen random mod 100 < {percent} drop; }} }}"
-        _run(*self.on(name, ["nft", rule]))
+        for line in (
+            "add table inet loss",
+            "add chain inet loss in { type filter hook input priority 0; }",
+            f"add rule inet loss in numgen random mod 100 < {percent} drop",
+        ):
+            _run(*self.on(name, ["nft", line]))
 
     def close(self) -> None:
         for namespace in self._namespaces:

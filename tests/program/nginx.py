@@ -34,7 +34,7 @@ http {{
 
 
 class Nginx:
-    """nginx with its files in `root`, on this machine or on a test host (`address`, and the argv that runs a command there)."""
+    """nginx with its files in `root`, on this machine or on a test host: its address, and what runs a command there."""
 
     def __init__(
         self, root: Path, address: str = "127.0.0.1", on: Callable[[list[str]], list[str]] = lambda argv: argv

@@ -40,7 +40,7 @@ def test_five_minutes(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Front page" in done.stdout and "Search" in done.stdout
-    assert re.findall(r"(\d+) errors", done.stdout) == ["0"] * 4
+    assert re.findall(r"(\d+) errors", done.stdout) == ["0"] * 5
 
 
 def test_links_lead_somewhere() -> None:
