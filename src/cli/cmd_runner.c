@@ -424,7 +424,7 @@ static void tell_unsent(const struct agent *agent)
 
     sender_count(agent->sender, &counts);
     if (counts.queued > 0 || counts.dropped > 0) {
-        fprintf(stderr, "runner: %llu events never reached %s\n", (unsigned long long)(counts.queued + counts.dropped),
+        fprintf(stderr, "runner: %llu events never reached %s\n", (unsigned long long)counts.queued + counts.dropped,
                 agent->options->message_socket);
     }
 }

@@ -142,7 +142,7 @@ static void order_entry(struct fleet *fleet, struct fleet_runner *runner, size_t
         .recycles = pool && takes_turns(pool),
         .journey_spec = runner->introduced ? str_of(what->journey_spec) : STR_NONE,
     };
-    if (!pool || draining || fleet->shares.entries[entry].ended) {
+    if (!pool || draining || fleet->shares.entries[entry].ended || runner->idle_ns) { /* idle: it says bye next */
         return;
     }
     if (out->recycles) {

@@ -225,8 +225,7 @@ static void pool_free(struct datapool *base)
     for (int state = 0; state < ITEM_STATES; state++) {
         struct item *item;
         while ((item = TAILQ_FIRST(&pool->lists[state]))) {
-            leave(pool, item);
-            block_unref(item->block);
+            drop(pool, item);
         }
     }
     map_done(&pool->by_id, NULL);

@@ -391,6 +391,43 @@ static void without_backoff_nothing_waits(void **state)
     tracker_done(&tracker);
 }
 
+/* ---- directed from elsewhere ---- */
+
+static void starts_are_allowed_in_portions(void **state)
+{
+    struct tracker tracker;
+
+    make(&tracker, 1, 1e6);
+    tracker_want(&tracker, 0, 10);
+    tracker_allow(&tracker, 0, 4);
+    assert_int_equal(start_all(&tracker), 4);
+    tracker_completed(&tracker, 0, 0, false);
+    assert_int_equal(start_all(&tracker), 0);
+    assert_false(tracker_over(&tracker));
+    tracker_allow(&tracker, 0, 6);
+    assert_int_equal(start_at(&tracker, 10 * NS_PER_MS), 2);
+    tracker_allow(&tracker, 0, INT64_MAX);
+    assert_int_equal(start_at(&tracker, 20 * NS_PER_MS), 5);
+    tracker_done(&tracker);
+}
+
+static void the_spawn_rate_may_change(void **state)
+{
+    struct tracker tracker;
+
+    make(&tracker, 1, 100);
+    tracker_want(&tracker, 0, 1000);
+    assert_int_equal(start_all(&tracker), 1);
+    tracker_set_spawn_rate(&tracker, 0);
+    assert_int_equal(start_at(&tracker, 10 * NS_PER_S), 0);
+    assert_int_equal(tracker_wait_ns(&tracker), UINT64_MAX);
+    tracker_completed(&tracker, 0, 0, false);
+    assert_int_equal(start_all(&tracker), 1); /* replacing is no growth */
+    tracker_set_spawn_rate(&tracker, 1000);
+    assert_int_equal(start_at(&tracker, 10 * NS_PER_S + 10 * NS_PER_MS), 10);
+    tracker_done(&tracker);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -414,6 +451,8 @@ int main(void)
         cmocka_unit_test(what_fails_at_once_is_replaced_slowly),
         cmocka_unit_test(held_places_are_no_growth),
         cmocka_unit_test(without_backoff_nothing_waits),
+        cmocka_unit_test(starts_are_allowed_in_portions),
+        cmocka_unit_test(the_spawn_rate_may_change),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
