@@ -182,6 +182,11 @@ def _buckets(variable: str) -> list[float]:
     return [float(bound) for bound in os.environ.get(variable, HTTP_BUCKETS).split(",")]
 
 
+def _dropped(message: Message) -> Iterator[tuple[Labels, float]]:
+    for type_, number in message["dropped"].items():
+        yield (message.get("component", ""), type_), number
+
+
 def _mite_stats() -> list[_Stat]:
     report = matcher_by_type("controller_report")
     error_labels = ("test", "journey", "transaction", "location", "ex_type", "message")
@@ -195,6 +200,11 @@ def _mite_stats() -> list[_Stat]:
         Gauge("mite_actual_count", report, controller_report_extractor("actual")),
         Gauge("mite_required_count", report, controller_report_extractor("required")),
         Gauge("mite_runner_count", report, extractor(("test",), "num_runners")),
+        Counter(
+            "mite_messages_dropped_total",
+            matcher_by_type("messages_dropped"),
+            Extractor(("component", "type"), _dropped),
+        ),
     ]
 
 
@@ -235,6 +245,21 @@ def _load(point: Any) -> list[Any]:
     return list(point.load())
 
 
+def _choose(include: str | Iterable[str] | None, exclude: str | Iterable[str] | None) -> dict[str, Callable[[], list[Any]]]:
+    included, excluded = _names(include), _names(exclude)
+    usual = {**_registered(), **_BUILT_IN}
+    known = {**_OPTIONAL, **usual}
+    for name in sorted((included | excluded) - known.keys()):
+        raise ValueError(f'there is no stats processor "{name}", only {", ".join(sorted(known))}')
+    return {name: known[name] for name in known if name in (included or usual) and name not in excluded}
+
+
+def third_party(include: str | Iterable[str] | None = None, exclude: str | Iterable[str] | None = None) -> list[Any]:
+    """The stats of the chosen processors that are not mite's own."""
+    chosen = _choose(include, exclude)
+    return [stat for name, load in chosen.items() if name not in _BUILT_IN and name not in _OPTIONAL for stat in load()]
+
+
 def _names(names: str | Iterable[str] | None) -> set[str]:
     parts = names.split(",") if isinstance(names, str) else names or ()
     return {part.strip() for part in parts if part.strip()}
@@ -250,14 +275,8 @@ class Stats:
     def __init__(
         self, sender: Any, include: str | Iterable[str] | None = None, exclude: str | Iterable[str] | None = None
     ) -> None:
-        included, excluded = _names(include), _names(exclude)
-        usual = {**_registered(), **_BUILT_IN}
-        known = {**_OPTIONAL, **usual}
-        for name in sorted((included | excluded) - known.keys()):
-            raise ValueError(f'there is no stats processor "{name}", only {", ".join(sorted(known))}')
         self._sender = sender
-        chosen = [name for name in known if name in (included or usual) and name not in excluded]
-        self._stats = [stat for name in chosen for stat in known[name]()]
+        self._stats = [stat for load in _choose(include, exclude).values() for stat in load()]
         self._dump_due = time.monotonic() + DUMP_INTERVAL_S
 
     def process(self, message: Message) -> None:

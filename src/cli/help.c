@@ -17,7 +17,7 @@ static const struct {
     {OPTIONS_FILES | OPTIONS_COLLECTOR | OPTIONS_RECORDER, "Files"},
     {OPTIONS_HTTP, "HTTP"},
     {OPTIONS_COMPILE, "Journeys in C"},
-    {OPTIONS_COMPONENT, "Between processes"},
+    {OPTIONS_COMPONENT | OPTIONS_METRICS, "Between processes"},
     {OPTIONS_COMMON, "Always"},
 };
 

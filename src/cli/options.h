@@ -80,9 +80,10 @@ struct options {
     struct option_list processor;                           /* mite receiver */
     double runner_timeout_s, report_interval_s;             /* of controllers */
     int64_t max_runners;
-    const char *state_file; /* NULL: not given */
-    bool ctl_json;          /* mite ctl */
-    const char *stats_include_processors, *stats_exclude_processors;
+    const char *state_file;                                          /* NULL: not given */
+    bool ctl_json;                                                   /* mite ctl */
+    const char *stats_include_processors, *stats_exclude_processors; /* NULL: not given */
+    int64_t max_label_sets;                                          /* of stats and the exporter */
 
     const char *address;      /* mite target */
     bool prettify_timestamps; /* mite cat */
@@ -116,6 +117,7 @@ enum option_group {
     OPTIONS_FLEET = 1 << 21, /* of commands that lead runners */
     OPTIONS_CONTROLLER = 1 << 22,
     OPTIONS_CTL = 1 << 23,
+    OPTIONS_METRICS = 1 << 24, /* of stats and the exporter */
     OPTIONS_COMPONENT = OPTIONS_COMPONENTS | OPTIONS_BUS,
     OPTIONS_TEST = OPTIONS_RUN | OPTIONS_GRACE | OPTIONS_RESULTS | OPTIONS_FILES | OPTIONS_HTTP | OPTIONS_COMPONENTS |
                    OPTIONS_COMPILE,
@@ -177,6 +179,8 @@ int cmd_receiver(const struct options *options);
 int cmd_keygen(const struct options *options);
 int cmd_recorder(const struct options *options);
 int cmd_duplicator(const struct options *options);
+int cmd_stats(const struct options *options);
+int cmd_prometheus_exporter(const struct options *options);
 int cmd_cat(const struct options *options);
 int cmd_uncat(const struct options *options);
 int cmd_har(const struct options *options);

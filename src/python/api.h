@@ -13,7 +13,7 @@
 #include "runner/journey.h"
 #include "scenario/scenario.h"
 
-#define MITE_PYTHON_API_VERSION 2
+#define MITE_PYTHON_API_VERSION 3
 
 struct python_options {
     bool exclude_working_directory; /* the current directory is importable otherwise, as sys.path[0] */
@@ -28,6 +28,13 @@ struct python_options {
     /* A journey blocked the loop: its spec (NULL: it was other code), FILE:LINE, for how long so far. */
     void (*blocked)(void *arg, const char *journey, const char *location, uint64_t blocked_ns);
     void *arg;
+};
+
+/* Stats of third parties: `take` a message as it came; `dump` appends a map for each and tells how many. */
+struct python_stats {
+    void (*take)(struct python_stats *stats, struct str bytes);
+    uint32_t (*dump)(struct python_stats *stats, struct buf *out);
+    void (*free)(struct python_stats *stats);
 };
 
 struct python_api {
@@ -52,6 +59,12 @@ struct python_api {
     /* --collector-filter: a function of the raw bytes; true keeps. */
     int (*load_filter)(const char *spec, bool (**filter)(void *arg, struct str bytes), void **arg,
                        struct mite_error *error);
+
+    /* Whether installed packages register stats other than `own`. Before start too. */
+    bool (*stats_registered)(const char *const *own, size_t count);
+    /* Those of them that the two options choose; *out is not touched when there are none. MITE_EINVAL: no such
+     * processor. */
+    int (*load_stats)(const char *include, const char *exclude, struct python_stats **out, struct mite_error *error);
 
     /* `mite har`: writes OUT, a journey's source, from the HAR file IN. */
     int (*convert_har)(const char *in, const char *out, double sleep_time_s, struct mite_error *error);

@@ -16,6 +16,9 @@
 #include <unistd.h>
 
 #define PATH_MAX_BYTES 4096
+#define TEXT(x)        TEXT_(x)
+#define TEXT_(x)       #x
+#define VERSIONED      "python" TEXT(PY_MAJOR_VERSION) "." TEXT(PY_MINOR_VERSION)
 
 static bool ours; /* the interpreter was started here */
 
@@ -148,6 +151,49 @@ char *embed_packages(void)
         }
     }
     return strdup(PYTHON_PACKAGES);
+}
+
+static void search_python_path(void (*each)(void *arg, const char *directory), void *arg)
+{
+    const char *at = getenv("PYTHONPATH");
+    char path[PATH_MAX_BYTES];
+
+    while (at && *at) {
+        size_t length = strcspn(at, ":");
+        snprintf(path, sizeof(path), "%.*s", (int)length, at);
+        each(arg, path);
+        at += length + (at[length] == ':');
+    }
+}
+
+void embed_search(void (*each)(void *arg, const char *directory), void *arg)
+{
+    static const char *const places[] = {"lib/python3/dist-packages", "lib/" VERSIONED "/dist-packages",
+                                         "lib/" VERSIONED "/site-packages", "local/lib/" VERSIONED "/dist-packages"};
+    struct environment environment;
+    const char *home = getenv("HOME"), *base = getenv("PYTHONUSERBASE");
+    char path[2 * PATH_MAX_BYTES];
+
+    each(arg, ".");
+    search_python_path(each, arg);
+    find_environment(&environment);
+    snprintf(path, sizeof(path), "%s/lib/" VERSIONED "/site-packages", environment.prefix);
+    each(arg, path);
+    snprintf(path, sizeof(path), "%s%s/lib/" VERSIONED "/site-packages",
+             base   ? base
+             : home ? home
+                    : "",
+             base ? "" : "/.local");
+    each(arg, path);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        snprintf(path, sizeof(path), PYTHON_HOME "/%s", places[i]);
+        each(arg, path);
+    }
+    char *packages = embed_packages();
+    if (packages) {
+        each(arg, packages);
+    }
+    free(packages);
 }
 
 static int path_insert(Py_ssize_t at, const char *directory)

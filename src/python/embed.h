@@ -19,3 +19,8 @@ void embed_stop(void);
 /* The directory of our packages: beside the plugin or the extension, or where they were installed. Owned; NULL without
  * memory. Needs no interpreter. */
 char *embed_packages(void);
+
+/* Calls each(arg, directory) for every directory that modules are imported from, whether it is there or not: the
+ * working one, those of PYTHONPATH, of the virtual environment, of the user, of the system, and that of our packages.
+ * Needs no interpreter. */
+void embed_search(void (*each)(void *arg, const char *directory), void *arg);

@@ -10,12 +10,14 @@
 #include "python/datapools.h"
 #include "python/debugger.h"
 #include "python/embed.h"
+#include "python/entry_points.h"
 #include "python/errors.h"
 #include "python/journeys.h"
 #include "python/loop.h"
 #include "python/processors.h"
 #include "python/scenario.h"
 #include "python/spec.h"
+#include "python/stats.h"
 
 static struct {
     struct python_options options;
@@ -155,6 +157,11 @@ static int convert_har(const char *in, const char *out, double sleep_time_s, str
     return code;
 }
 
+static bool stats_registered(const char *const *own, size_t count)
+{
+    return entry_points_any("mite_stats", own, count);
+}
+
 /* ---- loop ---- */
 
 static void on_blocked(void *arg, PyObject *task, const char *location, uint64_t blocked_ns)
@@ -223,6 +230,8 @@ static const struct python_api api = {
     .load_processor = processors_load,
     .processor_bytes = processors_bytes,
     .load_filter = processors_filter,
+    .stats_registered = stats_registered,
+    .load_stats = stats_load,
     .convert_har = convert_har,
     .loop_attach = loop_attach,
     .loop_detach = loop_detach,
