@@ -4,8 +4,11 @@
  *
  *     zmtp push HOST PORT COUNT FILE RATE   sends the bytes of FILE as a message, COUNT times, RATE a second
  *     zmtp pull HOST PORT COUNT             receives COUNT messages; prints how many came, and in how many seconds
+ *     zmtp serve HOST PORT TIMES FILE RATE  sends the bytes of FILE, which are frames, TIMES times, RATE a second;
+ * prints how many seconds it took to get rid of them
  *
- * Both connect, trying again until somebody listens. A pull that sees nothing for five seconds gives up.
+ * Push and pull connect, trying again until somebody listens; a pull that sees nothing for five seconds gives up. Serve
+ * listens, for one peer.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -59,15 +62,39 @@ static void read_all(int fd, void *bytes, size_t size)
     }
 }
 
-static int connected(const char *host, const char *port)
+static struct sockaddr_in address_of(const char *host, const char *port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
-    int one = 1;
 
     if (inet_pton(AF_INET, host, &address.sin_addr) != 1) {
         fprintf(stderr, "zmtp: %s is no IPv4 address\n", host);
         exit(2);
     }
+    return address;
+}
+
+static int accepted(const char *host, const char *port)
+{
+    struct sockaddr_in address = address_of(host, port);
+    int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+        bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 1) < 0) {
+        fail("listen");
+    }
+    int fd = accept(listener, NULL, NULL);
+    if (fd < 0) {
+        fail("accept");
+    }
+    close(listener);
+    return fd;
+}
+
+static int connected(const char *host, const char *port)
+{
+    struct sockaddr_in address = address_of(host, port);
+    int one = 1;
+
     for (;;) {
         int fd = socket(AF_INET, SOCK_STREAM, 0);
         if (fd < 0) {
@@ -108,6 +135,36 @@ static void sleep_until(double at_s)
     }
 }
 
+/* Until the peer has read all of it: closing may throw away what is on its way. */
+static void wait_for_end(int fd)
+{
+    char byte;
+
+    shutdown(fd, SHUT_WR);
+    while (read(fd, &byte, 1) > 0) {
+    }
+}
+
+static void serve(int fd, uint64_t times, const char *file, double rate)
+{
+    static unsigned char frames[4 << 20];
+    double start_s = now_s();
+    FILE *in = fopen(file, "rb");
+
+    if (!in) {
+        fail(file);
+    }
+    size_t size = fread(frames, 1, sizeof frames, in);
+    fclose(in);
+    for (uint64_t sent = 0; sent < times; sent++) {
+        sleep_until(start_s + (double)sent / rate);
+        write_all(fd, frames, size);
+    }
+    printf("%.6f\n", now_s() - start_s);
+    fflush(stdout);
+    wait_for_end(fd);
+}
+
 static void push(int fd, uint64_t count, const char *file, double rate)
 {
     double start_s = now_s();
@@ -139,10 +196,7 @@ static void push(int fd, uint64_t count, const char *file, double rate)
         write_all(fd, batch, n * frame);
         sent += n;
     }
-    /* Until the peer has read all of it: closing may throw away what is on its way. */
-    shutdown(fd, SHUT_WR);
-    while (read(fd, body, sizeof body) > 0) {
-    }
+    wait_for_end(fd);
 }
 
 /* Where in a frame the reader stands. */
@@ -206,8 +260,13 @@ int main(int argc, char **argv)
         int fd = connected(argv[2], argv[3]);
         shake_hands(fd, "PULL");
         pull(fd, strtoull(argv[4], NULL, 10));
+    } else if (argc == 7 && strcmp(argv[1], "serve") == 0) {
+        int fd = accepted(argv[2], argv[3]);
+        shake_hands(fd, "PUSH");
+        serve(fd, strtoull(argv[4], NULL, 10), argv[5], atof(argv[6]));
     } else {
-        fprintf(stderr, "usage: zmtp push HOST PORT COUNT FILE RATE | zmtp pull HOST PORT COUNT\n");
+        fprintf(stderr, "usage: zmtp push HOST PORT COUNT FILE RATE | zmtp pull HOST PORT COUNT | zmtp serve HOST PORT "
+                        "TIMES FILE RATE\n");
         return 2;
     }
     return 0;

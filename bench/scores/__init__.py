@@ -16,5 +16,6 @@ NAMES = (
     "first",
     "switch",
     "duplicator",
+    "stats",
     "share",
 )
