@@ -17,6 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = (ROOT / os.environ.get("MITE_BUILD", "build")).resolve()
 sys.path.insert(0, str(BUILD / "python"))  # mite, mite_http and acurl as built
 
+# A build without Python runs journeys in C only.
+needs_python = pytest.mark.skipif(not (BUILD / "python").exists(), reason="built without Python")
+
 Mite = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

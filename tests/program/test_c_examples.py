@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from c_journeys import of_type, read_messages
-from conftest import ROOT
+from conftest import ROOT, needs_python
 from helpers import Mite, free_port, totals
 
 EXAMPLES = ROOT / "examples" / "c"
@@ -82,6 +82,7 @@ def test_redis(mite: Mite, examples: Path, redis: int) -> None:
     assert done.count("connect") == 10 and done.count("GET") == done.count("SET") >= 50
 
 
+@needs_python
 @pytest.mark.parametrize("scenario", ["mixed.c:scenario", "mixed:scenario"])
 def test_mixed(mite: Mite, examples: Path, scenario: str) -> None:
     result = mite("scenario", "test", scenario, "--duration=1", "--collector-use-json", cwd=examples)

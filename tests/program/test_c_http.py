@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from c_journeys import Messages, Run, of_type, read_messages, run_c  # noqa: F401
+from conftest import needs_python
 from helpers import Mite, free_port
 
 
@@ -199,6 +200,7 @@ TIMES = {"time", "start_time", "end_time", "wait_time", "stacktrace", "location"
 }
 
 
+@needs_python
 @pytest.mark.parametrize(
     ("c", "python"),
     [

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from c_journeys import HEADER, Messages, Run, of_type, read_messages, run_c  # noqa: F401
+from conftest import needs_python
 from helpers import Mite, totals
 
 SHOW = """
@@ -51,7 +52,7 @@ JSON_LINES = '{"user": "ann", "n": 1, "x": [1]}\n\n{"user": "bob", "n": 2.5, "x"
         ("mite_pool_items(setup, MITE_ITERABLE, mite_list(mite_int(1), mite_str(\"a\")), mite_list(mite_nil()))",
          [[1, "a"], [None]]),
         ('mite_pool(setup, "j.c:other")', [["other"]]),
-        ('mite_pool(setup, "p:pool")', [["python", [1, 2]]]),
+        pytest.param('mite_pool(setup, "p:pool")', [["python", [1, 2]]], marks=needs_python),
     ],
 )  # fmt: skip
 def test_items_come_from_anywhere(run_c: Run, tmp_path: Path, call: str, expected: list[list[object]]) -> None:
@@ -168,6 +169,7 @@ MITE_SCENARIO(mixed)
 )
 
 
+@needs_python
 def test_a_scenario_in_c_runs_both_languages(run_c: Run, tmp_path: Path) -> None:
     (tmp_path / "p.py").write_text(
         "import asyncio\nasync def journey(ctx, word):\n    ctx.send('from_python', word=word)\n    await asyncio.sleep(0.1)\n"
@@ -181,6 +183,7 @@ def test_a_scenario_in_c_runs_both_languages(run_c: Run, tmp_path: Path) -> None
     }  # fmt: skip
 
 
+@needs_python
 def test_a_scenario_in_python_runs_journeys_in_c(mite: Mite, tmp_path: Path) -> None:
     (tmp_path / "j.c").write_text(HEADER + SHOW)
     (tmp_path / "s.py").write_text(
