@@ -8,7 +8,8 @@
 #include <libpsl.h>
 #include <stdlib.h>
 
-#define HOST_MAX 255
+#define HOST_MAX      255
+#define ATTRIBUTE_MAX 1024 /* a longer one is not there */
 
 /* ---- pieces ---- */
 
@@ -111,6 +112,9 @@ static void take_attribute(struct cookie *cookie, struct str name, struct str va
 {
     int64_t expires;
 
+    if (value.n > ATTRIBUTE_MAX) {
+        return;
+    }
     if (str_equal_nocase(name, STR("Max-Age"))) {
         if (parse_max_age(value, now, &expires)) {
             cookie->expires = expires;
@@ -159,6 +163,20 @@ static bool settle_domain(struct cookie *cookie, struct str host)
     return cookie_domain_matches(host, cookie->domain);
 }
 
+static bool begins_with(struct str name, struct str prefix)
+{
+    return name.n >= prefix.n && str_equal_nocase((struct str){name.p, prefix.n}, prefix);
+}
+
+/* What a cookie's name promises about it must be so. */
+static bool keeps_promises(const struct cookie *cookie, bool has_domain, bool has_path)
+{
+    if (begins_with(cookie->name, STR("__Host-"))) {
+        return cookie->secure && !has_domain && has_path && str_is(cookie->path, "/");
+    }
+    return cookie->secure || !begins_with(cookie->name, STR("__Secure-"));
+}
+
 int cookie_jar_receive(struct cookie_jar *jar, struct str set_cookie, struct str host, struct str path, bool secure,
                        int64_t now)
 {
@@ -180,11 +198,15 @@ int cookie_jar_receive(struct cookie_jar *jar, struct str set_cookie, struct str
         struct str name = cut(&value, '=');
         take_attribute(&cookie, trim(name), trim(value), now, &has_max_age);
     }
+    bool has_domain = cookie.domain.p != NULL, has_path = cookie.path.p != NULL;
     if (!settle_domain(&cookie, host) || (cookie.secure && !secure)) {
         return 0;
     }
-    if (!cookie.path.p) {
+    if (!has_path) {
         cookie.path = default_path(path);
+    }
+    if (!keeps_promises(&cookie, has_domain, has_path) || (!secure && cookie_jar_has_secure(jar, &cookie))) {
+        return 0;
     }
     int rc = cookie_jar_set_at(jar, &cookie, now);
     return rc == MITE_ENOMEM ? rc : 0;

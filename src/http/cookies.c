@@ -196,7 +196,8 @@ static int check(const struct cookie *cookie)
         !fits_header(cookie->domain) || !fits_header(cookie->path)) {
         return MITE_EINVAL;
     }
-    return cookie->name.n + cookie->value.n + cookie->domain.n + cookie->path.n > COOKIE_MAX ? MITE_ELIMIT : 0;
+    return cookie->name.n + cookie->value.n > COOKIE_MAX || cookie->domain.n + cookie->path.n > COOKIE_MAX ? MITE_ELIMIT
+                                                                                                           : 0;
 }
 
 int cookie_jar_set_at(struct cookie_jar *jar, const struct cookie *given, int64_t now)
@@ -235,6 +236,19 @@ static bool path_matches(struct str path, struct str cookie_path)
     }
     return path.n == cookie_path.n || cookie_path.n == 0 || cookie_path.p[cookie_path.n - 1] == '/' ||
            path.p[cookie_path.n] == '/';
+}
+
+bool cookie_jar_has_secure(const struct cookie_jar *jar, const struct cookie *cookie)
+{
+    for (size_t i = 0; i < jar->count; i++) {
+        const struct cookie *other = jar->cookies[i];
+        if (other->secure && str_equal(other->name, cookie->name) && path_matches(cookie->path, other->path) &&
+            (cookie_domain_matches(other->domain, cookie->domain) ||
+             cookie_domain_matches(cookie->domain, other->domain))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool matches(const struct cookie *cookie, struct str host, struct str path, bool secure)

@@ -1,6 +1,8 @@
 /*
  * A cookie jar as RFC 6265 says: domain and path matching, Secure, HttpOnly, Expires and Max-Age, public suffixes
- * refused (libpsl). Limits: 4 KiB a cookie, 50 a domain, 3,000 a jar; the oldest give way.
+ * refused (libpsl); and as browsers do since (draft 6265bis): the prefixes __Secure- and __Host-, cookies that plain
+ * HTTP may not overwrite. SameSite says nothing here: all requests are the user's own. Limits: 4 KiB for name and
+ * value, as much for domain and path, 50 cookies a domain, 3,000 a jar; the oldest give way.
  */
 #pragma once
 
@@ -25,7 +27,7 @@ size_t cookie_jar_count(const struct cookie_jar *jar) PRIVATE_API(cookie_jar_cou
 const struct cookie *cookie_jar_at(const struct cookie_jar *jar, size_t index) PRIVATE_API(cookie_jar_at);
 
 /* A cookie that is there already (name, domain, path) is replaced; one that has expired is removed. Copied.
- * MITE_EINVAL for what no Cookie header could carry (a semicolon, a control character), MITE_ELIMIT above 4 KiB. */
+ * MITE_EINVAL for what no Cookie header could carry (a semicolon, a control character), MITE_ELIMIT above a limit. */
 int cookie_jar_set(struct cookie_jar *jar, const struct cookie *cookie) PRIVATE_API(cookie_jar_set);
 int cookie_jar_set_at(struct cookie_jar *jar, const struct cookie *cookie, int64_t now); /* the same at another time */
 
@@ -41,6 +43,9 @@ int cookie_jar_header(struct cookie_jar *jar, struct buf *out, struct str host, 
 int cookie_format(const struct cookie *cookie, struct buf *out) PRIVATE_API(cookie_format);
 /* Views into `line`. MITE_EPROTO unless there are seven tab-separated fields. */
 int cookie_parse(struct str line, struct cookie *out, struct mite_error *error) PRIVATE_API(cookie_parse);
+
+/* Whether a cookie from plain HTTP would hide or replace one that only TLS may set. */
+bool cookie_jar_has_secure(const struct cookie_jar *jar, const struct cookie *cookie);
 
 /* RFC 6265, 5.1.3: `host` is `domain` or lies below it. */
 bool cookie_domain_matches(struct str host, struct str domain);

@@ -194,6 +194,7 @@ static void drop_credentials(struct http_hop *hop)
     hop->user = hop->password = STR_NONE;
     header_lines_drop(&hop->header_lines, STR("Authorization"));
     header_lines_drop(&hop->header_lines, STR("Cookie"));
+    header_lines_drop(&hop->header_lines, STR("Host"));
 }
 
 static int follow(struct http_exchange *exchange, const struct http_response *response, const struct url *target,

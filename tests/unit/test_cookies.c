@@ -156,6 +156,90 @@ static void test_secure(void **state)
     assert_int_equal(cookie_jar_count(jar), 1);
 }
 
+/* Neither replaced nor hidden by what anyone on the way could have sent. */
+static void test_plain_http_leaves_secure_ones_alone(void **state)
+{
+    static const struct {
+        const char *text, *host, *path;
+        bool taken;
+    } cases[] = {
+        {"s=2", "shop.test", "/x/", false},
+        {"s=2; Domain=shop.test", "shop.test", "/x/", false},
+        {"s=2; Path=/x/y", "shop.test", "/x/", false},
+        {"s=2; Domain=shop.test; Path=/x", "www.shop.test", "/x", false},
+        {"s=2; Path=/", "shop.test", "/x", true}, /* the secure one is for a part only */
+        {"t=2; Path=/x", "shop.test", "/x", true},
+        {"s=2; Path=/x", "other.test", "/x", true},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct cookie_jar *jar = cookie_jar_new();
+        receive(jar, "s=1; Secure; Path=/x", "shop.test", "/x");
+        cookie_jar_receive(jar, str_of(cases[i].text), str_of(cases[i].host), str_of(cases[i].path), false, NOW);
+        if (cookie_jar_count(jar) != 1u + cases[i].taken || !str_is(cookie_jar_at(jar, 0)->value, "1")) {
+            fail_msg("%s from %s", cases[i].text, cases[i].host);
+        }
+        cookie_jar_free(jar);
+    }
+    receive(*state, "s=1; Secure", "shop.test", "/");
+    receive(*state, "s=2", "shop.test", "/");
+    assert_true(str_is(cookie_jar_at(*state, 0)->value, "2"));
+}
+
+static void test_prefixes(void **state)
+{
+    static const struct {
+        const char *text;
+        bool secure, taken;
+    } cases[] = {
+        {"__Secure-a=1; Secure", true, true},
+        {"__Secure-a=1; Secure; Domain=shop.test; Path=/x", true, true},
+        {"__Secure-a=1", true, false},
+        {"__secure-a=1", true, false},
+        {"__Secure-a=1; Secure", false, false},
+        {"__Host-a=1; Secure; Path=/", true, true},
+        {"__HOST-a=1; secure; path=/", true, true},
+        {"__Host-a=1; Secure", true, false},
+        {"__Host-a=1; Secure; Path=/x", true, false},
+        {"__Host-a=1; Path=/", true, false},
+        {"__Host-a=1; Secure; Path=/; Domain=shop.test", true, false},
+        {"__Host-a=1; Secure; Path=/", false, false},
+        {"__Hosta=1", true, true},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct cookie_jar *jar = cookie_jar_new();
+        cookie_jar_receive(jar, str_of(cases[i].text), STR("shop.test"), STR("/"), cases[i].secure, NOW);
+        if (cookie_jar_count(jar) != cases[i].taken) {
+            fail_msg("%s", cases[i].text);
+        }
+        cookie_jar_free(jar);
+    }
+}
+
+static void test_attributes(void **state)
+{
+    struct cookie_jar *jar = *state;
+
+    receive(jar, "a=1; SameSite=Strict; Partitioned; Priority=High; unknown", "a.test", "/");
+    receive(jar, "b=1; Path=/x; Path=/y", "a.test", "/"); /* the last one counts */
+    receive(jar, "c=1; Path=/x; Path=", "a.test", "/z/");
+    receive(jar, "d=1; Domain=b.test; Domain=a.test", "a.test", "/");
+    receive(jar, "e=1; Max-Age=1; Max-Age=100", "a.test", "/");
+    receive(jar, "f=1; MAX-AGE = 100 ; hTTPoNLY", "a.test", "/");
+    receive(jar, "g=1; Max-Age=1x; Max-Age=+5; Max-Age=", "a.test", "/");
+    receive(jar, "h=1;Secure=no;HttpOnly=false", "a.test", "/"); /* that they are there is enough */
+    assert_int_equal(cookie_jar_count(jar), 8);
+    expect(jar, "a.test", "/", "a=1; d=1; e=1; f=1; g=1; h=1");
+    assert_true(str_is(cookie_jar_at(jar, 1)->path, "/y"));
+    assert_true(str_is(cookie_jar_at(jar, 2)->path, "/z"));
+    assert_int_equal(cookie_jar_at(jar, 4)->expires, NOW + 100);
+    assert_int_equal(cookie_jar_at(jar, 5)->expires, NOW + 100);
+    assert_true(cookie_jar_at(jar, 5)->http_only);
+    assert_int_equal(cookie_jar_at(jar, 6)->expires, 0);
+    assert_true(cookie_jar_at(jar, 7)->secure && cookie_jar_at(jar, 7)->http_only);
+}
+
 static void test_expiry(void **state)
 {
     struct cookie_jar *jar = *state;
@@ -197,13 +281,29 @@ static void test_replacing_keeps_the_place(void **state)
 static void test_limits(void **state)
 {
     struct cookie_jar *jar = *state;
-    char text[5000], host[32];
+    char text[6000], host[32];
 
     memset(text, 'x', sizeof text);
     memcpy(text, "a=", 2);
-    text[4096] = '\0';
+    text[4098] = '\0'; /* a name and a value of 4097 bytes */
     receive(jar, text, "a.test", "/");
     assert_int_equal(cookie_jar_count(jar), 0);
+    text[4097] = '\0';
+    receive(jar, text, "a.test", "/");
+    assert_int_equal(cookie_jar_count(jar), 1);
+    cookie_jar_clear(jar);
+
+    memset(text, 'x', sizeof text); /* an attribute that is too long is not there */
+    memcpy(text, "a=1; Path=/", 11);
+    text[10 + 1025] = '\0';
+    receive(jar, text, "a.test", "/b/c");
+    expect(jar, "a.test", "/b", "a=1");
+    memcpy(text, "a=2; Max-Age=", 13);
+    memset(text + 13, '9', 1025);
+    text[13 + 1025] = '\0';
+    receive(jar, text, "a.test", "/b/c");
+    assert_int_equal(cookie_jar_at(jar, 0)->expires, 0);
+    cookie_jar_clear(jar);
     for (int i = 0; i < 60; i++) {
         snprintf(text, sizeof text, "n%d=1", i);
         receive(jar, text, "a.test", "/");
@@ -308,19 +408,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_name_and_value),
-        TEST(test_ignored),
-        TEST(test_domain),
-        TEST(test_addresses_have_no_subdomains),
-        TEST(test_public_suffixes),
-        TEST(test_path),
-        TEST(test_secure),
-        TEST(test_expiry),
-        TEST(test_replacing_keeps_the_place),
-        TEST(test_limits),
-        TEST(test_set),
-        TEST(test_file_lines),
-        TEST(test_dates),
+        TEST(test_name_and_value),  TEST(test_ignored),
+        TEST(test_domain),          TEST(test_addresses_have_no_subdomains),
+        TEST(test_public_suffixes), TEST(test_path),
+        TEST(test_secure),          TEST(test_plain_http_leaves_secure_ones_alone),
+        TEST(test_prefixes),        TEST(test_attributes),
+        TEST(test_expiry),          TEST(test_replacing_keeps_the_place),
+        TEST(test_limits),          TEST(test_set),
+        TEST(test_file_lines),      TEST(test_dates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -350,7 +350,10 @@ static void test_credentials_stay_at_their_origin(void **state)
     struct fixture *f = *state;
     struct peer other;
     char answer[256];
-    struct http_header headers[] = {{STR("Authorization"), STR("Bearer x")}, {STR("X-Keep"), STR("1")}};
+    struct http_header headers[] = {{STR("Authorization"), STR("Bearer x")},
+                                    {STR("X-Keep"), STR("1")},
+                                    {STR("Cookie"), STR("own=1")},
+                                    {STR("Host"), STR("shop.test")}};
 
     peer_start(&other, f->loop, "127.0.0.1", routes);
     snprintf(answer, sizeof answer, "HTTP/1.1 307 Elsewhere\r\nLocation: %s/\r\nContent-Length: 0\r\n\r\n", other.url);
@@ -367,10 +370,14 @@ static void test_credentials_stay_at_their_origin(void **state)
 
     request = get(f, "/away");
     request.headers = headers;
-    request.header_count = 2;
+    request.header_count = 4;
     run(f, &request);
     assert_contains(peer.last.data, "Bearer x");
+    assert_contains(peer.last.data, "\r\nCookie: own=1\r\n");
+    assert_contains(peer.last.data, "\r\nHost: shop.test\r\n");
     assert_null(strstr(other.last.data, "Bearer"));
+    assert_null(strstr(other.last.data, "own=1"));
+    assert_contains(other.last.data, "\r\nHost: 127.0.0.1:");
     assert_contains(other.last.data, "X-Keep: 1");
     peer_stop(&other);
     while (!uv_is_closing((uv_handle_t *)&other.listener) || other.connections) {
