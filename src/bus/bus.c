@@ -14,11 +14,29 @@ int bus_backend_parse(const char *name, enum bus_backend *out, struct mite_error
     if (!str_equal_nocase(str_of(name), STR("nanomsg"))) {
         return error_set(error, MITE_EINVAL, "--message-backend=%s: ZMQ or nanomsg is expected", name);
     }
+#ifdef MITE_NANOMSG
+    *out = BUS_NANOMSG;
+    return 0;
+#else
     return error_set(error, MITE_EINVAL, "--message-backend=%s: this mite was built without nanomsg: use ZMQ", name);
+#endif
+}
+
+static const struct backend *backend_of(enum bus_backend backend)
+{
+#ifdef MITE_NANOMSG
+    return backend == BUS_NANOMSG ? &nng_backend : &zmq_backend;
+#else
+    return &zmq_backend;
+#endif
 }
 
 static int read_keys(struct bus *bus, const struct curve_options *curve, struct mite_error *error)
 {
+    if (bus->backend != &zmq_backend && (curve->key_file || curve->server_key_file || curve->allow_dir)) {
+        return error_set(error, MITE_EINVAL,
+                         "keys (--curve-...) are ZeroMQ's, nanomsg has none: leave one of them out");
+    }
     if (!curve->key_file) {
         const char *without = curve->server_key_file ? "--curve-server-key" : curve->allow_dir ? "--curve-allow" : NULL;
         return without ? error_set(error, MITE_EINVAL, "%s needs --curve-key=FILE too: our own secret key", without)
@@ -48,7 +66,7 @@ int bus_open(struct loop *loop, const struct bus_options *options, struct bus **
         return error_set(error, MITE_ENOMEM, "no memory for sockets");
     }
     bus->loop = loop;
-    bus->backend = &zmq_backend;
+    bus->backend = backend_of(options->backend);
     bus->linger_ms = options->linger_ms ? options->linger_ms : LINGER_MS;
     bus->refused = options->refused;
     bus->refused_arg = options->refused_arg;

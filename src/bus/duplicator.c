@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #define REPORT_NS   NS_PER_S
-#define SETTLE_NS   (20 * NS_PER_MS)  /* the input is taken to be quiet after this long without a message */
+#define SETTLE_NS   (50 * NS_PER_MS)  /* the input is taken to be quiet after this long without a message */
 #define STOP_MAX_NS (500 * NS_PER_MS) /* senders that never pause are left behind after this */
 #define REPORT_TYPE "messages_dropped"
 #define HIGH_WATER  2000

@@ -28,6 +28,7 @@ struct backend {
 };
 
 extern const struct backend zmq_backend;
+extern const struct backend nng_backend; /* where the build has nng: MITE_NANOMSG */
 
 struct bus {
     struct loop *loop; /* borrowed */

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#define QUIET_NS (20 * NS_PER_MS)  /* nothing is on its way when nothing has come for so long */
+#define QUIET_NS (50 * NS_PER_MS)  /* nothing is on its way when nothing has come for so long */
 #define STOP_NS  (500 * NS_PER_MS) /* who sends without a pause is left after this */
 
 struct intake {

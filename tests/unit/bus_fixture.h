@@ -7,16 +7,27 @@
 #include "bus/socket.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 struct bus_fixture {
     struct loop *loop;
     struct bus *bus;
 };
 
+/* MITE_TEST_BACKEND names another one. */
+static inline enum bus_backend bus_fixture_backend(void)
+{
+    const char *name = getenv("MITE_TEST_BACKEND");
+    enum bus_backend backend = BUS_ZMQ;
+
+    assert_int_equal(bus_backend_parse(name ? name : "ZMQ", &backend, NULL), 0);
+    return backend;
+}
+
 static inline void bus_fixture_open(struct bus_fixture *f)
 {
     assert_int_equal(loop_new(&f->loop, NULL), 0);
-    assert_int_equal(bus_open(f->loop, &(struct bus_options){.backend = BUS_ZMQ}, &f->bus, NULL), 0);
+    assert_int_equal(bus_open(f->loop, &(struct bus_options){.backend = bus_fixture_backend()}, &f->bus, NULL), 0);
 }
 
 static inline void bus_fixture_close(struct bus_fixture *f)
