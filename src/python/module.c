@@ -6,6 +6,7 @@
 #include "python/bus.h"
 #include "python/config.h"
 #include "python/context.h"
+#include "python/metrics_page.h"
 #include "python/pool_types.h"
 #include "python/ready.h"
 #include "python/scenario.h"
@@ -38,7 +39,7 @@ static const struct {
 /* Each adds its types; the first ones are used by those that follow. */
 static int (*const parts[])(PyObject *module) = {
     ready_exec,  task_exec,     transaction_exec, context_exec, config_exec,       pool_types_exec,
-    volume_exec, scenario_exec, sinks_exec,       bus_exec,     acurl_module_exec,
+    volume_exec, scenario_exec, sinks_exec,       bus_exec,     acurl_module_exec, metrics_page_exec,
 };
 
 PyObject *module_import(enum module_import what)

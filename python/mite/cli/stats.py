@@ -1,0 +1,5 @@
+"""The `Stats` of `mite stats`, under the name that it has had here."""
+
+from ..stats import Stats
+
+__all__ = ["Stats"]

@@ -1,0 +1,1 @@
+"""What `mite prometheus_exporter` shows."""
