@@ -8,62 +8,114 @@ import pytest
 
 from helpers import Mite, totals
 
-JOURNEY = """
+SOURCE = """
+import acurl
 from mite_http import mite_http
 
 @mite_http
 async def visit(ctx):
     await ctx.http.get(ctx.config["url"])
+
+@mite_http
+async def tour(ctx):
+    for path in ctx.config["paths"].split():
+        try:
+            response = await ctx.http.get(ctx.config["url"] + "/" + path)
+            print(path, "status", response.status_code, sep=": ")
+        except (acurl.AcurlError, acurl.RequestError) as error:
+            print(path, error, sep=": ")
 """
 
 
+@pytest.fixture(scope="module", params=["http", "https"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Its URL."""
+    folder = tmp_path_factory.mktemp("certificate") if request.param == "https" else None
+    if folder:
+        badserver.make_certificate(folder)
+    with badserver.serve(folder) as url:
+        yield url
+
+
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
+def plain_server() -> Iterator[str]:
     with badserver.serve() as url:
         yield url
 
 
-@pytest.fixture
-def journey(tmp_path: Path) -> str:
-    (tmp_path / "bad.py").write_text(JOURNEY)
-    return "bad:visit"
+@pytest.fixture(autouse=True)
+def journeys(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(SOURCE)
 
 
-@pytest.mark.parametrize(
-    ("path", "sentence"),
-    [
-        ("cut", "the server closed the connection in the middle of its answer"),
-        ("cut_chunk", "the server closed the connection in the middle of its answer"),
-        ("cut_head", "the server closed the connection"),
-        ("silent", "the server closed the connection without an answer"),
-        ("reset", "the server closed the connection in the middle of its answer"),
-        ("garbage", "the answer breaks the protocol"),
-        ("other_protocol", "the answer breaks the protocol"),
-        ("bad_chunk", "the answer breaks the protocol"),
-        ("bad_length", "the answer breaks the protocol"),
-        ("bad_gzip", "the answer breaks the protocol"),
-        ("endless_head", "the answer breaks the protocol"),
-        ("endless_body", "the body is larger than 1000000 bytes (--max-body-size)"),
-        ("bomb", "the body is larger than 1000000 bytes (--max-body-size)"),
-        ("to_a_file", "only http and https are known"),
-        ("round_and_round", "more than 5 redirects"),
-    ],
-)
-def test_it_is_an_error_with_a_sentence(mite: Mite, journey: str, server: str, path: str, sentence: str) -> None:
+ERRORS = [
+    ("cut", "the server closed the connection in the middle of its answer"),
+    ("cut_chunk", "the server closed the connection in the middle of its answer"),
+    ("cut_head", "the server closed the connection"),
+    ("silent", "the server closed the connection without an answer"),
+    ("reset", "the server closed the connection in the middle of its answer"),
+    ("garbage", "the answer breaks the protocol"),
+    ("other_protocol", "the answer breaks the protocol"),
+    ("bad_chunk", "the answer breaks the protocol"),
+    ("bad_length", "the answer breaks the protocol"),
+    ("bad_gzip", "the answer breaks the protocol"),
+    ("zero_byte", "the answer breaks the protocol"),
+    ("endless_head", "the answer breaks the protocol: its head is larger than 256 KiB"),
+    ("endless_body", "the body is larger than 1000000 bytes (--max-body-size)"),
+    ("bomb", "the body is larger than 1000000 bytes (--max-body-size)"),
+    ("stall", "the answer was not whole within 2 s"),
+    ("to_a_file", "only http and https are known"),
+    ("round_and_round", "more than 5 redirects"),
+]
+# What libcurl takes, or gives up on in its own words.
+ERRORS_OF_OURS = [
+    ("two_lengths", "it has two different Content-Length"),
+    ("length_and_chunks", "it has both a Transfer-Encoding and a Content-Length"),
+    ("switch", "it switches to another protocol, which nobody asked for"),
+    ("bad_trailer", "a trailer of it is no header line"),
+    ("endless_interim", "the answer was not whole within 2 s"),
+]
+
+
+ANSWERS = [("no_location", 302), ("not_modified", 304), ("drip", 200), ("two_answers", 200)]
+
+
+@pytest.mark.parametrize(("path", "sentence"), ERRORS + ERRORS_OF_OURS)
+def test_it_is_an_error_with_a_sentence(mite: Mite, plain_server: str, path: str, sentence: str) -> None:
+    url = f"{plain_server}/{path}"
     result = mite(
-        "journey", "test", journey, "--iterations=3", "--volume=2", "--max-body-size=1000000", "--no-collector",
-        env={"MITE_CONF_url": f"{server}/{path}"},
+        "journey", "test", "bad:visit", f"--add-to-config=url:{url}", "--iterations=3", "--volume=3", "--no-collector",
+        "--max-body-size=1000000", "--timeout=2",
     )  # fmt: skip
     assert result.returncode == 1, result.stderr
     assert totals(result.stdout).errors == 3
-    assert sentence in " ".join(result.stdout.split())
-    assert f"GET {server}/{path}" in " ".join(result.stdout.split())
+    text = " ".join(result.stdout.split())
+    assert sentence in text
+    assert f"GET {url}" in text
 
 
-@pytest.mark.parametrize("path", ["no_location", "not_modified"])
-def test_a_3xx_without_a_location_is_an_answer(mite: Mite, journey: str, server: str, path: str) -> None:
+@pytest.mark.parametrize("transport", ["native", "curl"])
+def test_the_same_over_tls_and_over_libcurl(mite: Mite, server: str, transport: str) -> None:
+    errors = ERRORS + (ERRORS_OF_OURS if transport == "native" else [])
+    expected = errors + [(path, f"status: {status}") for path, status in ANSWERS]
+    paths = " ".join(path for path, _ in expected)
     result = mite(
-        "journey", "test", journey, "--iterations=3", "--no-collector", env={"MITE_CONF_url": f"{server}/{path}"}
-    )
+        "journey", "run", "bad:tour", f"--add-to-config=url:{server}", f"--add-to-config=paths:{paths}",
+        f"--http-transport={transport}", "--insecure", "--max-body-size=1000000", "--timeout=2",
+    )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    assert totals(result.stdout)[:3] == (3, 0, 3)
+    lines = result.stdout.splitlines()
+    for line, (path, sentence) in zip(lines, expected):
+        assert line.startswith(path + ": ") and sentence in line
+    assert len(lines) > len(expected)
+
+
+def test_it_is_an_answer(mite: Mite, plain_server: str) -> None:
+    """A 3xx without a Location, an answer in pieces, one answer too many."""
+    for path, _ in ANSWERS:
+        result = mite(
+            "journey", "test", "bad:visit", f"--add-to-config=url:{plain_server}/{path}", "--iterations=3",
+            "--no-collector",
+        )
+        assert result.returncode == 0, result.stderr
+        assert totals(result.stdout)[:3] == (3, 0, 3)
