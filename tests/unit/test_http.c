@@ -525,6 +525,45 @@ static void test_expect(void **state)
     assert_int_equal(f->response->upload_bytes, 0);
 }
 
+/* A server that knows nothing of it gets the body after a while. */
+static void test_expect_without_an_answer(void **state)
+{
+    struct fixture *f = *state;
+    struct http_header header = {STR("Expect"), STR("100-continue")};
+    struct http_request request = get(f, "/");
+
+    request.method = STR("POST");
+    request.body = STR("body");
+    request.headers = &header;
+    request.header_count = 1;
+    run(f, &request);
+    assert_ok(f, 200, "ok");
+    assert_contains(peer.last.data, "\r\n\r\nbody");
+    assert_in_range(f->response->timings.total_ns, 900 * NS_PER_MS, 10 * NS_PER_S);
+}
+
+/* That the credentials are not good is an answer like any other: there is no second try. */
+static void test_unauthorized(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request = get(f, "/");
+    static const struct peer_route strict[] = {
+        {"/", "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\n"
+              "WWW-Authenticate: Digest realm=\"x\", nonce=\"y\"\r\nContent-Length: 2\r\n\r\nno"},
+        {NULL}};
+
+    peer.routes = strict;
+    run(f, &request);
+    assert_ok(f, 401, "no");
+    assert_null(strstr(peer.last.data, "Authorization"));
+    request.user = STR("me");
+    request.password = STR("");
+    run(f, &request);
+    assert_ok(f, 401, "no");
+    assert_contains(peer.last.data, "\r\nAuthorization: Basic bWU6\r\n");
+    assert_int_equal(peer.requests, 2);
+}
+
 static void test_ipv6(void **state)
 {
     struct fixture *f = *state;
@@ -568,9 +607,20 @@ static void test_proxy(void **state)
     open_client(f, &(struct http_client_options){0});
     request.url = STR("http://shop.test/x");
     run(f, &request);
-    unsetenv("http_proxy");
     assert_ok(f, 200, "ok");
     assert_contains(peer.last.data, "GET http://shop.test/x HTTP/1.1\r\nHost: shop.test\r\n");
+
+    peer.routes = routes; /* not for what is excepted */
+    setenv("http_proxy", "http://127.0.0.1:1", 1);
+    setenv("no_proxy", "shop.test,127.0.0.1", 1);
+    open_client(f, &(struct http_client_options){0});
+    run_get(f, "/");
+    assert_ok(f, 200, "ok");
+    assert_contains(peer.last.data, "GET / HTTP/1.1\r\n");
+    unsetenv("no_proxy");
+    run_get(f, "/");
+    assert_int_equal(f->failure, HTTP_CONNECT);
+    unsetenv("http_proxy");
 }
 
 /* More than one lane of the transport takes. */
@@ -625,6 +675,8 @@ int main(void)
         TEST(test_localhost),
         TEST(test_addresses_take_turns),
         TEST(test_expect),
+        TEST(test_expect_without_an_answer),
+        TEST(test_unauthorized),
         TEST(test_ipv6),
         TEST(test_proxy),
         TEST(test_many_at_once),
