@@ -300,6 +300,33 @@ def test_a_failure_does_not_outlive_its_block(run_c: Run) -> None:
     assert result.returncode == 0, result.stdout
 
 
+WAITING = """
+MITE_JOURNEY(connects) { mite_connect(ctx, mite_config(ctx, "address", "")); }
+MITE_JOURNEY(reads) { char c; mite_read(ctx, mite_connect(ctx, mite_config(ctx, "address", "")), &c, 1); }
+MITE_JOURNEY(gets) { MITE_TRANSACTION(ctx, "get") { mite_get(ctx, mite_config(ctx, "address", "")); } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("journey", "scheme", "accepts"),
+    [("connects", "tcp", False), ("connects", "tls", True), ("reads", "tcp", True), ("gets", "http", True),
+     ("gets", "https", True)],
+)  # fmt: skip
+def test_cancelled_wherever_it_waits(run_c: Run, journey: str, scheme: str, accepts: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=50 if accepts else 0) as silent, socket.socket() as first:
+        address = silent.getsockname()
+        if not accepts:
+            first.connect(address)  # takes the only place in the queue: others wait for an answer to their SYN
+        result, messages = run_c(
+            WAITING, journey, "--volume=20", "--duration=0.3", "--graceful-stop=0", command=("journey", "test"),
+            env={"MITE_CONF_address": f"{scheme}://127.0.0.1:{address[1]}"},
+        )  # fmt: skip
+    assert result.returncode == 0, result.stdout
+    roots = [m for m in of_type(messages, "txn") if m["transaction"] == "__root__"]
+    assert len(roots) == 20 and not any(m["had_error"] for m in roots)
+    assert not of_type(messages, "exception", "http_metrics")
+
+
 def test_datagrams(run_c: Run) -> None:
     source = """
     MITE_JOURNEY(journey)

@@ -89,6 +89,14 @@ MITE_JOURNEY(overflow)
     }
 }
 
+MITE_JOURNEY(steps_over)
+{
+    size_t bytes = 300000; /* four stacks further down */
+    char *p = __builtin_alloca(bytes);
+
+    mite_send(ctx, "at", MITE_BYTES("bytes", memset(p, 1, bytes), 10));
+}
+
 MITE_JOURNEY(heap)
 {
     char *volatile p = malloc(10);
@@ -306,6 +314,12 @@ def test_stack_overflow_is_the_journeys(mite: Mite, in_c: Path) -> None:
         'mite: journey "crash.c:overflow" crashed in transaction "deep": it outgrew its stack (--fiber-stack'
     )
     assert totals(result.stdout).errors == 1
+
+
+def test_a_frame_does_not_step_over_the_guard(mite: Mite, in_c: Path) -> None:
+    result = mite("journey", "test", "crash.c:steps_over", "--duration=30", "--volume=5")
+    assert result.returncode == 3
+    assert 'mite: journey "crash.c:steps_over" crashed: it outgrew its stack' in result.stderr
 
 
 def test_the_c_library_aborts(mite: Mite, in_c: Path) -> None:
