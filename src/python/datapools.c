@@ -271,7 +271,7 @@ static bool await_checkout(struct adapter *self, PyObject *awaitable, datapool_c
         return false;
     }
     *pending = (struct pending){(struct adapter *)datapool_ref(&self->base), done, arg};
-    PyObject *task = task_start(awaitable, self->label, NULL, checkout_finished, pending); /* new; asyncio keeps it */
+    PyObject *task = task_start(awaitable, self->label, checkout_finished, pending); /* new; asyncio keeps it */
     if (!task) {
         datapool_unref(&self->base);
         free(pending);
@@ -329,7 +329,7 @@ static bool await_checkin(struct adapter *self, PyObject *awaitable, datapool_ch
         return false;
     }
     *pending = (struct pending_checkin){(struct adapter *)datapool_ref(&self->base), done, arg};
-    PyObject *task = task_start(awaitable, self->label, NULL, checkin_finished, pending); /* new; asyncio keeps it */
+    PyObject *task = task_start(awaitable, self->label, checkin_finished, pending); /* new; asyncio keeps it */
     if (!task) {
         datapool_unref(&self->base);
         free(pending);

@@ -220,12 +220,10 @@ static bool begin(struct journey *journey, struct py_context *self, struct args 
     PyObject *variables = PyContext_New();                                                       /* new */
     PyObject *coroutine = variables ? call_in(variables, journey->function, self, items) : NULL; /* new */
     Py_XDECREF(items);
-    self->task = coroutine ? task_start(coroutine, journey->name, variables, journey_done, self) : NULL;
+    self->task = coroutine ? task_start_journey(coroutine, journey->name, variables, self->context, journey_done, self)
+                           : NULL; /* new */
     Py_XDECREF(coroutine);
     Py_XDECREF(variables);
-    if (self->task) {
-        task_set_journey(self->task, self->context);
-    }
     return self->task != NULL;
 }
 

@@ -17,8 +17,11 @@
     X(__file__)                                                                                                        \
     X(__module__)                                                                                                      \
     X(__qualname__)                                                                                                    \
+    X(_callbacks)                                                                                                      \
     X(_mite_reported)                                                                                                  \
+    X(_must_cancel)                                                                                                    \
     X(cancel)                                                                                                          \
+    X(cancelling)                                                                                                      \
     X(checkin)                                                                                                         \
     X(checkout)                                                                                                        \
     X(close)                                                                                                           \
@@ -32,6 +35,7 @@
     X(id)                                                                                                              \
     X(loop)                                                                                                            \
     X(name)                                                                                                            \
+    X(set_name)                                                                                                        \
     X(throw)
 
 /* What C needs of Python modules now and then: imported at its first use. */

@@ -2,6 +2,12 @@
  * Design notes. The wrapper is a coroutine by shape (await, send, throw, close), which is all that asyncio.Task asks
  * for. It owns the asyncio.Task and the task owns it: the loop of references is cut at the end, or by the collector.
  * Once `inner` is NULL the coroutine is over and `done` has been called or will never be.
+ *
+ * An asyncio.Task costs as much as a short journey. So a journey that is started while another one's `done` runs goes
+ * on in its place: in the same asyncio.Task and at once, while all that it needs is still in the cache. What is each
+ * journey's own, its context variables, the wrapper enters around each step. It stays out where somebody could tell the
+ * difference: behind an exception, in a task that was cancelled or whose end somebody waits for. And one that came to
+ * its end without ever having waited makes no place, or others would never have their turn.
  */
 #include "python/task.h"
 
@@ -9,12 +15,17 @@
 
 struct task {
     PyObject_HEAD
-    PyObject *inner; /* the user's coroutine or iterator */
-    PyObject *task;  /* asyncio.Task */
+    PyObject *inner;     /* the user's coroutine or iterator */
+    PyObject *task;      /* asyncio.Task */
+    PyObject *name;      /* its name */
+    PyObject *variables; /* what the steps run among; NULL: those of the asyncio.Task */
     task_done *done;
     void *arg;
     struct context *journey; /* borrowed; NULL: it is none */
 };
+
+/* Borrowed: whose journey is just ending, and leaves its place to another; NULL: none. */
+static struct task *vacant;
 
 /* What can be sent to: a coroutine itself, or the iterator behind __await__. New reference. */
 static PyObject *iterator_of(PyObject *awaitable)
@@ -29,11 +40,12 @@ static PyObject *iterator_of(PyObject *awaitable)
     return async->am_await(awaitable);
 }
 
-/* An asyncio.Task of the wrapper. It copies the context that is entered. New reference. */
-static PyObject *make_task(PyObject *asyncio_task, struct task *self, PyObject *name, PyObject *variables)
+/* An asyncio.Task of the wrapper. It copies the context that is entered: an empty one, and never that of whoever
+ * happens to be running. New reference. */
+static PyObject *make_task(PyObject *asyncio_task, struct task *self)
 {
-    PyObject *args[] = {(PyObject *)self, state->loop, name};
-    PyObject *context = variables ? Py_NewRef(variables) : PyContext_New(); /* new */
+    PyObject *args[] = {(PyObject *)self, state->loop, self->name};
+    PyObject *context = PyContext_New(); /* new */
     PyObject *task = NULL;
 
     if (context && PyContext_Enter(context) == 0) {
@@ -46,7 +58,8 @@ static PyObject *make_task(PyObject *asyncio_task, struct task *self, PyObject *
     return task;
 }
 
-PyObject *task_start(PyObject *awaitable, PyObject *name, PyObject *variables, task_done *done, void *arg)
+static PyObject *start(PyObject *awaitable, PyObject *name, PyObject *variables, struct context *journey,
+                       task_done *done, void *arg)
 {
     PyObject *asyncio_task = module_import(IMPORT_TASK);
     if (!asyncio_task) {
@@ -61,13 +74,15 @@ PyObject *task_start(PyObject *awaitable, PyObject *name, PyObject *variables, t
         return NULL;
     }
     self->task = NULL;
+    self->name = Py_NewRef(name);
+    self->variables = Py_XNewRef(variables);
     self->done = done;
     self->arg = arg;
-    self->journey = NULL;
+    self->journey = journey;
     self->inner = iterator_of(awaitable);
     PyObject_GC_Track(self);
     if (self->inner) {
-        self->task = make_task(asyncio_task, self, name, variables);
+        self->task = make_task(asyncio_task, self);
     }
     if (!self->task) {
         Py_DECREF(self);
@@ -76,9 +91,43 @@ PyObject *task_start(PyObject *awaitable, PyObject *name, PyObject *variables, t
     return (PyObject *)self;
 }
 
-void task_set_journey(PyObject *task, struct context *context)
+PyObject *task_start(PyObject *awaitable, PyObject *name, task_done *done, void *arg)
 {
-    ((struct task *)task)->journey = context;
+    return start(awaitable, name, NULL, NULL, done, arg);
+}
+
+static int rename_task(struct task *self, PyObject *name)
+{
+    if (self->name == name) {
+        return 0;
+    }
+    PyObject *result = PyObject_CallMethodOneArg(self->task, state->str_set_name, name); /* new */
+    if (result) {
+        Py_SETREF(self->name, Py_NewRef(name));
+    }
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+PyObject *task_start_journey(PyObject *awaitable, PyObject *name, PyObject *variables, struct context *journey,
+                             task_done *done, void *arg)
+{
+    struct task *self = vacant;
+    if (!self) {
+        return start(awaitable, name, variables, journey, done, arg);
+    }
+    vacant = NULL;
+    PyObject *inner = iterator_of(awaitable); /* new */
+    if (!inner || rename_task(self, name) < 0) {
+        Py_XDECREF(inner);
+        return NULL;
+    }
+    self->inner = inner;
+    self->variables = Py_NewRef(variables);
+    self->done = done;
+    self->arg = arg;
+    self->journey = journey;
+    return Py_NewRef((PyObject *)self);
 }
 
 void task_cancel(PyObject *task)
@@ -94,19 +143,49 @@ void task_cancel(PyObject *task)
     Py_XDECREF(result);
 }
 
+/* Whether an object is there and false; takes the reference. */
+static bool is_false(PyObject *object)
+{
+    bool is = object && PyObject_IsTrue(object) == 0;
+    Py_XDECREF(object);
+    PyErr_Clear();
+    return is;
+}
+
+/* Nobody waits for the asyncio.Task's end, and nobody has cancelled it. */
+static bool is_untouched(const struct task *self)
+{
+#if PY_VERSION_HEX >= 0x030b0000
+    PyObject *cancelled = PyObject_CallMethodNoArgs(self->task, state->str_cancelling); /* new: how often */
+#else
+    PyObject *cancelled = PyObject_GetAttr(self->task, state->str__must_cancel); /* new */
+#endif
+    return is_false(cancelled) && is_false(PyObject_GetAttr(self->task, state->str__callbacks));
+}
+
 /* The coroutine is over: `result` is owned, or NULL with the exception set. What asyncio then sees is None, or the
- * cancellation, which it has to know of. */
-static PySendResult finish(struct task *self, PyObject *owned, PyObject **result)
+ * cancellation, which it has to know of. PYGEN_NEXT: nothing, for another journey goes on in its place, which is left
+ * to one if `leave_place`. */
+static PySendResult finish(struct task *self, PyObject *owned, bool leave_place, PyObject **result)
 {
     PyObject *exception = owned ? NULL : errors_take(); /* new */
     task_done *done = self->done;
     void *arg = self->arg;
+    bool leaves_place = self->journey && owned && leave_place && is_untouched(self);
 
     Py_INCREF(self);
     Py_CLEAR(self->inner);
-    Py_CLEAR(self->task);
+    Py_CLEAR(self->variables);
+    self->journey = NULL;
+    vacant = leaves_place ? self : NULL;
     done(arg, owned, exception);
+    vacant = NULL;
     Py_XDECREF(owned);
+    if (self->inner) {
+        Py_DECREF(self); /* the asyncio.Task that runs it has one more */
+        return PYGEN_NEXT;
+    }
+    Py_CLEAR(self->task);
     Py_DECREF(self);
 
     PySendResult how = PYGEN_RETURN;
@@ -121,6 +200,36 @@ static PySendResult finish(struct task *self, PyObject *owned, PyObject **result
     return how;
 }
 
+static int enter(struct task *self)
+{
+    if (self->variables && PyContext_Enter(self->variables) != 0) {
+        return -1;
+    }
+    context_set_running(self->journey);
+    return 0;
+}
+
+/* Keeps the current exception. */
+static void leave(PyObject *variables)
+{
+    context_set_running(NULL);
+    if (variables) {
+        PyContext_Exit(variables); /* cannot fail: it is what was entered last */
+    }
+}
+
+static PySendResult step(struct task *self, PyObject *value, PyObject **result)
+{
+    PyObject *variables = self->variables; /* borrowed: whoever has entered it keeps it */
+    *result = NULL;
+    if (enter(self) != 0) {
+        return PYGEN_ERROR;
+    }
+    PySendResult how = PyIter_Send(self->inner, value, result);
+    leave(variables);
+    return how;
+}
+
 static PySendResult am_send(PyObject *object, PyObject *value, PyObject **result)
 {
     struct task *self = (struct task *)object;
@@ -129,10 +238,17 @@ static PySendResult am_send(PyObject *object, PyObject *value, PyObject **result
         *result = NULL;
         return PYGEN_ERROR;
     }
-    context_set_running(self->journey);
-    PySendResult how = PyIter_Send(self->inner, value, result);
-    context_set_running(NULL);
-    return how == PYGEN_NEXT ? how : finish(self, *result, result);
+    for (bool first = true;; first = false) {
+        PySendResult how = step(self, value, result);
+        if (how == PYGEN_NEXT) {
+            return how;
+        }
+        how = finish(self, *result, first, result);
+        if (how != PYGEN_NEXT) {
+            return how;
+        }
+        value = Py_None;
+    }
 }
 
 /* The end of a step for callers that want an iterator's protocol. */
@@ -165,9 +281,11 @@ static PyObject *task_throw(PyObject *object, PyObject *args)
         return PyErr_Format(PyExc_RuntimeError, "this coroutine is over");
     }
     PyObject *throw = PyObject_GetAttr(self->inner, state->str_throw); /* new */
-    context_set_running(self->journey);
-    PyObject *yielded = throw ? PyObject_Call(throw, args, NULL) : NULL;
-    context_set_running(NULL);
+    PyObject *variables = self->variables, *yielded = NULL;            /* borrowed: whoever has entered it keeps it */
+    if (throw &&enter(self) == 0) {
+        yielded = PyObject_Call(throw, args, NULL); /* new */
+        leave(variables);
+    }
     Py_XDECREF(throw);
     if (yielded) {
         return yielded;
@@ -178,7 +296,7 @@ static PyObject *task_throw(PyObject *object, PyObject *args)
         returned = Py_NewRef(((PyStopIterationObject *)stop)->value);
         Py_DECREF(stop);
     }
-    PySendResult how = finish(self, returned, &result);
+    PySendResult how = finish(self, returned, false, &result);
     return as_iteration(how, result);
 }
 
@@ -224,6 +342,7 @@ static int task_traverse(struct task *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->inner);
     Py_VISIT(self->task);
+    Py_VISIT(self->variables);
     return 0;
 }
 
@@ -231,6 +350,7 @@ static int task_clear(struct task *self)
 {
     Py_CLEAR(self->inner);
     Py_CLEAR(self->task);
+    Py_CLEAR(self->variables);
     return 0;
 }
 
@@ -239,6 +359,7 @@ static void task_dealloc(struct task *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     task_clear(self);
+    Py_CLEAR(self->name);
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }

@@ -15,15 +15,19 @@ typedef void task_done(void *arg, PyObject *result, PyObject *exception);
 int task_exec(PyObject *module);
 
 /*
- * `awaitable` is a coroutine or anything with __await__; `name` (a str) becomes the task's. `variables` is the Context
- * that it begins with a copy of; NULL: an empty one, and never that of whoever happens to be running, which may be the
- * last step of another journey. All borrowed. New reference to the running task (not an asyncio.Task: that one is
- * inside), to be kept until `done`; NULL with an exception, no callback.
+ * `awaitable` is a coroutine or anything with __await__; `name` (a str) becomes the task's. Both borrowed. New
+ * reference to the running task (not an asyncio.Task: that one is inside), to be kept until `done`; NULL with an
+ * exception, no callback.
  */
-PyObject *task_start(PyObject *awaitable, PyObject *name, PyObject *variables, task_done *done, void *arg);
+PyObject *task_start(PyObject *awaitable, PyObject *name, task_done *done, void *arg);
 
-/* The journey that the task is the whole of, for whoever asks whose code runs. Borrowed until `done`. */
-void task_set_journey(PyObject *task, struct context *context);
+/*
+ * The same for a whole journey, which runs among context variables of its own (`variables`, a Context, borrowed).
+ * `journey` is for whoever asks whose code runs; borrowed until `done`. Inside the `done` of another journey it may get
+ * that one's place: the same task.
+ */
+PyObject *task_start_journey(PyObject *awaitable, PyObject *name, PyObject *variables, struct context *journey,
+                             task_done *done, void *arg);
 
 /* Asks it to end by CancelledError at its next step. */
 void task_cancel(PyObject *task);

@@ -181,6 +181,60 @@ async def journey(ctx):
     assert paths == {"__root__", "__root__ :: part1", "__root__ :: part2", "__root__ :: part3"}
 
 
+IN_ITS_TASK = """
+import asyncio, contextvars
+var = contextvars.ContextVar("var", default=0)
+tasks, ended = [], []
+
+async def journey(ctx):
+    task = asyncio.current_task()
+    fresh = task not in tasks
+    tasks.append(task)
+    assert var.get() == 0
+    var.set(1)
+    await asyncio.sleep(0)
+    assert var.get() == 1 and asyncio.current_task() is task
+    ctx.send("got", value=fresh)
+    {last}
+"""
+
+
+@pytest.mark.parametrize(
+    "last, fresh",
+    [
+        ("pass", [True, False, False, False]),
+        ("task.add_done_callback(ended.append)", [True] * 4),
+        ("task.cancel()", [True] * 4),
+    ],
+)
+def test_a_journey_may_get_the_task_of_the_one_before(run, last, fresh):
+    result, messages = run(IN_ITS_TASK.format(last=last), "journey", "test", "shop:journey", "--iterations=4")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert values(messages) == fresh
+
+
+def test_journeys_that_never_wait_let_others_have_their_turn(run, tmp_path):
+    source = """
+import asyncio
+from mite.volume_model import Constant
+
+async def busy(ctx):
+    pass
+
+async def patient(ctx):
+    for _ in range(5):
+        await asyncio.sleep(0.01)
+    with open("turns", "a") as file:
+        file.write("x")
+
+def scenario():
+    return [("shop:busy", None, Constant(1, 2)), ("shop:patient", None, Constant(1, 1))]
+"""
+    result, _ = run(source, "scenario", "test", "shop:scenario", processor="")
+    assert result.returncode == 0, result.stderr
+    assert len((tmp_path / "turns").read_text()) > 2
+
+
 def test_fixtures_are_shared_by_their_label(run):
     source = """
 import asyncio
