@@ -17,5 +17,7 @@ NAMES = (
     "switch",
     "duplicator",
     "stats",
+    "fleet",
+    "workers",
     "share",
 )

@@ -20,6 +20,7 @@ static bool is_wanted(enum events_wanted wanted, enum message_kind kind)
     switch (kind) {
     case MESSAGE_DATA_CREATED:
     case MESSAGE_PURGE_DATA:
+    case MESSAGE_DEBUG_CONSOLE:
         return true;
     case MESSAGE_ERROR:
     case MESSAGE_EXCEPTION:

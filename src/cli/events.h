@@ -1,6 +1,7 @@
 /*
  * --events: which of a runner's messages go to the message socket. Its figures reach the controller in any case; events
- * are what stats, collector and recorder live on. What journeys make for the recorder always goes.
+ * are what stats, collector and recorder live on. What journeys make for the recorder always goes, and what they say to
+ * people (debug_console_message).
  */
 #pragma once
 

@@ -114,11 +114,10 @@ static void choose_sinks(struct run_workers *workers)
     }
 }
 
-/* What workers are to send: the figures come another way, and what journeys record comes always. */
+/* What workers are to send: the figures come another way, and what journeys record or say to people comes always. */
 static const char *events_wanted(const struct run *run)
 {
-    if (run->collector || run->processors.count > 0 || run->processors.debug_messages ||
-        (run->processors.message_log && log_enabled(LOG_DEBUG))) {
+    if (run->collector || run->processors.count > 0 || (run->processors.message_log && log_enabled(LOG_DEBUG))) {
         return "all";
     }
     return run->processors.message_log ? "errors" : "none";
