@@ -196,6 +196,9 @@ static void take_report(struct fleet *fleet, struct fleet_runner *runner, const 
     take_dropped(fleet, runner, report);
     runner->queued = report->queued;
     runner->cpu = report->cpu;
+    if (report->leaving) {
+        shares_retire(&fleet->shares, (size_t)runner->slot);
+    }
     runner->idle_ns = !report->idle ? 0 : runner->idle_ns ? runner->idle_ns : runner->heard_ns;
     if (report->trouble.n > 0) {
         log_line(LOG_WARNING, "runner %s: " STR_FMT, fleet_runner_name(runner, name, sizeof name),

@@ -77,6 +77,12 @@ int shares_join(struct shares *shares, int64_t max_journeys)
     return slot;
 }
 
+void shares_retire(struct shares *shares, size_t index)
+{
+    shares->due = shares->due || shares->runners[index].max_journeys > 0;
+    shares->runners[index].max_journeys = 0;
+}
+
 static void set_granted(struct shares *shares, size_t entry, struct share *share, int64_t starts_max)
 {
     shares->entries[entry].granted += starts_max - share->starts_max;

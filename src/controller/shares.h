@@ -64,6 +64,8 @@ void shares_done(struct shares *shares);
 
 /* A slot, or MITE_ENOMEM. max_journeys 0: no limit. */
 int shares_join(struct shares *shares, int64_t max_journeys);
+/* It is on its way out: it is to run nothing more. */
+void shares_retire(struct shares *shares, size_t runner);
 /* It has gone: what it ran is to be run by others. What it started stays counted, grants come back. */
 void shares_leave(struct shares *shares, size_t runner);
 

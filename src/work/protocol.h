@@ -37,8 +37,8 @@
  * introduces it and carries its statistics from the start of its process. What a report that was not answered said of
  * done and unused leases goes into that one again: the controller passes over leases that it does not know any more.
  * With the epoch that it knew already the leases that it holds stay its own; with another they are nobody's, and it
- * tells of each entry the highest id that it has had. When it has been told to stop and nothing runs any more it
- * reports that once (idle) and says bye.
+ * tells of each entry the highest id that it has had. When it has been told to stop, or is leaving, and nothing runs
+ * any more it reports that once (idle) and says bye.
  *
  * Reports, orders and the offer are maps: a key that is not known is passed over, one that is missing is nothing (0,
  * false, none). docs/protocol.md has the keys. Everything read here comes from a peer: sizes, depths, types and ids are
@@ -118,7 +118,8 @@ struct work_report {
     uint64_t aborted;   /* requests cut off, since its process began */
     uint64_t queued;    /* events that wait to be sent */
     double cpu;         /* of one core, 0 to 1, since the last report */
-    bool idle;          /* told to stop, and nothing runs any more */
+    bool leaving;       /* asked to end by its own side: what it is to run is for others */
+    bool idle;          /* told to stop, or leaving, and nothing runs any more */
     struct str trouble; /* a sentence for the operator, once; none: all is well */
 };
 

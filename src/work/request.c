@@ -198,6 +198,7 @@ static void read_report(struct fields *fields, const struct value *items, struct
     out->aborted = field_uint(fields, value_get(&map, "aborted"), "the number of aborted requests");
     out->queued = field_uint(fields, value_get(&map, "queued"), "the number of queued events");
     out->cpu = field_number(fields, value_get(&map, "cpu"), "the CPU share", 0);
+    out->leaving = field_bool(fields, value_get(&map, "leaving"), "whether the runner is leaving");
     out->idle = field_bool(fields, value_get(&map, "idle"), "whether the runner is idle");
     out->trouble = field_text(fields, value_get(&map, "trouble"), "the trouble");
     if (fields->rc == 0 && out->seq == 0) {
@@ -230,6 +231,10 @@ static void write_report_fields(struct buf *out, const struct work_report *repor
         write_key(out, "dropped");
         write_dropped(out, report);
     }
+    if (report->leaving) {
+        write_key(out, "leaving");
+        msgpack_write_bool(out, true);
+    }
     if (report->trouble.p) {
         write_key(out, "trouble");
         msgpack_write_text(out, report->trouble);
@@ -239,7 +244,8 @@ static void write_report_fields(struct buf *out, const struct work_report *repor
 static void write_report(struct buf *out, const struct work_report *report)
 {
     uint32_t count = 6 + (report->introduction != NULL) + (report->done_count > 0) + (report->unused_count > 0) +
-                     (report->stats.type != VALUE_NIL) + (report->dropped_count > 0) + (report->trouble.p != NULL);
+                     (report->stats.type != VALUE_NIL) + (report->dropped_count > 0) + report->leaving +
+                     (report->trouble.p != NULL);
 
     write_uint(out, report->seq);
     msgpack_write_int(out, report->runner_id);

@@ -77,6 +77,7 @@ static int make_report(struct worker *worker, uint64_t now_ns)
                                        .runner_id = worker->runner_id,
                                        .epoch = dialect->epoch,
                                        .introduction = dialect->introduces ? &introduction : NULL,
+                                       .leaving = worker->draining,
                                        .idle = dialect->idle,
                                        .trouble = worker->troubled ? str_of(worker->trouble) : STR_NONE,
                                    }};
@@ -381,6 +382,7 @@ void dialect_idle(struct worker *worker)
 void dialect_drain(struct worker *worker)
 {
     stop_local(worker);
+    report_soon(worker);
 }
 
 /* ---- life ---- */

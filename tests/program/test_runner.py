@@ -626,6 +626,7 @@ def test_a_signal_drains_and_says_goodbye(dialect: Dialect, runner: Start) -> No
     dialect.orders(bare(entries))
     process.send_signal(signal.SIGTERM)
     report = dialect.until(lambda report: total.add(report) or report["idle"], bare(entries))
+    assert report["leaving"]
     dialect.orders(bare(entries))
     assert dialect.receive() == [BYE, 1]
     dialect.answer(None)

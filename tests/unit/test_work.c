@@ -218,6 +218,7 @@ static struct work_report random_report(struct fixture *f)
         .aborted = random_lease(f),
         .queued = random_lease(f),
         .cpu = 0.25 * (double)random_up_to(f, 4),
+        .leaving = random_up_to(f, 1),
         .idle = random_up_to(f, 1),
         .trouble = random_up_to(f, 1) ? random_text(&f->arena, &f->seed) : STR_NONE,
     };
@@ -254,6 +255,7 @@ static void assert_same_report(const struct work_report *a, const struct work_re
     assert_int_equal(a->queued, b->queued);
     assert_true(a->cpu == b->cpu);
     assert_int_equal(a->stats_from_start, b->stats_from_start);
+    assert_int_equal(a->leaving, b->leaving);
     assert_int_equal(a->idle, b->idle);
     assert_true(str_equal(a->trouble, b->trouble));
 }

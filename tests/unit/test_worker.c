@@ -361,6 +361,32 @@ static void a_worker_that_is_asked_to_end_gives_everything_back(void **state)
     assert_int_equal(test->totals.journeys, test->ended);
 }
 
+/* Its journeys have time to end; the load does not wait for them. */
+static void others_take_over_while_a_worker_is_on_its_way_out(void **state)
+{
+    struct test *test = *state;
+
+    add_entry(test, NULL, 8, -1);
+    open_fleet(test, 10);
+    for (size_t i = 0; i < WORKERS; i++) {
+        side_open(test, i);
+        test->sides[i].journeys.lasts_ns = UINT64_MAX;
+        worker_start(test->sides[i].worker, test->sides[i].runner);
+    }
+    bus_until(&test->bus, test->sides[0].journeys.running == 4 && test->sides[1].journeys.running == 4);
+    worker_drain(test->sides[0].worker);
+    bus_until(&test->bus, test->sides[1].journeys.running == 8);
+    assert_int_equal(test->sides[0].journeys.running, 4);
+    fake_end_all(&test->sides[0].journeys);
+    bus_until(&test->bus, test->sides[0].over);
+    assert_int_equal(test->sides[0].journeys.started, 4);
+    fleet_stop(test->fleet);
+    test->sides[1].journeys.lasts_ns = NS_PER_MS; /* some are replaced before it has heard of that */
+    fake_end_all(&test->sides[1].journeys);
+    bus_until(&test->bus, test->finished && test->sides[1].over);
+    assert_int_equal(test->totals.journeys, test->ended);
+}
+
 static void journeys_wait_until_they_are_prepared(void **state)
 {
     struct test *test = *state;
@@ -407,6 +433,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_worker_that_vanishes_leaves_its_work_to_the_other, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_worker_that_is_asked_to_end_gives_everything_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(others_take_over_while_a_worker_is_on_its_way_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(journeys_wait_until_they_are_prepared, set_up, tear_down),
         cmocka_unit_test_setup_teardown(configuration_comes_along, set_up, tear_down),
     };
