@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 #define REPORT_NS   NS_PER_S
-#define SETTLE_NS   (50 * NS_PER_MS)  /* the input is taken to be quiet after this long without a message */
-#define STOP_MAX_NS (500 * NS_PER_MS) /* senders that never pause are left behind after this */
+#define SETTLE_NS   (50 * NS_PER_MS) /* the input is taken to be quiet after this long without a message */
+#define STOP_MAX_NS NS_PER_S         /* senders that never pause are left behind after this */
 #define REPORT_TYPE "messages_dropped"
 #define HIGH_WATER  2000
 #define DUMP_MAX    (1u << 20) /* bytes of a message that is shown */

@@ -6,8 +6,8 @@
 
 #include <stdlib.h>
 
-#define QUIET_NS (50 * NS_PER_MS)  /* nothing is on its way when nothing has come for so long */
-#define STOP_NS  (500 * NS_PER_MS) /* who sends without a pause is left after this */
+#define QUIET_NS (50 * NS_PER_MS) /* nothing is on its way when nothing has come for so long */
+#define STOP_NS  NS_PER_S         /* who sends without a pause is left after this */
 
 struct intake {
     struct component *component;

@@ -24,6 +24,6 @@ const char *intake_address(const struct intake *intake);
 uint64_t intake_received(const struct intake *intake); /* with those that were left out */
 uint64_t intake_left_out(const struct intake *intake);
 
-/* Reads what is on its way, half a second at most, closes the socket and calls done(arg). */
+/* Reads what is on its way, a second at most, closes the socket and calls done(arg). */
 void intake_stop(struct intake *intake, void (*done)(void *arg), void *arg);
 void intake_close(struct intake *intake); /* NULL is a no-op */
