@@ -155,7 +155,7 @@ int address_resolve(struct address *address, struct mite_error *error)
         return 0;
     }
     int failure = getaddrinfo(address->host, NULL, &hints, &list);
-    if (failure) {
+    if (failure || !list) {
         return error_set(error, MITE_EINVAL, "host \"%s\": %s: name an address of this machine, or * for all of them",
                          address->host, gai_strerror(failure));
     }

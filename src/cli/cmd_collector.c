@@ -99,9 +99,10 @@ static void say_goodbye(struct state *state)
 
     say_if_stopped(state);
     collector_count(state->collector, &counts);
+    counts.left_out += intake_left_out(state->intake);
     component_say(&state->component, "%llu messages written, %llu filtered, %llu left out",
                   (unsigned long long)counts.written, (unsigned long long)counts.filtered,
-                  (unsigned long long)(counts.left_out + intake_left_out(state->intake)));
+                  (unsigned long long)counts.left_out);
 }
 
 static int run(struct state *state, struct mite_error *error)
