@@ -1,227 +1,15 @@
-"""`mite runner` against controllers written here on the wire: the Python program's plain one, and ours, which may also
-be late, silent, beside itself or gone."""
+"""`mite runner` and a controller of our dialect, which may also be late, silent, beside itself or gone."""
 
 import os
-import signal
-import subprocess
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgpack
 import pytest
-import zmq
-
-from controllers import ASK, BYE, HELLO, PATIENCE_MS, REPORT, Controller, Dialect, Plain, unpack
+from controllers import BYE, REPORT, Dialect
 from helpers import free_port, wait_for_line
-
-Start = Callable[..., "subprocess.Popen[str]"]
-
-JOURNEYS = """
-import asyncio
-from mite import MiteError
-
-async def visit(ctx, *args):
-    async with ctx.transaction("look"):
-        await asyncio.sleep(0.02)
-
-async def tell(ctx, *args):
-    ctx.send("seen", args=list(args), greeting=ctx.config.get("greeting"))
-
-async def stay(ctx, *args):
-    while not ctx.should_stop:
-        await asyncio.sleep(0.02)
-
-async def cling(ctx, *args):
-    await asyncio.sleep(3600)
-
-async def fail(ctx, *args):
-    raise MiteError("no stock")
-
-async def make(ctx):
-    ctx.send("data_created", name="users", data=1)
-"""
-
-
-@pytest.fixture
-def context() -> Iterator["zmq.Context[zmq.Socket[bytes]]"]:
-    with zmq.Context() as context:
-        yield context
-
-
-@pytest.fixture
-def plain(context: "zmq.Context[zmq.Socket[bytes]]") -> Iterator[Plain]:
-    controller = Plain(context)
-    yield controller
-    controller.close()
-
-
-@pytest.fixture
-def dialect(context: "zmq.Context[zmq.Socket[bytes]]") -> Iterator[Dialect]:
-    controller = Dialect(context)
-    yield controller
-    controller.close()
-
-
-class Events:
-    """Where a runner's events go: a bound PULL."""
-
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
-        self.socket = context.socket(zmq.PULL)
-        self.socket.linger = 0
-        self.socket.bind("tcp://127.0.0.1:*")
-        self.address = self.socket.last_endpoint.decode()
-
-    def next(self, kind: str) -> Any:
-        while True:
-            assert self.socket.poll(PATIENCE_MS), f"no event {kind}"
-            event = unpack(self.socket.recv())
-            if event["type"] == kind:
-                return event
-
-    def rest(self) -> list[Any]:
-        """What has come: the runner has ended, and has handed over all."""
-        events = []
-        while self.socket.poll(200):
-            events.append(unpack(self.socket.recv()))
-        return events
-
-
-@pytest.fixture
-def events(context: "zmq.Context[zmq.Socket[bytes]]") -> Iterator[Events]:
-    events = Events(context)
-    yield events
-    events.socket.close()
-
-
-@pytest.fixture
-def runner(start: Start, tmp_path: Path) -> Start:
-    """Starts a runner for a controller, in a directory that has the journeys above as `shop`."""
-    (tmp_path / "shop.py").write_text(JOURNEYS)
-
-    def run(controller: Controller, *args: str, **popen: Any) -> "subprocess.Popen[str]":
-        if not any(arg.startswith("--message-socket") for arg in args):
-            args = ("--message-socket=ipc://" + str(tmp_path / "nobody"), *args)
-        return start("runner", "--controller-socket=" + controller.address, *args, cwd=tmp_path, **popen)
-
-    return run
-
-
-def ends(process: "subprocess.Popen[str]", status: int = 0, seconds: float = 20) -> str:
-    """It ends by itself, in time; what it said."""
-    _, said = process.communicate(timeout=seconds)
-    assert process.returncode == status, said
-    return said
-
-
-def entry(
-    scenario_id: int, target: int, spec: str | None = None, starts_left: int = -1, hold: int = 0, pool: int = 0
-) -> list[Any]:
-    return [scenario_id, target, starts_left, hold, pool, spec]
-
-
-def bare(entries: list[list[Any]]) -> list[list[Any]]:
-    """As they are told after the introduction."""
-    return [[*e[:5], None] for e in entries]
-
-
-class Sum:
-    """What all reports have told, added up as a controller does."""
-
-    def __init__(self) -> None:
-        self.journeys = 0
-        self.done: list[int] = []
-        self.unused: list[int] = []
-
-    def add(self, report: dict[str, Any]) -> None:
-        if report.get("stats"):
-            if report["from_start"]:
-                self.journeys = 0
-            self.journeys += report["stats"]["counts"][3]
-        self.done += report.get("done", [])
-        self.unused += report.get("unused", [])
-
-
-# ---- the plain dialect ----
-
-
-def test_plain_work_is_run_and_its_items_come_back(plain: Plain, runner: Start, events: Events) -> None:
-    process = runner(plain, f"--message-socket={events.address}")
-    plain.welcome(runner_id=5, test="wire:scenario", config=[["greeting", "hello"]])
-    assert plain.work([[1, None, "shop:tell", None], [2, "ann", "shop:tell", ["a", {"b": [1]}]]]) == [5, {}, [], None]
-    seen = sorted((events.next("seen") for _ in range(2)), key=lambda event: event["scenario_id"])
-    assert [event["args"] for event in seen] == [[], ["a", {"b": [1]}]]
-    assert [event["scenario_data_id"] for event in seen] == [None, "ann"]
-    assert {event["greeting"] for event in seen} == {"hello"}
-    assert {(event["runner_id"], event["test"], event["journey"]) for event in seen} == {(5, "wire:scenario", "shop:tell")}
-    returned = plain.work(config=[["greeting", "again"]])[2]
-    returned += plain.work([[1, None, "shop:tell", None]])[2]
-    assert returned == [[2, "ann"]]
-    assert events.next("seen")["greeting"] == "again"
-    assert plain.end() == []
-    ends(process)
-
-
-def test_plain_asks_at_every_end_and_tells_what_runs(plain: Plain, runner: Start) -> None:
-    process = runner(plain, "--max-loop-delay=600", "--runner-max-journeys=3")
-    plain.welcome()
-    assert plain.work([[4, None, "shop:stay", None], [4, 9, "shop:visit", []]]) == [1, {}, [], 3]
-    assert plain.work() == [1, {4: 1}, [[4, 9]], 2]
-    assert not plain.comes(300), "nothing has ended, and the loop's delay is long"
-    process.send_signal(signal.SIGTERM)
-    assert plain.end() == []
-    ends(process)
-
-
-def test_plain_hands_back_what_it_will_not_run(plain: Plain, runner: Start) -> None:
-    process = runner(plain, "--runner-max-journeys=2")
-    plain.welcome()
-    assert plain.work([[1, i, "shop:cling", []] for i in range(5)])[3] == 2
-    asked = plain.work(stop=True)
-    assert asked[1:] == [{1: 2}, [[1, 2], [1, 3], [1, 4]], 0]
-    process.send_signal(signal.SIGTERM)
-    assert sorted(plain.end()) == [[1, 0], [1, 1]]
-    ends(process)
-
-
-def test_plain_controller_that_dies_is_greeted_anew(
-    plain: Plain, context: "zmq.Context[zmq.Socket[bytes]]", runner: Start
-) -> None:
-    process = runner(plain)
-    plain.welcome(1)
-    plain.work([[1, 7, "shop:visit", []]])
-    plain.receive(ASK)
-    plain.close()
-    assert process.stderr is not None
-    wait_for_line(process.stderr, "lost the controller")
-    again = Plain(context, plain.address)
-    again.welcome(2, test="other:scenario")
-    wait_for_line(process.stderr, "is back")
-    assert again.work([[1, 0, "shop:visit", []]]) == [2, {}, [], None]
-    assert again.work()[2] == [[1, 0]]
-    again.end()
-    again.close()
-    ends(process)
-
-
-def test_plain_answers_that_make_no_sense_are_passed_over(dialect: Dialect, runner: Start) -> None:
-    process = runner(dialect)
-    assert dialect.receive() == [HELLO, None]
-    for nonsense in (b"", b"\xc1", b"\x93", msgpack.packb([1]), msgpack.packb({"a": 1}), os.urandom(100_000)):
-        dialect.raw(nonsense)
-    dialect.answer([1, "t:scenario", []])
-    assert dialect.receive()[0] == ASK
-    for nonsense in (b"\xff" * 1000, msgpack.packb([[[1, None]], [], False]), msgpack.packb([5, 6, 7])):
-        dialect.raw(nonsense)
-    dialect.answer([[], [], True])
-    while (message := dialect.receive())[0] != BYE:
-        dialect.answer([[], [], True])
-    dialect.answer(None)
-    assert "makes no sense" in ends(process)
-
-
-# ---- ours ----
+from runner_side import Context, Events, Start, Sum, bare, ends, entry
+from runner_side import context, dialect, events, runner  # noqa: F401
 
 
 def test_targets_are_kept_and_figures_are_exact(dialect: Dialect, runner: Start, events: Events) -> None:
@@ -283,7 +71,7 @@ def test_items_used_once_go_back_as_done(dialect: Dialect, runner: Start, events
     assert sorted(seen) == [[lease] for lease in range(1, 11)]
 
 
-def test_runs_low_reports_early_and_when_asked(context: "zmq.Context[zmq.Socket[bytes]]", runner: Start) -> None:
+def test_runs_low_reports_early_and_when_asked(context: Context, runner: Start) -> None:
     dialect = Dialect(context, interval=600, timeout=1000)
     process = runner(dialect)
     dialect.welcome()
@@ -419,7 +207,7 @@ def test_void_leases_are_dropped_and_their_journeys_end(dialect: Dialect, runner
     assert sorted(total.done + total.unused) == [4, 5]
 
 
-def test_a_silent_controller_ends_what_holds_items(context: "zmq.Context[zmq.Socket[bytes]]", runner: Start) -> None:
+def test_a_silent_controller_ends_what_holds_items(context: Context, runner: Start) -> None:
     dialect = Dialect(context, timeout=1.5)
     process = runner(dialect)
     dialect.welcome()
@@ -467,7 +255,7 @@ def test_who_is_unknown_introduces_itself_again_and_keeps_its_items(dialect: Dia
     ends(process)
 
 
-def test_another_epoch_has_other_items(context: "zmq.Context[zmq.Socket[bytes]]", runner: Start) -> None:
+def test_another_epoch_has_other_items(context: Context, runner: Start) -> None:
     dialect = Dialect(context, epoch=1)
     process = runner(dialect)
     dialect.welcome()
@@ -497,7 +285,7 @@ def test_another_epoch_has_other_items(context: "zmq.Context[zmq.Socket[bytes]]"
 
 
 def test_another_test_begins_when_the_journeys_of_the_last_one_have_ended(
-    context: "zmq.Context[zmq.Socket[bytes]]", runner: Start, events: Events
+    context: Context, runner: Start, events: Events
 ) -> None:
     dialect = Dialect(context, epoch=1)
     process = runner(dialect, f"--message-socket={events.address}")
@@ -610,180 +398,3 @@ def test_without_anybody_to_take_events_the_load_goes_on(dialect: Dialect, runne
     dialect.orders([entry(1, 50)], stop=True)
     dialect.end([entry(1, 50)])
     assert "events never reached" in ends(process)
-
-
-# ---- the end ----
-
-
-def test_a_signal_drains_and_says_goodbye(dialect: Dialect, runner: Start) -> None:
-    process = runner(dialect)
-    total = Sum()
-    dialect.welcome()
-    dialect.report()
-    entries = [entry(1, 2, "shop:stay", hold=4, pool=1)]
-    dialect.orders(entries, items=[[1, lease, lease, []] for lease in range(1, 5)])
-    dialect.until(lambda report: report["entries"][0][1] == 2, bare(entries))
-    dialect.orders(bare(entries))
-    process.send_signal(signal.SIGTERM)
-    report = dialect.until(lambda report: total.add(report) or report["idle"], bare(entries))
-    assert report["leaving"]
-    dialect.orders(bare(entries))
-    assert dialect.receive() == [BYE, 1]
-    dialect.answer(None)
-    ends(process, seconds=5)
-    assert sorted(total.done) == [1, 2] and sorted(total.unused) == [3, 4]
-    assert report["entries"][0][1:4] == [0, 2, 2]
-
-
-def test_journeys_that_stay_are_cancelled_in_time(dialect: Dialect, runner: Start) -> None:
-    process = runner(dialect, "--graceful-stop=0.5")
-    dialect.welcome()
-    dialect.report()
-    dialect.orders([entry(1, 3, "shop:cling")])
-    dialect.until(lambda report: report["entries"][0][1] == 3, [entry(1, 3)])
-    dialect.orders([entry(1, 3)])
-    process.send_signal(signal.SIGTERM)
-    report = dialect.until(lambda report: report["idle"], [entry(1, 3)])
-    assert report["entries"][0][1:4] == [0, 3, 3]
-    dialect.orders([entry(1, 3)])
-    ends(process, seconds=5)
-
-
-def test_a_second_signal_does_not_wait(dialect: Dialect, runner: Start) -> None:
-    process = runner(dialect)
-    dialect.welcome()
-    dialect.report()
-    dialect.orders([entry(1, 3, "shop:cling")])
-    dialect.until(lambda report: report["entries"][0][1] == 3, [entry(1, 3)])
-    process.send_signal(signal.SIGINT)
-    assert process.stderr is not None
-    wait_for_line(process.stderr, "once more to end them at once")
-    process.send_signal(signal.SIGINT)
-    ends(process, status=130, seconds=5)
-
-
-@pytest.mark.parametrize("state", ["never there", "silent", "dead"])
-def test_nothing_hangs_without_a_controller(dialect: Dialect, runner: Start, state: str) -> None:
-    process = runner(dialect)
-    assert process.stderr is not None
-    wait_for_line(process.stderr, "looking for the controller")
-    if state == "dead":
-        dialect.welcome()
-        dialect.report()
-        dialect.orders([entry(1, 2, "shop:stay"), entry(2, 1, "shop:stay", hold=1, pool=1)], items=[[2, 1, 1, []]])
-        dialect.until(lambda report: report["entries"][0][1] == 2, [entry(1, 2), entry(2, 1, hold=1, pool=1)])
-    if state != "silent":
-        dialect.close()
-        if state == "dead":
-            wait_for_line(process.stderr, "lost the controller")
-    process.send_signal(signal.SIGTERM)
-    ends(process, seconds=5)
-
-
-def test_a_controller_that_goes_before_the_last_report_is_not_waited_for(
-    context: "zmq.Context[zmq.Socket[bytes]]", runner: Start
-) -> None:
-    dialect = Dialect(context, timeout=1)
-    process = runner(dialect)
-    dialect.welcome()
-    dialect.report()
-    dialect.orders([entry(1, 1, "shop:visit")])
-    dialect.report()
-    dialect.orders([entry(1, 1)], stop=True)
-    dialect.close()
-    assert "is given up" in ends(process, seconds=10)
-
-
-@pytest.mark.parametrize(
-    ("args", "sentence"),
-    [
-        (("--events=some",), "runner: --events=some: all, errors or none is expected"),
-        (("--workers=0",), "runner: --workers=0: a number from 1 to 1024, or auto, is expected"),
-        (("--controller-socket=inproc://x",), "runner: --controller-socket: "),
-        (("--message-socket=nonsense",), "runner: --message-socket: "),
-        (("--ca-file=/nowhere",), "runner: --ca-file=/nowhere: No such file or directory"),
-    ],
-)
-def test_wrong_usage_is_one_sentence(mite: Callable[..., Any], args: tuple[str, ...], sentence: str) -> None:
-    result = mite("runner", *args)
-    assert result.returncode == 2
-    assert result.stderr.startswith(sentence) and result.stderr.count("\n") == 1
-
-
-# ---- workers ----
-
-
-class Fleet(Dialect):
-    """Serves several runners the same orders."""
-
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", entries: list[list[Any]]) -> None:
-        super().__init__(context)
-        self.entries = entries
-        self.pids: dict[bytes, int] = {}
-        self.running: dict[bytes, int] = {}
-        self.hellos = 0
-
-    def serve(self, until: Callable[[], bool], seconds: float = 30, **orders: Any) -> None:
-        end = time.monotonic() + seconds
-        while not until():
-            assert time.monotonic() < end
-            if not self.comes(100):
-                continue
-            message = self.receive()
-            if message[0] == HELLO:
-                self.hellos += 1
-                self.answer([self.hellos, "t:scenario", [], self.offer])
-            elif message[0] == REPORT:
-                self.seq, report = message[1], message[4]
-                first = "introduction" in report
-                if first:
-                    self.pids[self.peer] = report["introduction"]["pid"]
-                self.running[self.peer] = sum(e[1] for e in report["entries"])
-                super().orders(self.entries if first else bare(self.entries), **orders)
-            else:
-                self.answer(None)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def test_workers_are_started_watched_and_stopped(context: "zmq.Context[zmq.Socket[bytes]]", runner: Start) -> None:
-    fleet = Fleet(context, [entry(1, 2, "shop:stay")])
-    process = runner(fleet, "--workers=2")
-    fleet.serve(lambda: list(fleet.running.values()) == [2, 2])
-    first, second = fleet.pids.values()
-    assert process.pid not in (first, second)
-    os.kill(first, signal.SIGKILL)
-    fleet.serve(lambda: len(fleet.pids) == 3)
-    third = list(fleet.pids.values())[2]
-    process.send_signal(signal.SIGTERM)
-    fleet.serve(lambda: process.poll() is not None, seconds=10)
-    said = ends(process)
-    assert f"(process {first}) was ended by signal 9 (Killed): another one starts in 1 s" in said
-    assert not any(is_alive(pid) for pid in (first, second, third))
-    fleet.close()
-
-
-def test_workers_end_with_the_test_and_the_worst_status(context: "zmq.Context[zmq.Socket[bytes]]", runner: Start) -> None:
-    fleet = Fleet(context, [entry(1, 1, "shop:visit")])
-    process = runner(fleet, "--workers=2")
-    fleet.serve(lambda: len(fleet.running) == 2)
-    fleet.serve(lambda: process.poll() is not None, stop=True)
-    ends(process)
-    fleet.close()
-    process = runner(fleet, "--workers=2", "--ca-file=/nowhere")
-    ends(process, status=2)
-
-
-def test_workers_do_not_outlive_their_parent(context: "zmq.Context[zmq.Socket[bytes]]", runner: Start) -> None:
-    fleet = Fleet(context, [entry(1, 1, "shop:stay")])
-    process = runner(fleet, "--workers=2")
-    fleet.serve(lambda: list(fleet.running.values()) == [1, 1])
-    process.kill()
-    fleet.serve(lambda: not any(is_alive(pid) for pid in fleet.pids.values()), seconds=10)
-    fleet.close()
