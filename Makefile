@@ -5,6 +5,7 @@
 #   make bench      what mite costs, beside wrk and others (bench/README.md); make bench-quick in a minute
 #   make install    PREFIX (/usr/local) and DESTDIR as usual
 #   make fuzz       a minute for each decoder, with clang's libFuzzer
+#   make soak       every component under load for ten minutes: none may grow
 #   make format, make lint, make clean
 
 PREFIX ?= /usr/local
@@ -50,7 +51,11 @@ fuzz:
 	@scripts/install-deps build fuzz
 	@scripts/fuzz
 
+soak: all
+	@scripts/install-deps build test
+	@MITE_SOAK_SECONDS=600 MITE_BUILD=$(BUILD) /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/program/test_soak.py
+
 clean:
 	@rm -rf build build-*
 
-.PHONY: all demo check bench bench-quick install format lint fuzz clean
+.PHONY: all demo check bench bench-quick install format lint fuzz soak clean

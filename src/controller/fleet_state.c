@@ -313,20 +313,21 @@ static int read_items(struct restart *restart, const struct value *record, struc
         uint64_t lease = (uint64_t)done->items[i].integer;
         free(map_remove(&restart->items, lease_key(&lease)));
     }
+    /* Before what went out: that may be an item which came back with this very report. */
+    for (uint32_t i = 0; i < unused->count; i++) {
+        uint64_t lease = (uint64_t)unused->items[i].integer;
+        struct remembered *item = map_get(&restart->items, lease_key(&lease));
+        if (item && !item->back) {
+            item->back = true;
+            restart->back_count++;
+        }
+    }
     for (uint32_t i = 0; rc == 0 && i < handed->count; i++) {
         rc = handed->items[i].type == VALUE_LIST ? read_handed(restart, runner->id, told, &handed->items[i], error)
                                                  : broken(restart, error);
         if (rc == 0) {
             uint64_t lease = (uint64_t)handed->items[i].items[1].integer;
             forget_older(restart, map_get(&restart->items, lease_key(&lease)));
-        }
-    }
-    for (uint32_t i = 0; rc == 0 && i < unused->count; i++) {
-        uint64_t lease = (uint64_t)unused->items[i].integer;
-        struct remembered *item = map_get(&restart->items, lease_key(&lease));
-        if (item && !item->back) {
-            item->back = true;
-            restart->back_count++;
         }
     }
     return rc;

@@ -44,6 +44,9 @@ def plain():
 def users():
     return [("shop:visit", RecyclableIterableDataPool([(f"u{n}",) for n in range(30)]), Constant(SECONDS, 20))]
 
+def long():
+    return [("shop:page", None, Constant(600, 5))]
+
 def mixed():
     return users() + [("shop:page", None, Constant(SECONDS, 50))]
 
@@ -83,6 +86,33 @@ def wait_until_seen(nginx: Nginx, text: str) -> None:
         time.sleep(0.02)
 
 
+def test_every_component_counts_the_same(deployment: Deployment, nginx: Nginx) -> None:
+    deployment.exporter()
+    deployment.stats()
+    deployment.collector()
+    deployment.recorder()
+    deployment.duplicator().wait_for("duplicator:")
+    controller = deployment.controller("shop:plain", f"--add-to-config=url:{nginx.url}")
+    runners = [deployment.runner(f"runner{n}") for n in (1, 2)]
+    seen = finished(controller)
+    for runner in runners:
+        assert runner.wait() == 0, runner.err
+    requests = nginx.stop()
+    assert seen.requests == requests > 200
+    assert seen.errors == 0
+    collector = next(part for part in deployment.parts if part.name == "collector")
+    assert collector.stop() == 0
+    kinds = Counter(message["type"] for message in deployment.collected())
+    assert kinds["http_metrics"] == requests
+    assert {message["runner_id"] for message in deployment.collected() if "runner_id" in message} == {1, 2}
+    page = urlopen(f"http://{deployment.web}/metrics").read().decode()
+    shown = sum(int(value) for value in re.findall(r"^mite_http_response_total\{.*\} (\d+)$", page, re.MULTILINE))
+    assert shown == requests
+    for part in deployment.parts:
+        if part.process.poll() is None:
+            assert part.stop() == 0, part.err
+
+
 def held_at_once(visits: list[tuple[str, str, str]], killed: str = "") -> list[str]:
     """Items that somebody began to use while another had them. What a killed runner began, nobody ends."""
     holders: dict[str, str] = {}
@@ -115,6 +145,22 @@ def test_a_killed_runners_work_and_items_go_to_the_others(deployment: Deployment
     assert held_at_once(visits, gone) == []
     by_second = {item for what, item, runner in visits if what == "begin" and runner == str(second.process.pid)}
     assert by_second == {f"u{n}" for n in range(30)}  # also those that the killed one had
+
+
+def test_a_restarted_controller_carries_on_from_its_state(deployment: Deployment, nginx: Nginx) -> None:
+    options = [f"--add-to-config=url:{nginx.url}", "--state=state", "--runner-timeout=20"]
+    deployment.duplicator().wait_for("duplicator:")
+    controller = deployment.controller("shop:tickets", *options)
+    runner = deployment.runner("runner")
+    wait_until_seen(nginx, "end?item=t200&")
+    controller.kill()
+    again = deployment.controller("shop:tickets", *options, name="again")
+    seen = finished(again)
+    assert runner.wait() == 0, runner.err
+    requests, visits = nginx.stop(), lines(nginx)
+    assert Counter(item for what, item, _ in visits if what == "begin") == {f"t{n}": 1 for n in range(1500)}
+    assert seen.requests == requests == 3000
+    assert seen.journeys == 1500
 
 
 def test_a_restarted_controller_without_state_hands_out_nothing_twice(deployment: Deployment, nginx: Nginx) -> None:
@@ -177,3 +223,18 @@ def test_a_runner_waits_for_its_controller_and_goes_on(deployment: Deployment, n
     controller = deployment.controller("shop:plain", f"--add-to-config=url:{nginx.url}")
     assert finished(controller).requests == nginx.stop() > 100
     assert runner.wait() == 0, runner.err
+
+
+def test_every_component_ends_when_asked_also_alone(deployment: Deployment, nginx: Nginx) -> None:
+    deployment.exporter()
+    deployment.stats()
+    deployment.collector()
+    deployment.recorder()
+    deployment.duplicator()
+    deployment.runner("runner")
+    deployment.controller("shop:long", f"--add-to-config=url:{nginx.url}")
+    for part in deployment.parts:
+        part.wait_for("has joined" if part.name == "controller" else part.name)
+    for part in deployment.parts:
+        status = part.stop()
+        assert status == (130 if part.name == "controller" else 0), (part.name, status, part.err)
