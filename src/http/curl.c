@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 #define DEFAULT_CONNECTIONS 10000
-#define LANE_TRANSFERS      256 /* under way in a lane before the next one is taken */
+#define LANE_TRANSFERS      256     /* under way in a lane before the next one is taken */
+#define REQUEST_HEAD_MAX    1000000 /* libcurl has 1 MiB for it, its own lines included */
 
 /* ---- lanes ---- */
 
@@ -293,8 +294,12 @@ static int start(struct http_transport *base, const struct http_hop *hop, struct
     struct curl_transport *transport = (struct curl_transport *)base;
     struct http_transfer *transfer = transport->idle;
     struct curl_lane *lane = NULL;
-    int rc = lane_take(transport, &lane, error);
 
+    if (hop->url.n + hop->header_lines.n + hop->cookie.n > REQUEST_HEAD_MAX) {
+        return error_set(error, MITE_EINVAL, "URL, headers and cookies are longer than libcurl takes: %d bytes",
+                         REQUEST_HEAD_MAX);
+    }
+    int rc = lane_take(transport, &lane, error);
     if (rc < 0) {
         return rc;
     }
