@@ -244,11 +244,19 @@ static bool set_socket(const struct tls_store *store, SSL *ssl, int fd)
     return bio != NULL;
 }
 
-/* A name goes into the handshake; either is what the certificate must be for. */
+/* A name goes into the handshake; either is what the certificate must be for. The dot that may end a name is for the
+ * resolver only. */
 static bool set_host(SSL *ssl, const char *host)
 {
     unsigned char bytes[16];
+    size_t n = strlen(host);
+    char name[256];
 
+    if (n > 1 && n < sizeof name && host[n - 1] == '.') {
+        memcpy(name, host, n - 1);
+        name[n - 1] = '\0';
+        host = name;
+    }
     if (inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1) {
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
     }

@@ -226,8 +226,9 @@ static void test_wrong_host(void **state)
 {
     struct fixture *f = *state;
     struct http_resolve resolve[] = {{STR("shop.test"), STR("127.0.0.1"), (uint16_t)server.port},
-                                     {STR("other.test"), STR("127.0.0.1"), (uint16_t)server.port}};
-    struct http_client_options options = {.ca_file = file("ca.crt"), .resolve = resolve, .resolve_count = 2};
+                                     {STR("other.test"), STR("127.0.0.1"), (uint16_t)server.port},
+                                     {STR("shop.test."), STR("127.0.0.1"), (uint16_t)server.port}};
+    struct http_client_options options = {.ca_file = file("ca.crt"), .resolve = resolve, .resolve_count = 3};
 
     open_client(f, &options);
     snprintf(f->base_url, sizeof f->base_url, "https://shop.test:%d", server.port);
@@ -236,6 +237,9 @@ static void test_wrong_host(void **state)
     snprintf(f->base_url, sizeof f->base_url, "https://other.test:%d", server.port);
     run_get(f, "/");
     assert_failed(f, HTTP_UNTRUSTED, 60, "other.test");
+    snprintf(f->base_url, sizeof f->base_url, "https://SHOP.test.:%d", server.port); /* the same name */
+    run_get(f, "/");
+    assert_page(f);
 }
 
 static void test_client_certificate(void **state)
