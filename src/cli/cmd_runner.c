@@ -417,11 +417,15 @@ static int agent_go(struct agent *agent, struct mite_error *error)
 
 /* ---- closing ---- */
 
-/* What a signal did not leave time for, or nobody took. */
-static void tell_unsent(const struct agent *agent)
+/* What was left undone: events that a signal did not leave time for, or that nobody took; messages not understood. */
+static void tell_losses(const struct agent *agent)
 {
     struct sender_counts counts;
 
+    if (agent->worker && worker_bad_messages(agent->worker) > 0) {
+        fprintf(stderr, "runner: %llu messages from the controller made no sense\n",
+                (unsigned long long)worker_bad_messages(agent->worker));
+    }
     sender_count(agent->sender, &counts);
     if (counts.queued > 0 || counts.dropped > 0) {
         fprintf(stderr, "runner: %llu events never reached %s\n", (unsigned long long)counts.queued + counts.dropped,
@@ -444,12 +448,12 @@ static void agent_close(struct agent *agent)
     if (agent->deadline_made) {
         timer_close(&agent->deadline, NULL);
     }
+    if (agent->sender) {
+        tell_losses(agent);
+    }
     runner_free(agent->runner);
     worker_free(agent->worker);
-    if (agent->sender) {
-        tell_unsent(agent);
-        sender_free(agent->sender);
-    }
+    sender_free(agent->sender);
     if (agent->loop) {
         loop_free(agent->loop, NULL);
     }

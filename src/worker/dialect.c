@@ -319,7 +319,7 @@ void dialect_received(struct worker *worker, struct str body)
         return;
     }
     if (rc < 0) {
-        worker_bad_message(worker, &error);
+        worker_unexpected(worker, body, &error);
         return;
     }
     if (orders.seq != dialect->seq || worker->held.size > 0) {

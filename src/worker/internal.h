@@ -65,7 +65,7 @@ struct worker {
     enum worker_phase phase;
     char test[WORK_TEXT_MAX + 1];
     int64_t runner_id;
-    bool draining, cancelled;
+    bool draining;
     bool welcomed; /* a controller has answered, ever */
     bool lost;     /* and now there is none */
     uint64_t bad_messages;
@@ -93,6 +93,9 @@ void worker_say(struct worker *worker, enum log_level level, const char *format,
     __attribute__((format(printf, 3, 4)));
 /* What came makes no sense: counted, logged once a kind; empties the error. */
 void worker_bad_message(struct worker *worker, struct mite_error *error);
+/* It is no answer to what is under way. Nor does it make no sense if it answers what went before: a request that was
+ * sent again may be answered twice. */
+void worker_unexpected(struct worker *worker, struct str body, struct mite_error *error);
 /* The controller has answered, with sense. */
 void worker_heard(struct worker *worker);
 void worker_say_hello(struct worker *worker);

@@ -36,6 +36,19 @@ void worker_bad_message(struct worker *worker, struct mite_error *error)
     error_done(error);
 }
 
+void worker_unexpected(struct worker *worker, struct str body, struct mite_error *error)
+{
+    struct work_welcome welcome;
+    struct work_orders orders;
+    int rc = work_read_orders(&worker->arena, body, &orders, NULL);
+
+    if (rc == 0 || rc == MITE_EAGAIN || work_read_welcome(&worker->arena, body, &welcome, NULL) == 0) {
+        error_done(error);
+    } else {
+        worker_bad_message(worker, error);
+    }
+}
+
 void worker_trouble(struct worker *worker, const char *text)
 {
     if (strncmp(worker->trouble, text, sizeof worker->trouble - 1) != 0) {
@@ -57,12 +70,9 @@ const char *worker_test(const struct worker *worker)
     return worker->test;
 }
 
-void worker_count(const struct worker *worker, struct worker_counts *out)
+uint64_t worker_bad_messages(const struct worker *worker)
 {
-    *out = (struct worker_counts){
-        .bad_messages = worker->bad_messages,
-        .connected = worker->welcomed && !worker->lost,
-    };
+    return worker->bad_messages;
 }
 
 /* ---- requests ---- */
@@ -150,7 +160,7 @@ static void welcomed(struct worker *worker, struct str body)
     struct work_welcome welcome;
 
     if (work_read_welcome(&worker->arena, body, &welcome, &error) < 0) {
-        worker_bad_message(worker, &error);
+        worker_unexpected(worker, body, &error);
         return;
     }
     link_answered(worker->link);
@@ -331,7 +341,6 @@ void worker_drain(struct worker *worker)
 
 void worker_cancel(struct worker *worker)
 {
-    worker->cancelled = true;
     runner_cancel_all(worker->runner);
 }
 

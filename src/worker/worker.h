@@ -66,9 +66,5 @@ void worker_drain(struct worker *worker);
 /* End what runs; with worker_drain. */
 void worker_cancel(struct worker *worker);
 
-struct worker_counts {
-    uint64_t bad_messages; /* that made no sense; logged once a kind */
-    bool connected;        /* to a controller that has answered, not long ago */
-};
-void worker_count(const struct worker *worker, struct worker_counts *out);
-void worker_free(struct worker *worker); /* NULL is a no-op */
+uint64_t worker_bad_messages(const struct worker *worker); /* that made no sense; logged once a kind */
+void worker_free(struct worker *worker);                   /* NULL is a no-op */

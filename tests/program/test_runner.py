@@ -235,9 +235,11 @@ def test_who_is_unknown_introduces_itself_again_and_keeps_its_items(dialect: Dia
     entries = [entry(1, 2, "shop:visit"), entry(2, 1, "shop:cling", hold=2, pool=2)]
     dialect.orders(entries, items=[[2, 1, 4, []], [2, 2, 5, []]])
     report = dialect.until(lambda report: total.add(report) or report["entries"][0][3] > 5, bare(entries))
-    dialect.answer([dialect.seq, None])
+    for _ in range(2):  # what a repeated request is answered may come twice
+        dialect.answer([dialect.seq, None])
     dialect.last = None
     dialect.welcome(runner_id=2)
+    dialect.answer([2, "t:scenario", [], dialect.offer])
     report = dialect.report()
     assert report["runner_id"] == 2 and report["introduction"] and report["from_start"]
     assert report["entries"][1][1] == 1 and report["entries"][1][5] == 5
@@ -252,7 +254,7 @@ def test_who_is_unknown_introduces_itself_again_and_keeps_its_items(dialect: Dia
     assert total.journeys <= sum(counts[3] for counts in report["entries"])
     assert sorted(total.done + total.unused) == [1, 2]
     dialect.orders(bare(entries))
-    ends(process)
+    assert "makes no sense" not in ends(process)
 
 
 def test_another_epoch_has_other_items(context: Context, runner: Start) -> None:
