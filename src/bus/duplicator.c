@@ -13,8 +13,10 @@
 #define SETTLE_NS   (50 * NS_PER_MS) /* the input is taken to be quiet after this long without a message */
 #define STOP_MAX_NS NS_PER_S         /* senders that never pause are left behind after this */
 #define REPORT_TYPE "messages_dropped"
-#define HIGH_WATER  2000
-#define DUMP_MAX    (1u << 20) /* bytes of a message that is shown */
+/* Messages in the library's hands, in and out: enough for its threads to work while ours sleeps, and the other way. */
+#define IN_HIGH_WATER  4000
+#define OUT_HIGH_WATER 2000
+#define DUMP_MAX       (1u << 20) /* bytes of a message that is shown */
 
 struct output {
     struct duplicator *duplicator;
@@ -251,6 +253,7 @@ static int open_output(struct duplicator *duplicator, const char *address, struc
     struct output *output = &duplicator->outputs[duplicator->output_count];
     struct outbox_options options = {
         .max_bytes = duplicator->options.max_bytes,
+        .high_water = OUT_HIGH_WATER,
         .dropping = on_dropping,
         .arg = output,
     };
@@ -268,7 +271,7 @@ static int open_sockets(struct duplicator *duplicator, struct mite_error *error)
 {
     const struct socket_options in = {
         .kind = SOCKET_PULL,
-        .high_water = HIGH_WATER,
+        .high_water = IN_HIGH_WATER,
         .received_message = on_message,
         .arg = duplicator,
     };
