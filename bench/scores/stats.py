@@ -99,7 +99,7 @@ def measure(bench: Bench) -> Sample:
     finally:
         for process in (stats, exporter, peer):
             process.kill()
-            process.communicate()
+            process.wait()
     if not whole:
         raise Failed(f"not every message was counted: {goodbye.strip()}")
     return {"rate": count / seconds, "us": cost / count * 1e6}

@@ -103,11 +103,14 @@ static void on_message(void *arg, struct str bytes)
 {
     struct state *state = arg;
 
-    if (event_stats_take(&state->own, bytes) != 0) {
+    int code = event_stats_take(&state->own, bytes);
+
+    if (code != 0) {
         state->bad_messages++;
-        log_once(LOG_WARNING, "message", "stats: a message is not as its type has it: what it lacks is not counted");
+        log_once(LOG_WARNING, "message",
+                 "stats: a message is none, or not as its type has it: what it lacks is not counted");
     }
-    if (state->python) {
+    if (state->python && code != MITE_EPROTO) {
         state->python->take(state->python, bytes);
     }
     if (!state->pending) {
@@ -161,6 +164,7 @@ static int open_sockets(struct state *state, const struct options *options, stru
     const struct intake_options intake = {
         .option = "--stats-in-socket",
         .address = options->stats_in_socket,
+        .unchecked = true,
         .message = on_message,
         .arg = state,
     };
@@ -186,8 +190,7 @@ static void say_goodbye(const struct state *state)
 
     sender_count(state->sender, &counts);
     component_say(&state->component, "%llu messages, %llu of them not as they should be, %llu dumps",
-                  (unsigned long long)intake_received(state->intake),
-                  (unsigned long long)(state->bad_messages + intake_left_out(state->intake)),
+                  (unsigned long long)intake_received(state->intake), (unsigned long long)state->bad_messages,
                   (unsigned long long)counts.sent);
     if (counts.queued > 0) {
         component_say(&state->component, "the last dump found no exporter at %s and is lost",

@@ -26,7 +26,7 @@ static void on_message(void *arg, struct str peer, struct str body)
     struct intake *intake = arg;
 
     intake->received++;
-    if (peek_is_map(body)) {
+    if (intake->options.unchecked || peek_is_map(body)) {
         intake->options.message(intake->options.arg, body);
         return;
     }

@@ -14,6 +14,7 @@ struct intake_options {
     const char *option;  /* where the address comes from: "--collector-socket" */
     const char *address; /* borrowed for the call */
     bool binds;          /* otherwise it connects */
+    bool unchecked; /* `message` finds out itself what is no map: it is made for more than a look at each would allow */
     void (*message)(void *arg, struct str bytes);
     void *arg;
 };

@@ -144,7 +144,7 @@ bool cursor_next(struct cursor *cursor, struct cursor_item *item)
     unsigned char first = *cursor->at;
 
     if (first < 0x80 || first >= 0xe0) {
-        item->integer = (int8_t)first;
+        item->integer = first < 0x80 ? first : first - 256;
         return take(cursor, 1, item, CURSOR_INT);
     }
     if (first >= 0xc0) {
@@ -156,6 +156,17 @@ bool cursor_next(struct cursor *cursor, struct cursor_item *item)
     return take_several(cursor, 1, first & 0x0f, item, first >= 0x90 ? CURSOR_LIST : CURSOR_MAP);
 }
 
+/* Bytes of an item that its first byte tells all of; 0: it takes a closer look. */
+static const unsigned char plain_sizes[256] = {
+    [0x00 ... 0x7f] = 1, [0xc0] = 1, [0xc2 ... 0xc3] = 1, [0xca] = 5, [0xcb] = 9, [0xcc] = 2, [0xcd] = 3,
+    [0xce] = 5,          [0xcf] = 9, [0xd0] = 2,          [0xd1] = 3, [0xd2] = 5, [0xd3] = 9, [0xe0 ... 0xff] = 1,
+};
+
+static size_t plain_size(unsigned char first)
+{
+    return (first & 0xe0) == 0xa0 ? (size_t)1 + (first & 0x1f) : plain_sizes[first];
+}
+
 struct str cursor_value(struct cursor *cursor)
 {
     struct cursor at = *cursor;
@@ -163,7 +174,15 @@ struct str cursor_value(struct cursor *cursor)
 
     /* Values still to come. Each takes a byte at least, so this ends, and no list can claim more than there is. */
     for (uint64_t left = 1; left > 0; left--) {
-        if (left > (uint64_t)(at.end - at.at) || !cursor_next(&at, &item)) {
+        if (left > (uint64_t)(at.end - at.at)) {
+            return STR_NONE;
+        }
+        size_t size = plain_size(*at.at);
+        if (size > 0 && size <= (size_t)(at.end - at.at)) {
+            at.at += size;
+            continue;
+        }
+        if (!cursor_next(&at, &item)) {
             return STR_NONE;
         }
         if (item.kind == CURSOR_LIST) {

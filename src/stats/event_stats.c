@@ -240,13 +240,13 @@ static int count_by_key(struct event_stats *stats, struct metric *metric, struct
     int code = 0;
 
     if (!map.p || !cursor_next(&cursor, &head) || head.kind != CURSOR_MAP) {
-        return MITE_EPROTO;
+        return MITE_EINVAL;
     }
     for (uint32_t i = 0; i < head.count; i++) {
         stats->key.size = size;
         labels_add(&stats->key, cursor_value(&cursor));
         if (!cursor_number(cursor_value(&cursor), &number) || (metric->shape.kind == METRIC_COUNTER && number < 0)) {
-            code = MITE_EPROTO;
+            code = MITE_EINVAL;
             continue;
         }
         count(metric, &stats->key, number);
@@ -265,7 +265,7 @@ static int take_into(struct event_stats *stats, size_t index, const struct event
         return count_by_key(stats, metric, event->field[definition->field]);
     }
     if (definition->source == NUMBER && !cursor_number(event->field[definition->field], &number)) {
-        return MITE_EPROTO;
+        return MITE_EINVAL;
     }
     count(metric, &stats->key, number);
     return 0;

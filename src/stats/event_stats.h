@@ -34,8 +34,8 @@ struct event_stats {
 int event_stats_init(struct event_stats *stats, unsigned processors, size_t max_series, struct mite_error *error);
 void event_stats_done(struct event_stats *stats); /* copes with a zeroed one */
 
-/* One message as it came. MITE_EPROTO: no message, or one that lacks a number that its type has; what could be counted
- * of it is. */
+/* One message as it came. MITE_EPROTO: it is none. MITE_EINVAL: it lacks a number that its type has; what could be
+ * counted of it is. */
 int event_stats_take(struct event_stats *stats, struct str bytes);
 
 /* The name of a metric that has more label sets than it may, once for each; NULL: none. */

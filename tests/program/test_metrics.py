@@ -387,6 +387,59 @@ def test_an_address_in_use(start: Start, exporter: Callable[..., Exporter], mite
     shown.component.end()
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_encrypted(start: Start, peers: Peers, mite: Mite, tmp_path: Path, known: bool) -> None:
+    """An exporter with keys takes the figures of those whom it knows, and of nobody else."""
+    for name in ("keys", "strangers"):
+        assert mite("keygen", str(tmp_path / name)).returncode == 0
+    allowed = tmp_path / "allowed"
+    allowed.mkdir()
+    (allowed / "client.pub").write_text((tmp_path / "keys" / "client.pub").read_text())
+    out, into = free_addresses(2)
+    exporter = Component(
+        start,
+        "prometheus_exporter",
+        f"--stats-out-socket={out}",
+        "--web-address=127.0.0.1:0",
+        f"--curve-key={tmp_path}/keys/server.key",
+        f"--curve-allow={allowed}",
+    )
+    found = re.search(r"http://\S+", exporter.said[-1])
+    assert found
+    duplicator = Component(
+        start,
+        "duplicator",
+        into,
+        "--message-socket=tcp://127.0.0.1:*",
+        f"--curve-key={tmp_path}/keys/server.key",
+        f"--curve-allow={allowed}",
+    )
+    key = tmp_path / ("keys" if known else "strangers") / "client.key"
+    stats = Component(
+        start,
+        "stats",
+        f"--stats-in-socket={into}",
+        f"--stats-out-socket={out}",
+        f"--curve-key={key}",
+        f"--curve-server-key={tmp_path}/keys/server.pub",
+    )
+    if known:
+        message = re.search(r"tcp://\S+", duplicator.said[-1])
+        assert message
+        sender = zmq.Context.instance().socket(zmq.PUSH)
+        public, secret = ((tmp_path / "keys" / f"client.{kind}").read_text().strip().encode() for kind in ("pub", "key"))
+        sender.curve_serverkey = (tmp_path / "keys" / "server.pub").read_text().strip().encode()
+        sender.curve_publickey, sender.curve_secretkey, sender.linger = public, secret, 0
+        sender.connect(message[0])
+        sender.send(http_metrics("a"))
+        until(lambda: 'transaction="a"' in urllib.request.urlopen(f"{found[0]}").read().decode())
+        sender.close()
+    else:
+        stats.wait_for("connection refused")
+    for component in (stats, duplicator, exporter):
+        component.end()
+
+
 def test_promtool_has_nothing_to_say_but_of_three_names(stats: Callable[..., Stats], exporter: Callable[..., Exporter]) -> None:
     counting, shown = stats("--stats-include-processors=mite,mite_http,mite_dns"), exporter()
     sender = shown.stats()
