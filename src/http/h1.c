@@ -257,6 +257,18 @@ static int refuse(struct h1_transport *transport, const struct http_hop *hop, st
     return 0;
 }
 
+/* A request that must not be sent twice is not sent over a connection that the server has closed by now. */
+static struct h1_conn *take_idle(const struct h1_transfer *transfer)
+{
+    bool is_safe = h1_request_is_safe(transfer->hop->method);
+    struct h1_conn *conn;
+
+    while ((conn = h1_origin_take(transfer->origin)) && !is_safe && h1_conn_is_dead(conn)) {
+        h1_conn_close(conn);
+    }
+    return conn;
+}
+
 static int start(struct http_transport *base, const struct http_hop *hop, struct http_transfer **out,
                  struct mite_error *error)
 {
@@ -281,7 +293,7 @@ static int start(struct http_transport *base, const struct http_hop *hop, struct
     transfer->deadline_ns = h1_after(hop->start_ns, hop->timeout_ns);
     h1_wake_at(transfer, transfer->deadline_ns);
     *out = (struct http_transfer *)transfer;
-    transfer->conn = h1_origin_take(transfer->origin);
+    transfer->conn = take_idle(transfer);
     if (transfer->conn) {
         transfer->conn->transfer = transfer;
         h1_send(transfer);

@@ -187,5 +187,6 @@ int h1_conn_watch(struct h1_conn *conn, int events);
 
 /* h1_io.c */
 void h1_send(struct h1_transfer *transfer);
-void h1_send_body(struct h1_transfer *transfer);               /* the wait for 100 Continue is over */
+void h1_send_body(struct h1_transfer *transfer); /* the wait for 100 Continue is over */
+bool h1_conn_is_dead(struct h1_conn *conn);      /* an idle one: closed, or with bytes that nobody asked for */
 void h1_on_ready(struct h1_conn *conn, int events, bool dead); /* dead: nothing comes behind what can be read */

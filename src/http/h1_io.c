@@ -511,12 +511,16 @@ static ssize_t conn_read(struct h1_conn *conn, char *p, size_t n)
     return got < 0 ? -errno : got;
 }
 
-/* The server closed it, or said something that nobody asked for. */
-static void on_idle_ready(struct h1_conn *conn, bool dead)
+bool h1_conn_is_dead(struct h1_conn *conn)
 {
     char byte;
 
-    if (conn_read(conn, &byte, 1) != WOULD_BLOCK || dead) {
+    return conn_read(conn, &byte, 1) != WOULD_BLOCK;
+}
+
+static void on_idle_ready(struct h1_conn *conn, bool dead)
+{
+    if (h1_conn_is_dead(conn) || dead) {
         h1_origin_remove(conn);
         h1_conn_close(conn);
     }
