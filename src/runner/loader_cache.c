@@ -82,11 +82,19 @@ static int check_directory(const char *dir, struct mite_error *error)
                          "the cache directory %s is open to other users, and what lies there is run: chmod 700 it",
                          dir);
     }
-    if (access(dir, W_OK) != 0) {
-        return error_set(error, MITE_EIO, "cannot write to the cache directory %s: %s; XDG_CACHE_HOME names another",
-                         dir, strerror(errno));
-    }
     return 0;
+}
+
+/* Only when something is added: what is there can be used without. */
+static int check_writable(const char *dir, struct mite_error *error)
+{
+    return access(dir, W_OK) == 0
+               ? 0
+               : error_set(
+                     error, MITE_EIO,
+                     "cannot write to the cache directory %s: %s; XDG_CACHE_HOME names another, and mite build makes "
+                     "a library that needs none",
+                     dir, strerror(errno));
 }
 
 int cache_open(struct cache *cache, struct mite_error *error)
@@ -365,7 +373,11 @@ static int add(struct cache *cache, const struct toolchain *toolchain, const str
 {
     char *base, *deps = NULL, *fresh = NULL;
     struct timespec started;
+    int writable = check_writable(cache->dir, error);
 
+    if (writable < 0) {
+        return writable;
+    }
     if (asprintf(&base, "%s/%s" UNFINISHED, cache->dir, job_key) < 0) {
         return error_set(error, MITE_ENOMEM, "no memory to look into the cache");
     }
