@@ -183,7 +183,7 @@ static bool attempt_next(struct h1_transfer *transfer, unsigned lane)
         const union dns_address *address = dns_nth(addresses, family, transfer->turn + transfer->tried[lane]++);
         int rc = attempt(transfer, lane, address);
         if (rc == 0) {
-            if (transfer->tried[lane] < count) {
+            if (transfer->race[lane] && transfer->tried[lane] < count) {
                 transfer->lane_ns[lane] = half_way(transfer);
                 h1_wake_at(transfer, transfer->lane_ns[lane]);
             }

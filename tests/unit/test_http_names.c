@@ -53,6 +53,7 @@ int __wrap_getaddrinfo(const char *name, const char *service, const struct addri
 static const struct peer_route routes[] = {
     {"/", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", 0, true},
     {"/stay", OK_ANSWER},
+    {"/stall", NULL},
     {NULL},
 };
 
@@ -278,6 +279,21 @@ static void test_an_address_that_is_silent_gives_way(void **state)
     assert_true(f->response->timings.connect_ns >= 90 * NS_PER_MS);
 }
 
+/* Nor is another one tried when the connection stands and only the answer is late. */
+static void test_a_late_answer_is_no_silent_address(void **state)
+{
+    struct fixture *f = *state;
+    struct http_request request;
+
+    restart(f, "0.0.0.0");
+    request = get_from("three.test", "/stall");
+    request.connect_timeout_ns = 50 * NS_PER_MS;
+    request.timeout_ns = 200 * NS_PER_MS;
+    run(f, &request);
+    assert_failed(f, HTTP_TIMEOUT, 28, "no answer within 0.2 s");
+    assert_int_equal(peer.accepted, 1);
+}
+
 static void test_all_addresses_refuse(void **state)
 {
     struct fixture *f = *state;
@@ -370,6 +386,7 @@ int main(void)
         TEST(test_addresses_take_turns),
         TEST(test_an_address_that_refuses_gives_way),
         TEST(test_an_address_that_is_silent_gives_way),
+        TEST(test_a_late_answer_is_no_silent_address),
         TEST(test_all_addresses_refuse),
         TEST(test_refused_over_ipv6),
         TEST(test_silent_over_ipv6),
