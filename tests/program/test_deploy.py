@@ -6,7 +6,7 @@ import shlex
 import shutil
 import subprocess
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,11 @@ from helpers import totals
 DEPLOY = ROOT / "deploy"
 COMPOSE = ROOT / "docker_compose.yml"
 MONITORING = ROOT / "docker_compose_monitoring.yml"
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+needs_python = pytest.mark.skipif(
+    not (BUILD / "src/python/libmite-python.so").exists(), reason="built without Python"
+)
 
 
 def needs(program: str) -> pytest.MarkDecorator:
@@ -72,20 +77,33 @@ def test_makefile(compose: str) -> None:
     assert f"{compose} -f docker_compose.yml up --build\n" in commands("MONITORING=no", "up")
 
 
+class Local:
+    """Addresses of a deployment as this machine has them: every name is here, every port a free one."""
+
+    def __init__(self, names: Iterable[str], text: str) -> None:
+        numbers = sorted(set(re.findall(r":(\d{4,5})\b", text)))
+        self.ports = dict(zip(numbers, map(str, free_ports(len(numbers))), strict=True))
+        self.names = "|".join([*names, r"0\.0\.0\.0", r"\*"])
+
+    def __call__(self, text: str) -> str:
+        text = re.sub(rf"(?<![\w.-])({self.names}):(?=\d)", "127.0.0.1:", text)
+        return re.sub(r":(\d{4,5})\b", lambda found: f":{self.ports[found[1]]}", text)
+
+
+def requests_counted(url: str) -> int:
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as page:
+        lines = page.read().decode().splitlines()
+    return sum(int(line.rpartition(" ")[2]) for line in lines if line.startswith("mite_http_response_total{"))
+
+
 class Stack:
-    """The services of docker_compose.yml as processes: each name is this machine, each port a free one."""
+    """The services of docker_compose.yml as processes."""
 
     def __init__(self, start: Callable[..., "subprocess.Popen[str]"]) -> None:
         text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", COMPOSE.read_text())
         self.services = yaml.safe_load(text)["services"]
         self.start = start
-        numbers = sorted(set(re.findall(r":(\d{4,5})\b", text)))
-        self.ports = dict(zip(numbers, map(str, free_ports(len(numbers))), strict=True))
-
-    def here(self, text: str) -> str:
-        text = re.sub(rf"\b({'|'.join(self.services)}):(?=\d)", "127.0.0.1:", text.replace("*:", "127.0.0.1:"))
-        text = text.replace("0.0.0.0:", "127.0.0.1:")
-        return re.sub(r":(\d{4,5})\b", lambda found: f":{self.ports[found[1]]}", text)
+        self.here = Local(self.services, text)
 
     def run(self, name: str, *more: str, **popen: Any) -> "subprocess.Popen[str]":
         service = self.services[name]
@@ -95,12 +113,11 @@ class Stack:
         return self.start(*args, *more, cwd=ROOT, env={**env, "PYTHONDONTWRITEBYTECODE": "1"}, **popen)
 
 
-@pytest.mark.skipif(not (BUILD / "src/python/libmite-python.so").exists(), reason="built without Python")
+@needs_python
 def test_the_stack_runs_the_demo(start: Callable[..., "subprocess.Popen[str]"]) -> None:
     stack = Stack(start)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     services = [
-        stack.run(name, **quiet)
+        stack.run(name, **QUIET)
         for name in ("apiserver", "prometheus_exporter", "duplicator", "stats")
         + ("runner",) * stack.services["runner"]["scale"]
     ]
@@ -110,12 +127,8 @@ def test_the_stack_runs_the_demo(start: Callable[..., "subprocess.Popen[str]"]) 
     requests = totals(output).requests
     assert requests > 0
 
-    def counted() -> int:
-        with urllib.request.urlopen(stack.here("http://prometheus_exporter:9301/metrics"), timeout=PATIENCE_S) as page:
-            lines = page.read().decode().splitlines()
-        return sum(int(line.rpartition(" ")[2]) for line in lines if line.startswith("mite_http_response_total{"))
-
-    until(lambda: counted() == requests)
+    metrics = stack.here("http://prometheus_exporter:9301/metrics")
+    until(lambda: requests_counted(metrics) == requests)
     for process in services:
         process.terminate()
         assert process.wait(timeout=10) == 0
@@ -180,6 +193,44 @@ def test_kubernetes_options(mite: Mite, tmp_path: Path) -> None:
                 program, *args = container["args"]
                 assert program == "mite"
                 assert mite(*args, "--help").returncode == 0, args
+
+
+@needs_python
+def test_the_pods_make_an_encrypted_test(
+    start: Callable[..., "subprocess.Popen[str]"], mite: Mite, target: str, tmp_path: Path
+) -> None:
+    """Their command lines as processes, with the keys that each one's first container copies, and no others."""
+    keys, folder = tmp_path / "secret", DEPLOY / "kubernetes"
+    assert mite("keygen", str(keys)).returncode == 0
+    text = "".join(path.read_text() for path in folder.glob("*.yaml"))
+    pods = {
+        thing["metadata"]["name"]: thing["spec"]["template"]["spec"]
+        for path in folder.glob("*.yaml")
+        for thing in yaml.safe_load_all(path.read_text())
+        if thing["kind"] in ("Job", "Deployment")
+    }
+    here = Local(pods, text)
+
+    def run(name: str, *more: str, **popen: Any) -> "subprocess.Popen[str]":
+        own = tmp_path / name
+        own.mkdir()
+        copy = pods[name]["initContainers"][0]["command"][-1].replace("/secret/", f"{keys}/").replace("/keys/", f"{own}/")
+        check("sh", "-ec", copy)
+        _, *args = (here(arg).replace("/keys/", f"{own}/") for arg in pods[name]["containers"][0]["args"])
+        return start(
+            *args, *more, cwd=folder / "journeys", env={"API_URL": target, "PYTHONDONTWRITEBYTECODE": "1"}, **popen
+        )
+
+    services = [run(name, **QUIET) for name in ("prometheus-exporter", "duplicator", "stats", "runner")]
+    controller = run("controller", "--duration=3")
+    output, said = controller.communicate(timeout=60)
+    assert controller.returncode == 0, said
+    requests = totals(output).requests
+    assert requests > 0
+    until(lambda: requests_counted(here("http://prometheus-exporter:9301/metrics")) == requests)
+    for process in services:
+        process.terminate()
+        assert process.wait(timeout=10) == 0
 
 
 # ---- systemd ----
