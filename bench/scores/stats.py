@@ -81,7 +81,15 @@ def measure(bench: Bench) -> Sample:
     events, figures = free_ports(2)
     out = f"--stats-out-socket=tcp://127.0.0.1:{figures}"
     peer = subprocess.Popen(
-        [str(BUILD / "bench" / "zmtp"), "serve", "127.0.0.1", str(events), str(times), str(file), str(RATE / LABEL_SETS)],
+        [
+            str(BUILD / "bench" / "zmtp"),
+            "serve",
+            "127.0.0.1",
+            str(events),
+            str(times),
+            str(file),
+            str(RATE / LABEL_SETS),
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
