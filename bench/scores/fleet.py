@@ -13,7 +13,9 @@ from board.process import BUILD, Failed, started
 
 RUNNERS = 200
 HERE = Path(__file__).resolve().parent.parent
-SCENARIO = '"""Asks for so many journeys."""\n\n\ndef scenario():\n    return [("shop:buy", None, lambda start, end: 2000)]\n'
+SCENARIO = (
+    '"""Asks for so many journeys."""\n\n\ndef scenario():\n    return [("shop:buy", None, lambda start, end: 2000)]\n'
+)
 
 
 def cpu_seconds(process: "subprocess.Popen[str]") -> float:

@@ -11,9 +11,10 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 
+from board.cores import CLIENT
 from board.goal import at_least
 from board.group import Bench, Column, Group, Line, Sample
-from board.process import BUILD, Failed
+from board.process import BUILD, Failed, started
 
 from .duplicator import cpu_seconds, free_ports
 
@@ -67,11 +68,10 @@ def counted(url: str) -> int:
     return sum(int(line.rpartition(" ")[2]) for line in lines if line.startswith("mite_http_response_total{"))
 
 
-def start(*args: str) -> "tuple[subprocess.Popen[str], str]":
-    """A component, and what it says when it is there."""
-    process = subprocess.Popen([str(BUILD / "mite"), *args], stderr=subprocess.PIPE, text=True)
+def first_line(process: "subprocess.Popen[str]") -> str:
+    """What a component says when it is there."""
     assert process.stderr is not None
-    return process, process.stderr.readline()
+    return process.stderr.readline()
 
 
 def measure(bench: Bench) -> Sample:
@@ -79,37 +79,25 @@ def measure(bench: Bench) -> Sample:
     count, file = times * LABEL_SETS, bench.folder / "frames"
     file.write_bytes(b"".join(frame(index) for index in range(LABEL_SETS)))
     events, figures = free_ports(2)
-    out = f"--stats-out-socket=tcp://127.0.0.1:{figures}"
-    peer = subprocess.Popen(
-        [
-            str(BUILD / "bench" / "zmtp"),
-            "serve",
-            "127.0.0.1",
-            str(events),
-            str(times),
-            str(file),
-            str(RATE / LABEL_SETS),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    exporter, said = start("prometheus_exporter", out, "--web-address=127.0.0.1:0")
-    stats, _ = start("stats", out, f"--stats-in-socket=tcp://127.0.0.1:{events}")
-    try:
+    mite, out = str(BUILD / "mite"), f"--stats-out-socket=tcp://127.0.0.1:{figures}"
+    serve = ["serve", "127.0.0.1", str(events), str(times), str(file), str(RATE / LABEL_SETS)]
+    with (
+        started([str(BUILD / "bench" / "zmtp"), *serve], CLIENT, stdout=subprocess.PIPE) as peer,
+        started(
+            [mite, "prometheus_exporter", out, "--web-address=127.0.0.1:0"], CLIENT, stderr=subprocess.PIPE
+        ) as exporter,
+        started([mite, "stats", out, f"--stats-in-socket=tcp://127.0.0.1:{events}"], stderr=subprocess.PIPE) as stats,
+    ):
+        page = re.search(r"http://\S+", first_line(exporter))
+        first_line(stats)
         assert peer.stdout is not None
         seconds = float(peer.stdout.readline())
         cost = cpu_seconds(stats)
         stats.send_signal(signal.SIGTERM)
-        goodbye = stats.communicate()[1]
-        found = re.search(r"http://\S+", said)
-        assert found, said
-        whole = counted(found.group()) == count
-    finally:
-        for process in (stats, exporter, peer):
-            process.kill()
-            process.wait()
-    if not whole:
-        raise Failed(f"not every message was counted: {goodbye.strip()}")
+        stats.wait()
+        if not page or counted(page.group()) != count:
+            assert stats.stderr is not None
+            raise Failed(f"not every message was counted: {stats.stderr.read().strip()}")
     return {"rate": count / seconds, "us": cost / count * 1e6}
 
 
