@@ -267,7 +267,7 @@ static int64_t room(const struct shares *shares)
  * sums over the entries before it, so that parts add up. */
 static int64_t part_of(int64_t room, int64_t wanted, int64_t before, int64_t total)
 {
-    if (total <= room) {
+    if (total <= room || total == 0) {
         return wanted;
     }
     __extension__ typedef __int128 wide;
