@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "bus/peek.h"
 #include "cli/command_line.h"
 #include "cli/intake.h"
 #include "cli/workers.h"
@@ -78,6 +79,21 @@ const char *run_workers_controller_socket(const struct run_workers *workers)
 
 /* ---- events ---- */
 
+/* Whether somebody besides the collector wants to know: requests and transactions, most of all, are counted already. */
+static bool is_looked_at(const struct run *run, enum message_kind kind)
+{
+    switch (kind) {
+    case MESSAGE_EXCEPTION:
+    case MESSAGE_ERROR:
+    case MESSAGE_DATA_CREATED:
+    case MESSAGE_PURGE_DATA:
+    case MESSAGE_DEBUG_CONSOLE:
+        return true;
+    default:
+        return run->processors.count > 0 || log_enabled(LOG_DEBUG);
+    }
+}
+
 /* Collectors keep the bytes as they are; everybody else wants messages. */
 static void on_event(void *arg, struct str bytes)
 {
@@ -91,8 +107,11 @@ static void on_event(void *arg, struct str bytes)
     if (run->collector) {
         collector_raw(run->collector, bytes);
     }
+    if (!is_looked_at(run, message_kind_of(peek_type(bytes)))) {
+        return;
+    }
     arena_reset(&workers->arena);
-    if (workers->sinks.count == 0 || msgpack_read(&workers->arena, bytes, &used, &map, NULL) < 0) {
+    if (msgpack_read(&workers->arena, bytes, &used, &map, NULL) < 0) {
         return;
     }
     struct field *fields = arena_alloc(&workers->arena, map.count * sizeof *fields);
@@ -233,6 +252,23 @@ static bool any_left(const struct run_workers *workers)
     return children_running(workers->children) > 0;
 }
 
+/* A crash is an exception among the figures, as in one process. Whose it was the worker has said. */
+static void count_crash(struct run *run, size_t slot, const char *how)
+{
+    struct message_origin nobody = {.test = str_of(run->scenario.name), .runner_id = 1, .journey = STR("?")};
+    char text[200];
+    int n = snprintf(text, sizeof text, "worker %zu %s", slot + 1, how);
+    struct message message = {
+        .kind = MESSAGE_EXCEPTION,
+        .type = message_type_of(MESSAGE_EXCEPTION),
+        .time = clock_wall_s(),
+        .origin = &nobody,
+        .failure = {.message = {text, (size_t)n}, .ex_type = STR("Crash"), .location = STR("?"), .stacktrace = STR("")},
+    };
+
+    sink_message(&run->fanout.sink, &message);
+}
+
 /* Who was killed from outside is a lost runner; who crashed by itself breaks the run, although the others carry on. */
 static void on_ended(void *arg, const struct child_end *end)
 {
@@ -250,6 +286,7 @@ static void on_ended(void *arg, const struct child_end *end)
     }
     if (crashed) {
         run->status = run->status ? run->status : EXIT_BROKE;
+        count_crash(run, end->slot, how);
     }
     if (!run->finished && (end->signal || end->status != EXIT_GOOD)) {
         fleet_died(run->fleet, end->pid);

@@ -119,7 +119,7 @@ struct fleet {
 
 /* fleet.c */
 void fleet_look_soon(struct fleet *fleet);
-/* The first runner is there. */
+/* The first runner is there, and ready. */
 void fleet_clock(struct fleet *fleet);
 void fleet_entry_failed(struct fleet *fleet, size_t entry, const struct mite_error *error);
 /* Targets anew, and a nudge to those whose work they change. */

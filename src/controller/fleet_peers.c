@@ -257,13 +257,17 @@ static void report_in(struct fleet *fleet, struct str peer, const struct work_re
     }
     take_introduction(runner, report->introduction);
     runner->seq = report->seq;
-    runner->nudged = false;
+    runner->nudged = true; /* it is about to be told */
     if (!again) {
         take_report(fleet, runner, report);
+    }
+    if (!runner->introduced) { /* it has loaded what it is to run */
+        fleet_clock(fleet);
     }
     fleet_check_pools(fleet);
     fleet_spread(fleet);
     fleet_write_orders(fleet, runner);
+    runner->nudged = false;
     runner->void_up_to = 0;
     fleet_state_exchange(fleet, runner, runner->seq, fleet->handed, fleet->handed_count, report->done,
                          report->done_count, report->unused, report->unused_count);

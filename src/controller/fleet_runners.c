@@ -164,7 +164,9 @@ int fleet_join(struct fleet *fleet, struct fleet_runner *runner, int64_t max_jou
     runner->state = RUNNER_LIVE;
     runner->had_work = true;
     runner->idle_ns = 0;
-    fleet_clock(fleet);
+    if (runner->plain) {
+        fleet_clock(fleet);
+    }
     return 0;
 }
 

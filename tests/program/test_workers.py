@@ -181,6 +181,7 @@ def test_a_journey_that_crashes(mite: Mite, shop: Path) -> None:
     assert result.returncode == 3
     assert "shop:die" in result.stderr and "SIGSEGV" in result.stderr
     assert "another takes its place" in result.stderr
+    assert totals(result.stdout).errors >= 1 and "Crash" in result.stdout
 
 
 def test_no_worker_is_left_behind(start: Callable[..., "subprocess.Popen[str]"], shop: Path) -> None:

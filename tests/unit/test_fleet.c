@@ -22,8 +22,12 @@ static struct datapool *pool_of(bool recycles, int count)
     return pool;
 }
 
-static void run_until_started(struct fake_fleet *fake)
+/* The clock starts once a runner has had its first orders and says so. */
+static void run_until_started(struct fake_fleet *fake, struct fake_runner *runner)
 {
+    if (runner) {
+        fake_report(fake, runner);
+    }
     while (!fake->fleet->clock_started) {
         fake_wait(fake);
     }
@@ -49,7 +53,7 @@ static void test_a_run(void **state)
     assert_false(fake.fleet->clock_started); /* hello alone is no runner yet */
     fake_report(&fake, &one);
     assert_true(str_is(one.entry.journey_spec, "shop:buy"));
-    run_until_started(&fake);
+    run_until_started(&fake, &one);
     assert_int_equal(fake.nudges, 1); /* its target has changed */
     fake_report(&fake, &one);
     assert_int_equal(one.entry.target, 5);
@@ -100,7 +104,7 @@ static void test_repeated_and_late_reports(void **state)
     fake_open(&fake, fast);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
-    run_until_started(&fake);
+    run_until_started(&fake, &one);
     fake_report(&fake, &one);
     assert_true(one.orders.item_count >= 3);
 
@@ -146,7 +150,7 @@ static void test_items_of_the_dead(void **state)
     fake_open(&fake, fast);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
-    run_until_started(&fake);
+    run_until_started(&fake, &one);
     fake_report(&fake, &one);
     assert_int_equal(one.entry.hold, 4);
     assert_true(one.entry.recycles);
@@ -188,7 +192,7 @@ static void test_lost_items_are_counted(void **state)
     fake_open(&fake, fast);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
-    run_until_started(&fake);
+    run_until_started(&fake, &one);
     fake_report(&fake, &one);
     size_t had = one.held_count;
     assert_true(had >= 2 && had < 10);
@@ -230,7 +234,7 @@ static void test_iterations(void **state)
     fake_join(&fake, &runners[1], US(2));
     fake_report(&fake, &runners[0]);
     fake_report(&fake, &runners[1]);
-    run_until_started(&fake);
+    run_until_started(&fake, &runners[0]);
     for (int i = 0; i < 100 && !shares_over(&fake.fleet->shares); i++) {
         struct fake_runner *runner = &runners[i % 2];
         fake_report(&fake, runner);
@@ -323,7 +327,7 @@ static void test_plain_runner(void **state)
     assert_null(welcome.offer);
     assert_true(str_is(welcome.test, "shop:scenario"));
     assert_int_equal(ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count, 0);
-    run_until_started(&fake);
+    run_until_started(&fake, NULL);
     assert_int_equal(ask(&fake, welcome.runner_id, 0, NULL, 0, 1).item_count, 1);
     struct work_assignment work = ask(&fake, welcome.runner_id, 1, NULL, 0, -1);
     assert_int_equal(work.item_count, 2); /* the pool has no more */
@@ -359,7 +363,7 @@ static void test_growth_of_a_plain_runner(void **state)
     fake_open(&fake, (struct fleet_options){.scheduling = {.spawn_rate = 50}});
     struct work_welcome welcome = fake_hello(&fake, "plain");
     assert_int_equal(ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count, 0);
-    run_until_started(&fake);
+    run_until_started(&fake, NULL);
     size_t first = ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count;
     assert_true(first <= 6); /* 50 a second */
     size_t next = ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count;
@@ -414,7 +418,7 @@ static void test_control(void **state)
     fake_open(&fake, fast);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
-    run_until_started(&fake);
+    run_until_started(&fake, &one);
     struct work_request volume = {
         .kind = WORK_CONTROL, .command = STR("volume"), .arguments = arguments, .argument_count = 2};
     fake_tell(&fake, "ctl", &volume);
