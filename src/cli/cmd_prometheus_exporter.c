@@ -52,7 +52,8 @@ static void send_metrics(struct state *state, struct server_request *request)
     buf_clear(&state->text);
     page_write(&state->text, &state->page);
     page_write_counter(&state->text, "mite_exporter_bad_messages_total",
-                       "Messages to this exporter that it could not use", state->bad_messages);
+                       "Messages to this exporter that it could not use",
+                       state->bad_messages + socket_malformed(state->dumps));
     if (!state->text.failed) {
         page = server_page_new(200, PAGE_CONTENT_TYPE, buf_view(&state->text));
     }

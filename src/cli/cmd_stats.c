@@ -2,12 +2,11 @@
  * `mite stats`: counts the events of a socket and tells the exporter what is new.
  *
  * Design notes. A dump goes out with the first message that comes DUMP_NS after the last one, and by a timer what came
- * meanwhile, so that a test's last messages are not withheld. While the last dump is still on its way, because the
- * exporter is away, none is made: what comes adds up here, in bounded memory, and nothing of it is lost.
+ * meanwhile, so that a test's last messages are not withheld. Without an exporter none is made: what comes adds up
+ * here, in bounded memory, and is told when there is one. So there is one dump at most that waits, `dump`.
  */
 #include "base/clock.h"
 #include "base/log.h"
-#include "bus/sender.h"
 #include "cli/intake.h"
 #include "cli/stats_choice.h"
 #include "python/api.h"
@@ -23,13 +22,15 @@ struct state {
     struct event_stats own;
     struct python_stats *python; /* of third parties; NULL: none */
     struct intake *intake;
-    struct sender *sender;
+    struct bus_socket *out;
     struct timer timer;
     bool timer_made;
-    bool pending;     /* something came since the last dump */
+    uint64_t pending; /* messages since the last dump */
     uint64_t dump_ns; /* when that was */
-    uint64_t bad_messages;
     struct buf dump;
+    bool unsent;    /* the socket had no room for it yet */
+    bool taking_in; /* until nothing more comes */
+    uint64_t bad_messages, dumps;
 };
 
 /* ---- dumps ---- */
@@ -58,37 +59,69 @@ static void write_dump(struct state *state)
     buf_done(&theirs);
 }
 
+static void end_when_told(struct state *state)
+{
+    if (!state->taking_in && state->pending == 0 && !state->unsent) {
+        component_ended(&state->component);
+    }
+}
+
+static void hand_over(struct state *state)
+{
+    int code = socket_send(state->out, STR_NONE, buf_view(&state->dump));
+
+    state->unsent = code == MITE_EAGAIN;
+    if (code == 0) {
+        state->dumps++;
+    } else if (!state->unsent) {
+        log_once(LOG_ERROR, "dump", "stats: a dump could not be sent: it is left out");
+    }
+    end_when_told(state);
+}
+
 static void send_dump(struct state *state)
 {
     write_dump(state);
-    state->pending = false;
+    state->pending = 0;
     state->dump_ns = clock_now_ns();
+    say_if_full(state);
     if (state->dump.failed) {
         log_once(LOG_ERROR, "dump", "stats: no memory for a dump: it is left out");
+        end_when_told(state);
     } else {
-        sender_raw(state->sender, buf_view(&state->dump));
+        hand_over(state);
     }
-    say_if_full(state);
 }
 
-static bool last_dump_waits(const struct state *state)
-{
-    struct sender_counts counts;
-
-    sender_count(state->sender, &counts);
-    return counts.queued > 0;
-}
-
+/* What is pending goes out now, or when it is due, or when the exporter is there. */
 static void dump_soon(struct state *state)
 {
-    uint64_t now = clock_now_ns(), due = state->dump_ns + DUMP_NS;
+    uint64_t now = clock_now_ns(), due = state->taking_in ? state->dump_ns + DUMP_NS : now;
 
+    if (state->pending == 0 || state->unsent || socket_peers(state->out) == 0) {
+        return;
+    }
     if (now < due) {
         timer_start(&state->timer, due - now, 0);
-    } else if (last_dump_waits(state)) {
-        timer_start(&state->timer, DUMP_NS, 0);
     } else {
         send_dump(state);
+    }
+}
+
+static void on_connection(void *arg, bool up, const char *address)
+{
+    if (up) {
+        dump_soon(arg);
+    }
+}
+
+static void on_writable(void *arg)
+{
+    struct state *state = arg;
+
+    if (state->unsent) {
+        hand_over(state);
+        dump_soon(state);
     }
 }
 
@@ -113,28 +146,21 @@ static void on_message(void *arg, struct str bytes)
     if (state->python && code != MITE_EPROTO) {
         state->python->take(state->python, bytes);
     }
-    if (!state->pending) {
-        state->pending = true;
+    if (state->pending++ == 0) {
         dump_soon(state);
     }
 }
 
 /* ---- running ---- */
 
-static void on_flushed(void *arg)
-{
-    component_ended(arg);
-}
-
 static void on_taken_in(void *arg)
 {
     struct state *state = arg;
 
     timer_stop(&state->timer);
-    if (state->pending) {
-        send_dump(state);
-    }
-    sender_when_flushed(state->sender, on_flushed, &state->component);
+    state->taking_in = false;
+    dump_soon(state);
+    end_when_told(state);
 }
 
 static void on_stop(void *arg)
@@ -168,6 +194,8 @@ static int open_sockets(struct state *state, const struct options *options, stru
         .message = on_message,
         .arg = state,
     };
+    const struct socket_options out = {
+        .kind = SOCKET_PUSH, .writable = on_writable, .connection = on_connection, .arg = state};
     int code = component_open(&state->component, "stats", options, 1, error);
 
     if (code == 0) {
@@ -175,25 +203,19 @@ static int open_sockets(struct state *state, const struct options *options, stru
         state->timer_made = code == 0;
     }
     if (code == 0) {
-        code = sender_new(state->component.bus, options->stats_out_socket, false, (uint64_t)options->send_buffer,
-                          &state->sender, error);
-        if (code != 0) {
-            error_prefix(error, "--stats-out-socket");
-        }
+        code = component_connect(&state->component, &out, "--stats-out-socket", options->stats_out_socket, &state->out,
+                                 error);
     }
     return code == 0 ? intake_open(&state->component, &intake, &state->intake, error) : code;
 }
 
 static void say_goodbye(const struct state *state)
 {
-    struct sender_counts counts;
-
-    sender_count(state->sender, &counts);
     component_say(&state->component, "%llu messages, %llu of them not as they should be, %llu dumps",
                   (unsigned long long)intake_received(state->intake), (unsigned long long)state->bad_messages,
-                  (unsigned long long)counts.sent);
-    if (counts.queued > 0) {
-        component_say(&state->component, "the last dump found no exporter at %s and is lost",
+                  (unsigned long long)state->dumps);
+    if (state->pending > 0 || state->unsent) {
+        component_say(&state->component, "there is no exporter at %s: what came since the last dump is lost",
                       state->component.options->stats_out_socket);
     }
 }
@@ -201,7 +223,7 @@ static void say_goodbye(const struct state *state)
 int cmd_stats(const struct options *options)
 {
     struct mite_error error = {0};
-    struct state state = {.component = {.name = "stats"}, .dump_ns = clock_now_ns()};
+    struct state state = {.component = {.name = "stats"}, .dump_ns = clock_now_ns(), .taking_in = true};
 
     buf_init(&state.dump, BUS_MESSAGE_MAX);
     int code = open_stats(&state, options, &error);
@@ -209,12 +231,12 @@ int cmd_stats(const struct options *options)
         code = open_sockets(&state, options, &error);
     }
     if (code == 0) {
-        component_say(&state.component, "%s -> %s", intake_address(state.intake), sender_address(state.sender));
+        component_say(&state.component, "%s -> %s", intake_address(state.intake), socket_address(state.out));
         code = component_run(&state.component, on_stop, &state, &error);
         say_goodbye(&state);
     }
     intake_close(state.intake);
-    sender_free(state.sender);
+    socket_close(state.out);
     if (state.timer_made) {
         timer_close(&state.timer, NULL);
     }

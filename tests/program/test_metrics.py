@@ -176,6 +176,20 @@ def test_nothing_is_lost_while_the_exporter_is_away(start: Start, peers: Peers) 
     component.end()
 
 
+def test_what_no_exporter_came_for_is_told(start: Start, peers: Peers) -> None:
+    events, into = peers.bound_push()
+    (out,) = free_addresses(1)
+    component = Component(
+        start, "stats", f"--stats-in-socket={into}", f"--stats-out-socket={out}", "--graceful-stop=0.2"
+    )
+    events.send(http_metrics("a"))
+    events.send(b"\xc1")
+    component.wait_for("a message is none")  # so the one before it has come
+    said = component.end()
+    assert "2 messages, 1 of them" in said
+    assert f"there is no exporter at {out}: what came since the last dump is lost" in said
+
+
 @pytest.mark.parametrize(
     ("args", "env", "said"),
     [
@@ -360,8 +374,9 @@ def test_bad_dumps_are_counted_and_told_once(exporter: Callable[..., Exporter]) 
     for _ in range(3):
         for message in bad:
             sender.send(message)
+        sender.send_multipart([bad[2], b"and more"])
     sender.send(counter("c", ["a"], {("x",): 1}))
-    shown.shows('c{a="x"} 2', "mite_exporter_bad_messages_total 18")
+    shown.shows('c{a="x"} 2', "mite_exporter_bad_messages_total 21")
     said = shown.component.end()
     assert said.count("prometheus_exporter: a message is left out: ") == 1
 
