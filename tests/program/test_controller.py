@@ -262,3 +262,39 @@ def test_interrupted_before_any_runner(controller: Controller) -> None:
     status, out, _ = end(process)
     assert status == 130
     assert totals(out).requests == 0
+
+
+def test_another_controller_hands_out_nothing_below_the_marks(controller: Controller) -> None:
+    """Without --state: what the first one handed out only the runner knows."""
+    first, _ = controller("shop:once")
+    first.kill()
+    process, address = controller("shop:once", "--spawn-rate=100000")
+    ours = wire.Ours(address)
+    ours.seq = 1
+    with pytest.raises(LookupError):  # it speaks of the first one's epoch
+        ours.take(ours.ask([4, ours.seq, ours.id, 77, {}]))
+    ours.hello()
+    while not ours.held:
+        ours.report(entries=[[1, 0, 12, 12, 0, 12]])
+    assert min(ours.held.values()) == 13
+    ours.started = ours.completed = 12
+    status, out, _ = end(process, ours)
+    assert status == 130
+
+
+def test_a_flood_of_hellos(controller: Controller) -> None:
+    process, address = controller("shop:plain", "--max-runners=50", "--runner-timeout=1")
+    flood = [wire.Peer(address) for _ in range(80)]
+    for peer in flood:
+        peer.send([1, None])
+    answers = [peer.receive() for peer in flood]
+    assert sum(answer is None for answer in answers) == 30
+    time.sleep(2)  # they never asked for work: they are forgotten
+    ours = wire.Ours(address)
+    while ours.running != 6:
+        ours.report()
+        ours.obey()
+    status, out, _ = end(process, ours)
+    assert "lost" not in out
+    for peer in flood:
+        peer.close()
