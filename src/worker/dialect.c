@@ -393,6 +393,7 @@ int dialect_init(struct worker *worker)
     int rc = totals_init(&dialect->whole);
 
     dialect->sent_ns = clock_now_ns();
+    dialect->cpu_ns = clock_cpu_ns();
     if (rc == 0) {
         rc = worker_timer_init(worker, &dialect->due, on_due);
     }

@@ -9,8 +9,6 @@
 #include "worker/local.h"
 #include "worker/worker.h"
 
-#include <sys/queue.h>
-
 enum worker_phase {
     WORKER_HELLO, /* an answer to it is awaited */
     WORKER_DIALECT,

@@ -286,7 +286,7 @@ void plain_completed(struct worker *worker, int64_t scenario_id, const struct va
 void plain_begin(struct worker *worker)
 {
     worker->phase = WORKER_PLAIN;
-    worker->plain.last = false;
+    worker->plain.stopping = worker->plain.last = false;
     forget_returned(&worker->plain, worker->plain.lease_count);
     if (worker->dialect.local) {
         local_pause(worker->dialect.local);
