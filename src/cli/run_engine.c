@@ -7,6 +7,8 @@
 #include "cli/run.h"
 #include "cli/run_fleet.h"
 
+#include <signal.h>
+
 static struct controller_options limits_of(const struct run *run)
 {
     const struct options *options = run->options;
@@ -103,7 +105,12 @@ void engine_count(const struct run *run, struct controller_counts *out)
 /* Leftover journeys end with the detaching, while runner and context are still there to hear of it. */
 void engine_end(struct run *run)
 {
+    /* Connections that are closed here may write to peers that have gone. */
+    const struct sigaction ignored = {.sa_handler = SIG_IGN};
+    struct sigaction before;
     struct mite_error error = {0};
+
+    sigaction(SIGPIPE, &ignored, &before);
 
     if (engine_made(run)) {
         engine_count(run, &run->counts);
@@ -124,6 +131,7 @@ void engine_end(struct run *run)
         log_line(LOG_DEBUG, "%s", error.text);
         error_done(&error);
     }
+    sigaction(SIGPIPE, &before, NULL);
     run_fleet_close(run);
     if (run->display_made) {
         display_done(&run->display);

@@ -123,6 +123,13 @@ int64_t native_tls_open(struct mite_socket *socket, const char *host, const stru
     return 0;
 }
 
+/* Those of other connections, before a call that may set its own. */
+static void forget_errors(void)
+{
+    ERR_clear_error();
+    errno = 0;
+}
+
 /* What a call that returned `rc` came to. */
 static int64_t result(struct mite_socket *socket, int rc, const char *what)
 {
@@ -144,7 +151,7 @@ static int64_t result(struct mite_socket *socket, int rc, const char *what)
 
 int64_t native_tls_handshake(struct mite_socket *socket)
 {
-    ERR_clear_error();
+    forget_errors();
     int rc = SSL_connect(socket->tls);
     long verified = SSL_get_verify_result(socket->tls);
 
@@ -163,7 +170,7 @@ int64_t native_tls_handshake(struct mite_socket *socket)
 
 int64_t native_tls_read(struct mite_socket *socket, void *buffer, size_t size)
 {
-    ERR_clear_error();
+    forget_errors();
     int rc = SSL_read(socket->tls, buffer, size < INT32_MAX ? (int)size : INT32_MAX);
 
     return rc > 0 ? rc : result(socket, rc, "read");
@@ -171,7 +178,7 @@ int64_t native_tls_read(struct mite_socket *socket, void *buffer, size_t size)
 
 int64_t native_tls_write(struct mite_socket *socket, const void *bytes, size_t size)
 {
-    ERR_clear_error();
+    forget_errors();
     int rc = SSL_write(socket->tls, bytes, size < INT32_MAX ? (int)size : INT32_MAX);
 
     if (rc > 0) {

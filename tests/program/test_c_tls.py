@@ -1,5 +1,6 @@
 """TLS sockets of journeys in C, against a server with a CA of the test's own."""
 
+import re
 import socket
 import ssl
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from c_journeys import Run, of_type, run_c  # noqa: F401
+from helpers import totals
 
 SOURCE = """
 MITE_JOURNEY(journey)
@@ -115,6 +117,50 @@ def test_what_tls_refuses(run_c: Run, certificates: Path, echo: tuple[str, bool]
     )
     exception = of_type(messages, "exception")[-1]
     assert exception["ex_type"] == "SocketError" and sentence in exception["message"], exception["message"]
+
+
+RESET = """
+#include <unistd.h>
+static void block(void *arg) { usleep(2800000); }
+MITE_JOURNEY(journey)
+{
+    struct mite_socket *s = mite_connect(ctx, mite_config(ctx, "address", ""), .verify = -1);
+    char c;
+    mite_read(ctx, s, &c, 1); /* the peer has closed */
+    mite_write(ctx, s, "x", 1); /* which it answers with a reset */
+    mite_blocking(ctx, block, NULL);
+}
+"""
+
+
+def test_a_reset_connection_does_not_end_the_run(run_c: Run, certificates: Path) -> None:
+    """It is closed when the loop is over already, and there the peer's reset must not kill the process."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "server.pem")
+
+    def hang_up(listener: socket.socket) -> None:
+        context.wrap_socket(listener.accept()[0], server_side=True).close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=hang_up, args=(listener,), daemon=True)
+        thread.start()
+        result, _ = run_c(
+            RESET, "journey", "--duration=0.3", "--graceful-stop=0", command=("journey", "test"),
+            env={"MITE_CONF_address": f"tls://127.0.0.1:{listener.getsockname()[1]}"},
+        )  # fmt: skip
+        thread.join(10)
+    assert result.returncode == 0, result.stderr
+    assert totals(result.stdout).journeys == 1
+
+
+def test_a_peer_that_hangs_up_in_the_handshake(run_c: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=lambda: listener.accept()[0].close(), daemon=True)
+        thread.start()
+        _, messages = run_c(RESET, env={"MITE_CONF_address": f"tls://127.0.0.1:{listener.getsockname()[1]}"})
+        thread.join(10)
+    said = of_type(messages, "exception")[0]["message"]
+    assert re.search("TLS handshake: (the peer has closed|Connection reset by peer)$", said), said
 
 
 def test_a_peer_without_tls(run_c: Run, target: str) -> None:
