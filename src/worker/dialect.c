@@ -88,6 +88,9 @@ static int make_report(struct worker *worker, uint64_t now_ns)
         rc = add_stats(worker, &request.report);
     }
     if (rc < 0) {
+        if (dialect->local) {
+            local_told(dialect->local, false);
+        }
         return rc;
     }
     worker->hooks.describe(worker->hooks.arg, &worker->report, &request.report);
@@ -185,7 +188,7 @@ static void on_silence(struct timer *timer)
     struct worker *worker = worker_of(timer);
     struct dialect *dialect = &worker->dialect;
 
-    if (worker->phase >= WORKER_BYE) {
+    if (worker->phase >= WORKER_PLAIN) {
         return;
     }
     if (dialect->idle) { /* nobody takes the last report */
@@ -341,8 +344,8 @@ void dialect_received(struct worker *worker, struct str body)
     } else if (is_ready(worker, &orders)) {
         obey(worker, &orders);
         schedule_next(worker);
-    } else {
-        worker_hold(worker, body);
+    } else if (!worker_hold(worker, body)) {
+        schedule_next(worker); /* what it said of targets comes again */
     }
 }
 

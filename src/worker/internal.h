@@ -47,9 +47,10 @@ struct plain {
     struct arena completed;    /* what `leases` point to */
     struct work_lease *leases; /* owned: items to send back */
     size_t lease_count, lease_capacity;
-    bool stopping; /* the controller said so */
-    bool ended;    /* something has ended since the last request */
-    bool last;     /* the request under way is the last one */
+    unsigned looks; /* a former controller's journeys have to end: so often we still look; 0: they have */
+    bool stopping;  /* the controller said so */
+    bool ended;     /* something has ended since the last request */
+    bool last;      /* the request under way is the last one */
     uint64_t asked_ns;
     struct worker_timer due; /* the next request */
 };
@@ -101,7 +102,7 @@ void worker_say_bye(struct worker *worker);
 void worker_end(struct worker *worker);
 /* False: `spec` must be prepared first; what came is held and will be handled again. */
 bool worker_may_run(struct worker *worker, struct str spec, bool has_datapool);
-void worker_hold(struct worker *worker, struct str answer);
+bool worker_hold(struct worker *worker, struct str answer); /* false: no memory, and it is lost */
 void worker_set_config(struct worker *worker, const struct pair *config, size_t count);
 /* Sends what worker->out holds. */
 void worker_send(struct worker *worker, uint64_t patience_ns);

@@ -3,8 +3,8 @@
  *
  * The controller of the Python program decides of every start: we ask at every completion, and at least every
  * --max-loop-delay, one request at a time. A request is no report: to repeat one that was answered would return its
- * items twice. So after a broken connection we say hello anew, as another runner, and what the old one had to return
- * goes with it; only a silence, long as that may be, is answered by repeating.
+ * items twice. So after a broken connection we say hello anew, as another runner: the old one's journeys are cancelled,
+ * and what it had to return goes with it. Only a silence, long as that may be, is answered by repeating.
  */
 #include "base/clock.h"
 #include "worker/internal.h"
@@ -13,7 +13,8 @@
 
 #define ANSWER_PATIENCE_NS (10 * NS_PER_S)
 #define LEAST_PAUSE_NS     NS_PER_MS /* between an answer and the next request; less than that are no items worth */
-#define FORGET_NS          (20 * NS_PER_MS) /* how often we look whether a former controller's journeys have ended */
+#define LOOK_NS            (20 * NS_PER_MS) /* how often we look whether a former controller's journeys have ended */
+#define LOOKS              100              /* and how many times: one that swallows its cancellation holds up nobody */
 
 /* What a journey was given, where it needs memory: its arguments hold it. */
 struct plain_args {
@@ -172,13 +173,13 @@ static void on_due(struct timer *timer)
     if (worker->held.size > 0) {
         return; /* worker_prepared() goes on */
     }
-    if (worker->dialect.local) { /* a controller of ours was here before: its journeys first */
-        if (worker_running(worker) > 0) {
-            timer_start(timer, FORGET_NS, 0);
-            return;
-        }
-        dialect_forget(worker);
+    if (worker_running(worker) > 0 && (worker->dialect.local || worker->plain.looks > 0)) {
+        worker->plain.looks -= worker->plain.looks > 0;
+        timer_start(timer, LOOK_NS, 0);
+        return;
     }
+    worker->plain.looks = 0;
+    dialect_forget(worker);
     ask(worker);
 }
 
@@ -244,7 +245,9 @@ void plain_received(struct worker *worker, struct str body)
     link_answered(worker->link);
     worker_heard(worker);
     if (!may_run(worker, &work)) {
-        worker_hold(worker, body);
+        if (!worker_hold(worker, body)) {
+            schedule_next(worker);
+        }
         return;
     }
     worker_set_config(worker, work.config, work.config_count);
@@ -269,7 +272,7 @@ void plain_completed(struct worker *worker, int64_t scenario_id, const struct va
     --*running_of(plain, scenario_id);
     plain->total--;
     plain->ended = true;
-    if (worker->phase != WORKER_PLAIN) { /* a controller that is gone gave it */
+    if (worker->phase != WORKER_PLAIN || plain->looks > 0) { /* a controller that is gone gave it */
         if (worker->held.size > 0 && plain->total == 0) {
             timer_start(&worker->dialect.due.timer, 0, 0);
         }
@@ -288,10 +291,11 @@ void plain_begin(struct worker *worker)
     worker->phase = WORKER_PLAIN;
     worker->plain.stopping = worker->plain.last = false;
     forget_returned(&worker->plain, worker->plain.lease_count);
+    worker->plain.looks = worker_running(worker) > 0 ? LOOKS : 0;
     if (worker->dialect.local) {
         local_pause(worker->dialect.local);
-        runner_cancel_all(worker->runner);
     }
+    runner_cancel_all(worker->runner);
     timer_start(&worker->plain.due.timer, 0, 0);
 }
 

@@ -146,12 +146,14 @@ bool worker_may_run(struct worker *worker, struct str spec, bool has_datapool)
     return true;
 }
 
-void worker_hold(struct worker *worker, struct str answer)
+bool worker_hold(struct worker *worker, struct str answer)
 {
     buf_clear(&worker->held);
     if (buf_str(&worker->held, answer) < 0) {
         worker_say(worker, LOG_ERROR, "no memory to keep a message of the controller's");
+        return false;
     }
+    return true;
 }
 
 static void welcomed(struct worker *worker, struct str body)

@@ -54,7 +54,7 @@ def test_plain_controller_that_dies_is_greeted_anew(
 ) -> None:
     process = runner(plain)
     plain.welcome(1)
-    plain.work([[1, 7, "shop:visit", []]])
+    plain.work([[1, 7, "shop:visit", []], [1, 8, "shop:cling", []]])
     plain.receive(ASK)
     plain.close()
     assert process.stderr is not None
