@@ -28,7 +28,7 @@ def test_a_signal_drains_and_says_goodbye(dialect: Dialect, runner: Start) -> No
     dialect.orders(bare(entries))
     assert dialect.receive() == [BYE, 1]
     dialect.answer(None)
-    ends(process, seconds=5)
+    ends(process, seconds=8)
     assert sorted(total.done) == [1, 2] and sorted(total.unused) == [3, 4]
     assert report["entries"][0][1:4] == [0, 2, 2]
 
@@ -44,7 +44,7 @@ def test_journeys_that_stay_are_cancelled_in_time(dialect: Dialect, runner: Star
     report = dialect.until(lambda report: report["idle"], [entry(1, 3)])
     assert report["entries"][0][1:4] == [0, 3, 3]
     dialect.orders([entry(1, 3)])
-    ends(process, seconds=5)
+    ends(process, seconds=8)
 
 
 def test_a_second_signal_does_not_wait(dialect: Dialect, runner: Start) -> None:
@@ -57,7 +57,7 @@ def test_a_second_signal_does_not_wait(dialect: Dialect, runner: Start) -> None:
     assert process.stderr is not None
     wait_for_line(process.stderr, "once more to end them at once")
     process.send_signal(signal.SIGINT)
-    ends(process, status=130, seconds=5)
+    ends(process, status=130, seconds=8)
 
 
 @pytest.mark.parametrize("state", ["never there", "silent", "dead"])
@@ -75,7 +75,7 @@ def test_nothing_hangs_without_a_controller(dialect: Dialect, runner: Start, sta
         if state == "dead":
             wait_for_line(process.stderr, "lost the controller")
     process.send_signal(signal.SIGTERM)
-    ends(process, seconds=5)
+    ends(process, seconds=8)
 
 
 def test_a_controller_that_goes_before_the_last_report_is_not_waited_for(

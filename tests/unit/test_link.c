@@ -107,10 +107,10 @@ static void a_silent_controller_gets_the_same_again_over_another_connection(void
     uint64_t first_ns = clock_now_ns();
     bus_until(&f->bus, f->controller.count == 2);
     uint64_t second_ns = clock_now_ns();
-    assert_true(second_ns - first_ns >= PATIENCE_NS);
+    assert_true(second_ns - first_ns >= PATIENCE_NS / 2); /* we may have seen the first one late */
     assert_int_equal(f->up, 2);
     bus_until(&f->bus, f->controller.count == 3);
-    assert_true(clock_now_ns() - second_ns >= 2 * PATIENCE_NS);
+    assert_true(clock_now_ns() - second_ns >= PATIENCE_NS);
     assert_string_equal(f->controller.bodies.data, "one\none\none\n");
     link_answered(f->link);
 }
