@@ -257,8 +257,8 @@ def test_who_is_unknown_introduces_itself_again_and_keeps_its_items(dialect: Dia
     assert "makes no sense" not in ends(process)
 
 
-def test_another_epoch_has_other_items(context: Context, runner: Start) -> None:
-    dialect = Dialect(context, epoch=1)
+def test_another_epoch_has_other_items(context: Context, runner: Start, tmp_path: Path) -> None:
+    dialect = Dialect(context, f"ipc://{tmp_path}/controller", epoch=1)
     process = runner(dialect)
     dialect.welcome()
     dialect.report()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import msgpack
 from controllers import ASK, BYE, HELLO, Dialect, Plain
@@ -49,9 +50,8 @@ def test_plain_hands_back_what_it_will_not_run(plain: Plain, runner: Start) -> N
     ends(process)
 
 
-def test_plain_controller_that_dies_is_greeted_anew(
-    plain: Plain, context: Context, runner: Start
-) -> None:
+def test_plain_controller_that_dies_is_greeted_anew(context: Context, runner: Start, tmp_path: Path) -> None:
+    plain = Plain(context, f"ipc://{tmp_path}/controller")
     process = runner(plain)
     plain.welcome(1)
     plain.work([[1, 7, "shop:visit", []], [1, 8, "shop:cling", []]])

@@ -5,6 +5,7 @@
 #include "worker/link.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #define PATIENCE_NS (200 * NS_PER_MS)
 #define LONG_NS     (600 * NS_PER_S)
@@ -43,6 +44,12 @@ static void open_controller(struct fixture *f, const char *address, const char *
     end_open(f->bus.bus, &f->controller, SOCKET_SERVICE, (struct socket_options){0});
     /* One that was closed a moment ago may still have the address. */
     bus_until(&f->bus, socket_bind(f->controller.socket, address, NULL) == 0);
+}
+
+/* One that nobody else takes meanwhile. */
+static void own_address(char *out, size_t size)
+{
+    snprintf(out, size, "ipc:///tmp/mite-test-link-%d", (int)getpid());
 }
 
 static void open_link(struct fixture *f, const char *address)
@@ -133,9 +140,7 @@ static void a_controller_that_comes_later_is_found(void **state)
     struct fixture *f = *state;
     char address[64];
 
-    open_controller(f, "tcp://127.0.0.1:*", NULL);
-    snprintf(address, sizeof address, "%s", socket_address(f->controller.socket));
-    end_close(&f->controller);
+    own_address(address, sizeof address);
     open_link(f, address);
     link_send(f->link, STR("one"), PATIENCE_NS);
     link_send(f->link, STR("two"), PATIENCE_NS);
@@ -154,8 +159,8 @@ static void a_controller_that_comes_back_gets_what_it_has_not_answered(void **st
     struct fixture *f = *state;
     char address[64];
 
-    open_controller(f, "tcp://127.0.0.1:*", NULL);
-    snprintf(address, sizeof address, "%s", socket_address(f->controller.socket));
+    own_address(address, sizeof address);
+    open_controller(f, address, NULL);
     open_link(f, address);
     link_send(f->link, STR("one"), LONG_NS);
     bus_until(&f->bus, f->controller.count == 1);
