@@ -13,10 +13,13 @@
 #include "bus/zap.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TURN_MESSAGES 256
+#define STOP_GRACE_S  1 /* beyond the linger time */
 #define FRAMES_MAX    3 /* routing id, empty one, body */
 
 _Static_assert(sizeof(struct bus_message) >= sizeof(zmq_msg_t), "a message has room for the library's");
@@ -430,11 +433,31 @@ static int start(struct bus *bus, const struct bus_options *options, struct mite
     return 0;
 }
 
+static void *terminate(void *context)
+{
+    while (zmq_ctx_term(context) != 0 && zmq_errno() == EINTR) {
+    }
+    return NULL;
+}
+
+/* Ending a context waits for the library's threads, and one of those may be looking up a name, which takes as long as
+ * the name server pleases: who closes does not wait for that. */
 static void stop(struct bus *bus)
 {
-    if (bus->context) {
-        while (zmq_ctx_term(bus->context) != 0 && zmq_errno() == EINTR) {
-        }
+    struct timespec until;
+    pthread_t thread;
+
+    if (!bus->context) {
+        return;
+    }
+    if (pthread_create(&thread, NULL, terminate, bus->context) != 0) {
+        terminate(bus->context);
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += bus->linger_ms / 1000 + STOP_GRACE_S;
+    if (pthread_timedjoin_np(thread, NULL, &until) != 0) {
+        pthread_detach(thread);
     }
 }
 

@@ -26,6 +26,42 @@ static void on_refused(void *arg, const char *what)
     log_once(LOG_WARNING, what, "connection refused: %s", what);
 }
 
+/* ---- signals ---- */
+
+void component_ended(struct component *component)
+{
+    loop_stop(component->loop);
+}
+
+static void hurry(struct component *component)
+{
+    component->hurried = true;
+    bus_abandon(component->bus);
+    loop_stop(component->loop);
+}
+
+static void on_deadline(struct timer *timer)
+{
+    struct component *component = (struct component *)((char *)timer - offsetof(struct component, deadline));
+
+    log_line(LOG_WARNING, "%s: not done after %g s (--graceful-stop): what is still buffered is given up",
+             component->name, component->options->component_stop_s);
+    hurry(component);
+}
+
+static void on_signal(void *arg, int number, int count)
+{
+    struct component *component = arg;
+
+    if (count > 1) {
+        hurry(component);
+        return;
+    }
+    component->stopping = true;
+    timer_start(&component->deadline, ns_from_s(component->options->component_stop_s), 0);
+    component->stop(component->arg);
+}
+
 /* ---- opening ---- */
 
 int component_python(struct component *component, const struct options *options, struct mite_error *error)
@@ -39,6 +75,18 @@ int component_python(struct component *component, const struct options *options,
     }
     if (rc == 0) {
         component->python = python;
+    }
+    return rc;
+}
+
+/* From here on, so that whoever has read what the component says may end it; they are delivered once it runs. */
+static int watch_signals(struct component *component, struct mite_error *error)
+{
+    int rc = signals_start(component->loop, on_signal, component, error);
+
+    if (rc == 0) {
+        timer_init(&component->deadline, component->loop, on_deadline);
+        component->signals_watched = true;
     }
     return rc;
 }
@@ -61,6 +109,9 @@ int component_open(struct component *component, const char *name, const struct o
     if (rc == 0 && component->python) {
         rc = component->python->loop_attach(component->loop, error);
         component->python_attached = rc == 0;
+    }
+    if (rc == 0) {
+        rc = watch_signals(component, error);
     }
     return rc == 0 ? bus_open(component->loop, &bus, &component->bus, error) : rc;
 }
@@ -117,52 +168,11 @@ void component_bound(const struct component *component, const char *address)
 
 /* ---- running ---- */
 
-void component_ended(struct component *component)
-{
-    loop_stop(component->loop);
-}
-
-static void hurry(struct component *component)
-{
-    component->hurried = true;
-    bus_abandon(component->bus);
-    loop_stop(component->loop);
-}
-
-static void on_deadline(struct timer *timer)
-{
-    struct component *component = (struct component *)((char *)timer - offsetof(struct component, deadline));
-
-    log_line(LOG_WARNING, "%s: not done after %g s (--graceful-stop): what is still buffered is given up",
-             component->name, component->options->component_stop_s);
-    hurry(component);
-}
-
-static void on_signal(void *arg, int number, int count)
-{
-    struct component *component = arg;
-
-    if (count > 1) {
-        hurry(component);
-        return;
-    }
-    component->stopping = true;
-    timer_start(&component->deadline, ns_from_s(component->options->component_stop_s), 0);
-    component->stop(component->arg);
-}
-
 int component_run(struct component *component, void (*stop)(void *arg), void *arg, struct mite_error *error)
 {
     component->stop = stop;
     component->arg = arg;
-    timer_init(&component->deadline, component->loop, on_deadline);
-    component->deadline_made = true;
-    int rc = signals_start(component->loop, on_signal, component, error);
-    if (rc == 0) {
-        rc = loop_run(component->loop, error);
-        signals_stop();
-    }
-    return rc;
+    return loop_run(component->loop, error);
 }
 
 /* ---- closing ---- */
@@ -185,7 +195,8 @@ static void complain(const struct component *component, const struct mite_error 
 
 int component_close(struct component *component, int code, struct mite_error *error)
 {
-    if (component->deadline_made) {
+    if (component->signals_watched) {
+        signals_stop();
         timer_close(&component->deadline, NULL);
     }
     if (component->python_attached) {

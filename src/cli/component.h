@@ -25,7 +25,7 @@ struct component {
     bool stopping; /* asked to end */
     bool hurried;  /* ended before it was done */
     struct timer deadline;
-    bool deadline_made;
+    bool signals_watched;
     void (*stop)(void *arg);
     void *arg;
 };
