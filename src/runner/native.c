@@ -357,6 +357,8 @@ static bool end_visits(struct native *native)
 
 void native_close(struct native *native)
 {
+    /* By threads whose calls do not return, until the process ends. */
+    static struct fiber_pool *worked_on __attribute__((used));
     struct mite_context *ctx;
 
     if (!native || !native->loop) {
@@ -378,6 +380,8 @@ void native_close(struct native *native)
     native_sockets_close(native);
     if (all) {
         fiber_pool_free(native->fibers);
+    } else {
+        worked_on = native->fibers;
     }
     native->fibers = NULL;
     native->loop = NULL;

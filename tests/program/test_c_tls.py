@@ -1,17 +1,18 @@
 """TLS sockets of journeys in C, against a server with a CA of the test's own."""
 
 import re
+import signal
 import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from c_journeys import Run, of_type, run_c  # noqa: F401
-from helpers import totals
+from c_journeys import HEADER, Run, of_type, run_c  # noqa: F401
+from helpers import totals, wait_for_line
 
 SOURCE = """
 MITE_JOURNEY(journey)
@@ -120,8 +121,9 @@ def test_what_tls_refuses(run_c: Run, certificates: Path, echo: tuple[str, bool]
 
 
 RESET = """
+#include <stdio.h>
 #include <unistd.h>
-static void block(void *arg) { usleep(2800000); }
+static void block(void *arg) { fprintf(stderr, "blocks\\n"); usleep(2800000); }
 MITE_JOURNEY(journey)
 {
     struct mite_socket *s = mite_connect(ctx, mite_config(ctx, "address", ""), .verify = -1);
@@ -133,7 +135,9 @@ MITE_JOURNEY(journey)
 """
 
 
-def test_a_reset_connection_does_not_end_the_run(run_c: Run, certificates: Path) -> None:
+def test_a_reset_connection_does_not_end_the_run(
+    start: "Callable[..., subprocess.Popen[str]]", tmp_path: Path, certificates: Path
+) -> None:
     """It is closed when the loop is over already, and there the peer's reset must not kill the process."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates / "server.pem")
@@ -144,13 +148,18 @@ def test_a_reset_connection_does_not_end_the_run(run_c: Run, certificates: Path)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=hang_up, args=(listener,), daemon=True)
         thread.start()
-        result, _ = run_c(
-            RESET, "journey", "--duration=0.3", "--graceful-stop=0", command=("journey", "test"),
+        (tmp_path / "j.c").write_text(HEADER + RESET)
+        process = start(
+            "journey", "test", "j.c:journey", "--no-collector", cwd=tmp_path,
             env={"MITE_CONF_address": f"tls://127.0.0.1:{listener.getsockname()[1]}"},
         )  # fmt: skip
+        wait_for_line(process.stderr, "blocks")
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)  # its two seconds are over before the call is
+        stdout, stderr = process.communicate(timeout=60)
         thread.join(10)
-    assert result.returncode == 0, result.stderr
-    assert totals(result.stdout).journeys == 1
+    assert process.returncode == 130, stderr
+    assert totals(stdout).journeys == 1
 
 
 def test_a_peer_that_hangs_up_in_the_handshake(run_c: Run) -> None:
