@@ -7,7 +7,8 @@
  *     fleet_orders.c   what runners of ours are told
  *     fleet_plain.c    work for runners that are given it request by request
  *     fleet_control.c  mite ctl
- *     fleet_state.c    --state: what is journaled, and what a restarted controller makes of it
+ *     fleet_state.c    --state: what is journaled
+ *     fleet_restart.c  and what a restarted controller makes of it
  */
 #pragma once
 
@@ -160,6 +161,12 @@ void fleet_ask(struct fleet *fleet, struct str peer, const struct work_request *
 /* Statistics of a runner, also into its own; 0 or the code of totals_read(). */
 int fleet_state_count(struct fleet *fleet, struct fleet_runner *runner, const struct value *stats,
                       struct mite_error *error);
+#define FLEET_STATE_FORMAT 1
+void fleet_state_write_header(struct fleet *fleet, struct buf *out);
+void fleet_state_write_leases(struct buf *out, const uint64_t *leases, size_t count);
+/* Sees to it that it has figures of its own; 0 or MITE_ENOMEM. */
+int fleet_state_own(struct fleet_runner *runner, struct mite_error *error);
+/* fleet_restart.c: reads the file, and goes on with what it tells. */
 int fleet_state_open(struct fleet *fleet, struct mite_error *error);
 void fleet_state_began(struct fleet *fleet);
 void fleet_state_joined(struct fleet *fleet, const struct fleet_runner *runner);

@@ -357,10 +357,11 @@ uint64_t leases_find(const struct leases *leases, const struct lease_holder *hol
 
 uint64_t leases_lose(struct leases *leases, struct lease_holder *holder)
 {
-    struct lease_item *item;
+    struct lease_item *item, *next;
     uint64_t lost = 0;
 
-    while ((item = TAILQ_FIRST(&holder->items))) {
+    for (item = TAILQ_FIRST(&holder->items); item; item = next) {
+        next = TAILQ_NEXT(item, link);
         unlink_item(leases, item);
         if (item->pool->pool->kind == DATAPOOL_ONCE) {
             item->pool->lost++;
@@ -399,27 +400,35 @@ void leases_clear_stock(struct leases *leases)
     }
 }
 
-void leases_skip(struct lease_pool *pool, int64_t up_to)
-{
-    struct lease_item *item;
-
-    while (pool->highest_id < up_to && !pool->over && pool->asked == 0) {
-        leases_stock(pool, 1);
-        item = TAILQ_FIRST(&pool->stock);
-        if (!item || item->id.type != VALUE_INT || item->id.integer > up_to) {
-            return;
-        }
-        pool->given++;
-        pool->highest_id = item->id.integer;
-        leases_drop(pool, item);
-    }
-}
-
 void leases_drop(struct lease_pool *pool, struct lease_item *item)
 {
     TAILQ_REMOVE(&pool->stock, item, link);
     pool->in_stock--;
     item_free(item);
+}
+
+/* Returns how many it dropped. */
+static int64_t drop_up_to(struct lease_pool *pool, int64_t up_to)
+{
+    struct lease_item *item, *next;
+    int64_t before = pool->in_stock;
+
+    for (item = TAILQ_FIRST(&pool->stock); item; item = next) {
+        next = TAILQ_NEXT(item, link);
+        if (item->id.type == VALUE_INT && item->id.integer <= up_to) {
+            pool->given++;
+            pool->highest_id = item->id.integer > pool->highest_id ? item->id.integer : pool->highest_id;
+            leases_drop(pool, item);
+        }
+    }
+    return before - pool->in_stock;
+}
+
+void leases_skip(struct lease_pool *pool, int64_t up_to)
+{
+    do {
+        leases_stock(pool, up_to - pool->highest_id < ASKED_MAX ? up_to - pool->highest_id : ASKED_MAX);
+    } while (drop_up_to(pool, up_to) > 0 && pool->highest_id < up_to);
 }
 
 void leases_unblock(struct leases *leases)

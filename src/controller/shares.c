@@ -263,8 +263,8 @@ static int64_t room(const struct shares *shares)
     return room;
 }
 
-/* What an entry may have where not all that is wanted has room: its part, by what it wants. `taken` and `before` are
- * sums over the entries before it, so that parts add up. */
+/* What an entry may have where not all that is wanted has room: its part, by what it wants. `before` is what
+ * the entries before it want, so that parts add up. */
 static int64_t part_of(int64_t room, int64_t wanted, int64_t before, int64_t total)
 {
     if (total <= room || total == 0) {

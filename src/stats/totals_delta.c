@@ -314,7 +314,7 @@ int totals_read(struct totals *into, const struct value *map, struct mite_error 
         return rc;
     }
     const struct value *counts = value_get(map, "counts"), *latency = value_get(map, "latency");
-    uint64_t n[SUMS];
+    uint64_t n[SUMS] = {0};
 
     for (size_t i = 0; i < SUMS; i++) {
         wire_read_number(&counts->items[i], WIRE_NUMBER_MAX, &n[i]);
