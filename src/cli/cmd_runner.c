@@ -388,7 +388,8 @@ static int agent_go(struct agent *agent, struct mite_error *error)
     struct watchdog_hooks blocked = culprit_hooks(&agent->patience);
     int rc = timer_init(&agent->deadline, agent->loop, on_deadline);
 
-    agent->patience.stop_ns = ns_from_s(agent->options->component_stop_s) + LAST_WORDS_NS;
+    /* A loop that is blocked is looked at once in each limit, and hears of the signal at the first look. */
+    agent->patience.stop_ns = ns_from_s(agent->options->component_stop_s - ns_to_s(BLOCKED_LIMIT_NS));
     agent->deadline_made = rc == 0;
     if (rc == 0) {
         rc = signals_start(agent->loop, on_signal, agent, error);

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +59,18 @@ def test_a_second_signal_does_not_wait(dialect: Dialect, runner: Start) -> None:
     wait_for_line(process.stderr, "once more to end them at once")
     process.send_signal(signal.SIGINT)
     ends(process, status=130, seconds=8)
+
+
+def test_a_journey_that_blocks_everything_is_given_up(dialect: Dialect, runner: Start, tmp_path: Path) -> None:
+    (tmp_path / "block.py").write_text("import time\nasync def hang(ctx):\n    time.sleep(3600)\n")
+    process = runner(dialect)
+    dialect.welcome()
+    dialect.report()
+    dialect.orders([entry(1, 1, "block:hang")])
+    assert process.stderr is not None
+    wait_for_line(process.stderr, "block:hang")
+    process.send_signal(signal.SIGTERM)
+    assert "it blocks the loop past the end of the run" in ends(process, status=3, seconds=8)
 
 
 @pytest.mark.parametrize("state", ["never there", "silent", "dead"])
