@@ -355,10 +355,11 @@ static bool end_visits(struct native *native)
     return all;
 }
 
+/* Stacks that threads whose calls do not return work on, until the process ends. */
+static struct fiber_pool *worked_on __attribute__((used));
+
 void native_close(struct native *native)
 {
-    /* By threads whose calls do not return, until the process ends. */
-    static struct fiber_pool *worked_on __attribute__((used));
     struct mite_context *ctx;
 
     if (!native || !native->loop) {
