@@ -16,6 +16,7 @@ NAMES = (
     "first",
     "switch",
     "duplicator",
+    "collector",
     "stats",
     "fleet",
     "workers",

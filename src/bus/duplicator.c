@@ -11,6 +11,7 @@
 
 #define REPORT_NS   NS_PER_S
 #define SETTLE_NS   (50 * NS_PER_MS) /* the input is taken to be quiet after this long without a message */
+#define QUIET_LOOKS 2                /* the first may only tell that this process had to wait for its turn */
 #define STOP_MAX_NS NS_PER_S         /* senders that never pause are left behind after this */
 #define REPORT_TYPE "messages_dropped"
 /* Messages in the library's hands, in and out: enough for its threads to work while ours sleeps, and the other way. */
@@ -38,6 +39,7 @@ struct duplicator {
     struct timer report;
     struct timer settle;
     uint64_t received, received_before; /* at the last look of settle */
+    unsigned quiet_looks;               /* of settle, one after another that saw nothing new */
     uint64_t stop_ns;                   /* when stopping began */
     size_t full;                        /* outputs that are not empty yet */
     void (*done)(void *arg);
@@ -229,9 +231,9 @@ static void on_settle(struct timer *timer)
 {
     struct duplicator *duplicator = (struct duplicator *)((char *)timer - offsetof(struct duplicator, settle));
 
-    if (duplicator->received != duplicator->received_before && clock_now_ns() < duplicator->stop_ns + STOP_MAX_NS) {
-        duplicator->received_before = duplicator->received;
-    } else {
+    duplicator->quiet_looks = duplicator->received == duplicator->received_before ? duplicator->quiet_looks + 1 : 0;
+    duplicator->received_before = duplicator->received;
+    if (duplicator->quiet_looks == QUIET_LOOKS || clock_now_ns() >= duplicator->stop_ns + STOP_MAX_NS) {
         timer_stop(timer);
         close_input(duplicator);
     }

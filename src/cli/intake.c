@@ -6,8 +6,9 @@
 
 #include <stdlib.h>
 
-#define QUIET_NS (50 * NS_PER_MS) /* nothing is on its way when nothing has come for so long */
-#define STOP_NS  NS_PER_S         /* who sends without a pause is left after this */
+#define QUIET_NS    (50 * NS_PER_MS) /* nothing is on its way when nothing has come for so long */
+#define QUIET_LOOKS 2                /* the first may only tell that this process had to wait for its turn */
+#define STOP_NS     NS_PER_S         /* who sends without a pause is left after this */
 
 struct intake {
     struct component *component;
@@ -16,6 +17,7 @@ struct intake {
     uint64_t received, left_out;
     struct timer quiet;
     uint64_t received_before; /* at the last look of `quiet` */
+    unsigned quiet_looks;     /* one after another that saw nothing new */
     uint64_t stop_ns;         /* when stopping began */
     void (*done)(void *arg);
     void *done_arg;
@@ -38,8 +40,9 @@ static void on_quiet(struct timer *timer)
 {
     struct intake *intake = (struct intake *)((char *)timer - offsetof(struct intake, quiet));
 
-    if (intake->received != intake->received_before && clock_now_ns() < intake->stop_ns + STOP_NS) {
-        intake->received_before = intake->received;
+    intake->quiet_looks = intake->received == intake->received_before ? intake->quiet_looks + 1 : 0;
+    intake->received_before = intake->received;
+    if (intake->quiet_looks < QUIET_LOOKS && clock_now_ns() < intake->stop_ns + STOP_NS) {
         return;
     }
     timer_stop(timer);
