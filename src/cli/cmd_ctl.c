@@ -160,7 +160,8 @@ static void print_runner(const struct value *runner)
     for (uint32_t i = 0; running && running->type == VALUE_MAP && i < running->count; i++) {
         const struct pair *pair = &running->pairs[i];
         if (value_number(&pair->value, 0) > 0) {
-            printf("%s%.0f of %.0f", separator, value_number(&pair->value, 0), value_number(&pair->key, 0));
+            printf("%s%.0f of " STR_FMT, separator, value_number(&pair->value, 0),
+                   STR_ARG(value_str(&pair->key).p ? value_str(&pair->key) : STR("?")));
             separator = ", ";
         }
     }

@@ -106,8 +106,9 @@ static void put_running(struct fleet *fleet, const struct fleet_runner *runner)
     }
     msgpack_write_map(out, (uint32_t)fleet->scenario->count);
     for (size_t i = 0; i < fleet->scenario->count; i++) {
-        msgpack_write_int(out, fleet->scenario->entries[i].id);
-        msgpack_write_int(out, fleet->shares.runners[runner->slot].shares[i].running);
+        char id[24]; /* a text, as keys are in JSON */
+        snprintf(id, sizeof id, "%lld", (long long)fleet->scenario->entries[i].id);
+        put_int(out, id, fleet->shares.runners[runner->slot].shares[i].running);
     }
 }
 

@@ -1,5 +1,6 @@
 """`--workers`: a test on this machine over several processes is the same test."""
 
+import json
 import os
 import re
 import signal
@@ -83,7 +84,7 @@ def events(mite: Mite, folder: Path) -> list[str]:
 
 
 def test_totals_are_exact(mite: Mite, shop: Path, target: str) -> None:
-    result = mite(*args("scenario", "test", "shop:scenario", "--duration=1", f"--add-to-config=url:{target}"), cwd=shop,
+    result = mite(*args("scenario", "test", "shop:scenario", "--duration=3", f"--add-to-config=url:{target}"), cwd=shop,
                   env={"TMPDIR": str(shop / "tmp")})
     assert result.returncode == 0, result.stderr
     counted = totals(result.stdout)
@@ -133,9 +134,9 @@ def test_a_model_that_fails(mite: Mite, shop: Path, target: str) -> None:
     assert "no figure" in result.stdout
 
 
-def test_interrupted(start: Callable[..., "subprocess.Popen[str]"], shop: Path) -> None:
+def test_interrupted(start: Callable[..., "subprocess.Popen[str]"], mite: Mite, shop: Path) -> None:
     process = start(*args("journey", "test", "shop:wait", "--volume=4"), cwd=shop, env={"TMPDIR": str(shop / "tmp")})
-    until_running(process)
+    until_running(mite, shop)
     process.send_signal(signal.SIGINT)
     until(process, "once more")
     process.send_signal(signal.SIGINT)
@@ -156,18 +157,25 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def until_running(process: "subprocess.Popen[str]") -> None:
-    """Both workers are there, and have been for a moment."""
-    deadline = time.monotonic() + 20
-    while len(children(process.pid)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(1)
+def until_running(mite: Mite, shop: Path) -> None:
+    """Both workers run journeys, by the word of the controller in the parent."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for socket in (shop / "tmp").glob("mite-*/controller"):
+            status = mite("ctl", "status", "--json", f"--controller-socket=ipc://{socket}")
+            runners = json.loads(status.stdout)["runners"] if status.returncode == 0 else []
+            if sum(runner["running"].get("1", 0) > 0 for runner in runners) == 2:
+                return
+        time.sleep(0.05)
+    raise AssertionError("the workers never ran")
 
 
-def test_a_killed_worker_is_replaced(start: Callable[..., "subprocess.Popen[str]"], shop: Path, target: str) -> None:
-    process = start(*args("journey", "test", "shop:buy", "shop:ring", "--volume=7", "--no-collector", "--duration=3",
-                          f"--add-to-config=url:{target}"), cwd=shop)
-    until_running(process)
+def test_a_killed_worker_is_replaced(
+    start: Callable[..., "subprocess.Popen[str]"], mite: Mite, shop: Path, target: str
+) -> None:
+    process = start(*args("journey", "test", "shop:buy", "shop:ring", "--volume=7", "--no-collector", "--duration=6",
+                          f"--add-to-config=url:{target}"), cwd=shop, env={"TMPDIR": str(shop / "tmp")})
+    until_running(mite, shop)
     os.kill(children(process.pid)[0], signal.SIGKILL)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
@@ -184,9 +192,9 @@ def test_a_journey_that_crashes(mite: Mite, shop: Path) -> None:
     assert totals(result.stdout).errors >= 1 and "Crash" in result.stdout
 
 
-def test_no_worker_is_left_behind(start: Callable[..., "subprocess.Popen[str]"], shop: Path) -> None:
-    process = start(*args("journey", "test", "shop:wait", "--volume=4"), cwd=shop)
-    until_running(process)
+def test_no_worker_is_left_behind(start: Callable[..., "subprocess.Popen[str]"], mite: Mite, shop: Path) -> None:
+    process = start(*args("journey", "test", "shop:wait", "--volume=4"), cwd=shop, env={"TMPDIR": str(shop / "tmp")})
+    until_running(mite, shop)
     workers = children(process.pid)
     process.kill()
     process.wait()
