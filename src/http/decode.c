@@ -13,9 +13,10 @@ struct decoder {
     struct decoder *next; /* owned: undone after this one; NULL: its output is the body */
     int (*feed)(struct decoder *decoder, struct str piece, struct buf *out, uint64_t limit);
     enum h1_coding coding;
-    bool inside;       /* a zstd frame */
-    bool begun, ended; /* at the end of a stream; another may follow */
-    uint8_t held[2];   /* the first bytes of a deflate body, until there are two to tell by */
+    bool inside;         /* a zstd frame */
+    uint8_t magic_count; /* of its first four bytes */
+    bool begun, ended;   /* at the end of a stream; another may follow */
+    uint8_t held[2];     /* the first bytes of a deflate body, until there are two to tell by */
     unsigned held_count;
     union {
         z_stream zlib;
@@ -148,11 +149,17 @@ static int feed_zstd(struct decoder *decoder, struct str piece, struct buf *out,
     ZSTD_outBuffer to;
 
     do {
-        if (!decoder->inside && !begins_frame(piece.p + in.pos)) {
-            return MITE_EPROTO;
+        if (!decoder->inside) {
+            if (!begins_frame(piece.p + in.pos)) {
+                return MITE_EPROTO;
+            }
+            decoder->magic_count = 0;
         }
-        /* A frame's first byte by itself: libzstd is less strict with frames that come as a whole. */
-        in.size = decoder->inside ? piece.n : in.pos + 1;
+        /* A frame's first bytes one by one: libzstd looks for formats of old in what it is given at once, and is less
+         * strict with frames that come as a whole. */
+        bool single = decoder->magic_count < 4 && in.pos < piece.n;
+        in.size = single ? in.pos + 1 : piece.n;
+        decoder->magic_count += single;
         to = (ZSTD_outBuffer){bytes, sizeof bytes, 0};
         size_t rc = ZSTD_decompressStream(decoder->zstd, &to, &in);
         if (ZSTD_isError(rc)) {
