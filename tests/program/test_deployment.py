@@ -188,18 +188,21 @@ def test_without_a_duplicator_nothing_hangs_and_the_totals_are_whole(deployment:
     assert re.search(r"had to drop.*\n.* \d+ http_metrics", controller.out)
 
 
-def test_a_duplicator_that_dies_costs_only_events(deployment: Deployment, nginx: Nginx) -> None:
-    duplicator = deployment.duplicator()
-    duplicator.wait_for("duplicator:")
-    controller = deployment.controller("shop:users", f"--add-to-config=url:{nginx.url}")
+@pytest.mark.parametrize("name", ["duplicator", "collector", "recorder", "stats", "exporter"])
+def test_a_component_that_dies_costs_only_events(deployment: Deployment, nginx: Nginx, name: str) -> None:
+    parts = {part: getattr(deployment, part) for part in ("exporter", "stats", "collector", "recorder", "duplicator")}
+    running = {part: start() for part, start in parts.items()}
+    running["duplicator"].wait_for("duplicator:")
+    controller = deployment.controller("shop:plain", f"--add-to-config=url:{nginx.url}")
     runner = deployment.runner("runner")
-    wait_until_seen(nginx, "end?item=u5&")
-    duplicator.kill()
-    again = deployment.duplicator()
+    wait_until_seen(nginx, "GET / ")
+    running[name].kill()
+    running[name] = parts[name]()
     seen = finished(controller)
     assert runner.wait() == 0, runner.err
-    assert seen.requests == nginx.stop()
-    assert again.stop() == 0, again.err
+    assert seen.requests == nginx.stop() > 100
+    for part in running.values():
+        assert part.stop() == 0, part.err
 
 
 def test_what_a_killed_collector_leaves_can_be_read(deployment: Deployment, nginx: Nginx) -> None:
