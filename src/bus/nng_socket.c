@@ -8,7 +8,8 @@
  * - A service is a raw REP: the header of a request says which pipe its answer goes to. The peer's name is that header
  *   in hexadecimal, so that nothing has to be kept.
  * - nng tells of connections in threads of its own, perhaps still after a socket was closed. They count them in a
- *   `watch`, which lives as long as the bus, and write to its descriptor.
+ *   `watch`, which lives as long as the bus, and write to its descriptor. They are counted from ADD_PRE on: a peer of
+ *   the wrong protocol gets no ADD_POST, but its REM_POST all the same.
  * - Closing a socket of nng throws away what it holds. So that is left to bus_close, which gives it a moment first.
  */
 #include "bus/internal.h"
@@ -326,7 +327,7 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
     struct watch *watch = arg;
     uint64_t one = 1;
 
-    atomic_fetch_add(event == NNG_PIPE_EV_ADD_POST ? &watch->up : &watch->down, 1);
+    atomic_fetch_add(event == NNG_PIPE_EV_ADD_PRE ? &watch->up : &watch->down, 1);
     if (write(watch->fd, &one, sizeof one) < 0) {
         /* Its counter is full: it is readable, which is all that was wanted. */
     }
@@ -530,7 +531,7 @@ static int watch_open(struct bus *bus, const struct socket_options *options, str
     }
     watch->open = true;
     set_options(watch->nng, options);
-    nng_pipe_notify(watch->nng, NNG_PIPE_EV_ADD_POST, on_pipe, watch);
+    nng_pipe_notify(watch->nng, NNG_PIPE_EV_ADD_PRE, on_pipe, watch);
     nng_pipe_notify(watch->nng, NNG_PIPE_EV_REM_POST, on_pipe, watch);
     *out = watch;
     return 0;

@@ -118,6 +118,30 @@ static void a_send_never_blocks(void **state)
 }
 
 /* One end that always has something to say does not keep the others from their turn. */
+/* One sender that connects to another is no peer of it, and leaves no trace in the count of those that are. */
+static void a_peer_of_the_wrong_kind_does_not_count(void **state)
+{
+    struct bus_fixture f;
+    struct end push = {0}, wrong = {0}, pull = {0};
+
+    if (bus_fixture_backend() == BUS_ZMQ) {
+        skip(); /* ZeroMQ tells of no connection at all */
+    }
+    bus_fixture_open(&f);
+    end_open(f.bus, &push, SOCKET_PUSH, plain);
+    end_open(f.bus, &wrong, SOCKET_PUSH, plain);
+    end_open(f.bus, &pull, SOCKET_PULL, plain);
+    ends_join(&push, &wrong);
+    bus_until(&f, push.down > 0 && socket_peers(push.socket) == 0);
+    assert_int_equal(socket_connect(pull.socket, socket_address(push.socket), NULL), 0);
+    bus_until(&f, push.up > 0 && socket_send(push.socket, STR_NONE, STR("still")) == 0);
+    bus_until(&f, pull.count > 0);
+    end_close(&wrong);
+    end_close(&push);
+    end_close(&pull);
+    bus_fixture_close(&f);
+}
+
 static void a_busy_socket_leaves_room_for_others(void **state)
 {
     struct bus_fixture f;
@@ -363,6 +387,7 @@ int main(void)
         cmocka_unit_test(a_service_answers_its_client),
         cmocka_unit_test(a_client_that_opens_anew_is_the_same_peer),
         cmocka_unit_test(a_send_never_blocks),
+        cmocka_unit_test(a_peer_of_the_wrong_kind_does_not_count),
         cmocka_unit_test(a_busy_socket_leaves_room_for_others),
         cmocka_unit_test(closing_inside_a_callback),
         cmocka_unit_test(in_a_loop_inside_another),
