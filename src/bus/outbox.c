@@ -76,7 +76,8 @@ static struct dropped_type *type_of(struct outbox *outbox, struct str name)
 
 void outbox_drop(struct outbox *outbox, struct str type)
 {
-    struct dropped_type *counted = type_of(outbox, type.p && type.n <= TYPE_MAX ? type : STR(OTHER_TYPES));
+    bool is_name = type.p && type.n <= TYPE_MAX && !memchr(type.p, '\0', type.n); /* names are kept as C strings */
+    struct dropped_type *counted = type_of(outbox, is_name ? type : STR(OTHER_TYPES));
 
     outbox->counts.dropped++;
     if (counted) {

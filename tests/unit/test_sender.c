@@ -162,6 +162,32 @@ static void past_its_limit_the_newest_is_dropped_and_counted(void **state)
     bus_fixture_close(&f);
 }
 
+/* What a sender on the network made up is not told apart by what stands before a zero byte. */
+static void a_type_with_a_zero_byte_is_another_one(void **state)
+{
+    static const struct str types[] = {{"a\0b", 3}, {"a\0c", 3}};
+    struct bus_fixture f;
+    struct sender *sender;
+    struct tally tally = {0};
+
+    bus_fixture_open(&f);
+    assert_int_equal(sender_new(f.bus, "tcp://127.0.0.1:*", true, 1, &sender, NULL), 0);
+    for (size_t i = 0; i < 2; i++) {
+        struct buf bytes;
+        buf_init(&bytes, 0);
+        msgpack_write_map(&bytes, 1);
+        msgpack_write_text(&bytes, STR("type"));
+        msgpack_write_text(&bytes, types[i]);
+        sender_raw(sender, buf_view(&bytes));
+        buf_done(&bytes);
+    }
+    sender_each_dropped(sender, tally_type, &tally);
+    assert_int_equal(tally.types, 1);
+    assert_int_equal(tally.other, 2);
+    sender_free(sender);
+    bus_fixture_close(&f);
+}
+
 /* What a receiver that went away may have taken with it. */
 static void a_lost_connection_puts_at_risk_what_it_held(void **state)
 {
@@ -253,6 +279,7 @@ int main(void)
         cmocka_unit_test(a_sink_writes_what_it_gets),
         cmocka_unit_test(an_absent_receiver_gets_all_of_it_later),
         cmocka_unit_test(past_its_limit_the_newest_is_dropped_and_counted),
+        cmocka_unit_test(a_type_with_a_zero_byte_is_another_one),
         cmocka_unit_test(a_lost_connection_puts_at_risk_what_it_held),
         cmocka_unit_test(addresses_are_checked),
         cmocka_unit_test(the_type_is_found_wherever_it_stands),
