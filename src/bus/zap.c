@@ -87,7 +87,7 @@ int zap_check(const char *allow_dir, struct mite_error *error)
 static void refresh(struct zap *zap)
 {
     const char *dir = zap->bus->allow_dir;
-    struct stat st;
+    struct stat st = {0};
 
     if (stat(dir, &st) == 0 && !zap->fresh && st.st_mtim.tv_sec == zap->read_at.tv_sec &&
         st.st_mtim.tv_nsec == zap->read_at.tv_nsec) {
@@ -100,6 +100,7 @@ static void refresh(struct zap *zap)
     zap->fresh = clock_wall_s() - (double)st.st_mtim.tv_sec < ns_to_s(2 * FRESH_NS);
     struct mite_error error = {0};
     if (read_keys(dir, &zap->allowed, false, &error) < 0) {
+        zap->fresh = true; /* what was in the way may go, and the directory be as it was */
         log_once(LOG_WARNING, dir, "%s", error.text);
     }
     error_done(&error);
