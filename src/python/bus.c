@@ -261,6 +261,7 @@ struct py_receiver {
     struct bus_socket *socket;
     PyObject *deliver; /* called with the bytes of each message */
     PyObject *failure; /* the first exception of a turn */
+    bool turning;      /* its loop runs */
 };
 
 static void on_received(void *arg, struct str peer, struct str body)
@@ -339,14 +340,25 @@ static PyObject *receiver_fileno(PyObject *object, PyObject *unused)
     return is_open(&self->private) ? PyLong_FromLong(loop_fd(self->private.loop)) : NULL;
 }
 
+/* Neither a turn nor the end may come from inside a listener. */
+static bool is_at_rest(const struct py_receiver *self)
+{
+    if (self->turning) {
+        PyErr_SetString(PyExc_RuntimeError, "a listener of this receiver is running: close it once run() has ended");
+    }
+    return !self->turning;
+}
+
 static PyObject *turn_receiver(PyObject *object, PyObject *unused)
 {
     struct py_receiver *self = (struct py_receiver *)object;
 
-    if (!is_open(&self->private)) {
+    if (!is_open(&self->private) || !is_at_rest(self)) {
         return NULL;
     }
+    self->turning = true;
     bool more = private_turn(&self->private);
+    self->turning = false;
     if (self->failure) {
         PyObject *failure = self->failure;
         self->failure = NULL;
@@ -363,10 +375,14 @@ static void receiver_end(struct py_receiver *self)
     private_close(&self->private);
 }
 
-/* Not from inside a listener: the loop that calls it is running. */
 static PyObject *close_receiver(PyObject *object, PyObject *unused)
 {
-    receiver_end((struct py_receiver *)object);
+    struct py_receiver *self = (struct py_receiver *)object;
+
+    if (!is_at_rest(self)) {
+        return NULL;
+    }
+    receiver_end(self);
     Py_RETURN_NONE;
 }
 

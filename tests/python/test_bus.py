@@ -64,6 +64,17 @@ def test_a_sender_and_a_receiver(backend: ModuleType) -> None:
     receiver.close()
 
 
+def test_a_listener_may_not_close_its_receiver(backend: ModuleType) -> None:
+    receiver, sender = backend.Receiver(), backend.Sender()
+    sender.connect(receiver.bind("tcp://127.0.0.1:*"))
+    receiver.add_listener(lambda message: receiver.close())
+    sender.send({"type": "mine"})
+    with pytest.raises(RuntimeError, match="a listener of this receiver is running"):
+        asyncio.run(asyncio.wait_for(receiver.run(), 10))
+    sender.close()
+    receiver.close()
+
+
 def test_the_other_way_round(backend: ModuleType) -> None:
     receiver, sender = backend.Receiver(), backend.Sender()
     receiver.connect(sender.bind("tcp://127.0.0.1:*"))
