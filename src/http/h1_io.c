@@ -140,6 +140,7 @@ static void lost(struct h1_transfer *transfer, int number)
 
     if (!answered && conn->used && !transfer->repeated && h1_request_is_safe(transfer->hop->method)) {
         transfer->repeated = true;
+        transfer->expect_ns = H1_NEVER; /* until it is sent again, no body waits for 100 Continue */
         transfer->conn = NULL;
         h1_conn_close(conn);
         h1_connect(transfer);
