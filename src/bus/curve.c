@@ -49,7 +49,7 @@ static int read_line(int fd, const char *file, struct curve_key *out, struct mit
 
 int curve_read(const char *file, bool secret, struct curve_key *out, struct mite_error *error)
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* it may be a pipe, by mistake or malice */
 
     if (fd < 0) {
         int failed = errno;

@@ -74,10 +74,20 @@ static struct dropped_type *type_of(struct outbox *outbox, struct str name)
     return made;
 }
 
+/* What may be kept as a C string, and shown on a terminal. */
+static bool is_plain(struct str name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        if ((unsigned char)name.p[i] < ' ' || name.p[i] == 0x7f) {
+            return false;
+        }
+    }
+    return name.p && name.n <= TYPE_MAX;
+}
+
 void outbox_drop(struct outbox *outbox, struct str type)
 {
-    bool is_name = type.p && type.n <= TYPE_MAX && !memchr(type.p, '\0', type.n); /* names are kept as C strings */
-    struct dropped_type *counted = type_of(outbox, is_name ? type : STR(OTHER_TYPES));
+    struct dropped_type *counted = type_of(outbox, is_plain(type) ? type : STR(OTHER_TYPES));
 
     outbox->counts.dropped++;
     if (counted) {

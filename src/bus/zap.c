@@ -23,7 +23,8 @@ struct zap {
     unsigned users;
     struct map allowed; /* public keys as text */
     struct timespec read_at;
-    bool fresh; /* the directory had changed only just when it was read */
+    uint64_t read_ns; /* when it was read */
+    bool fresh;       /* the directory had changed only just when it was read */
 };
 
 struct request {
@@ -89,10 +90,14 @@ static void refresh(struct zap *zap)
     const char *dir = zap->bus->allow_dir;
     struct stat st = {0};
 
-    if (stat(dir, &st) == 0 && !zap->fresh && st.st_mtim.tv_sec == zap->read_at.tv_sec &&
+    /* A file that is written over leaves the directory's time as it was: hence also by age. */
+    bool old = clock_now_ns() - zap->read_ns > FRESH_NS;
+
+    if (stat(dir, &st) == 0 && !zap->fresh && !old && st.st_mtim.tv_sec == zap->read_at.tv_sec &&
         st.st_mtim.tv_nsec == zap->read_at.tv_nsec) {
         return;
     }
+    zap->read_ns = clock_now_ns();
     /* A directory that cannot be read lets nobody in. */
     map_done(&zap->allowed, NULL);
     map_init(&zap->allowed);

@@ -102,7 +102,7 @@ int cmd_recorder(const struct options *options)
     struct mite_error error = {0};
     struct state state = {.component = {.name = "recorder"}};
 
-    arena_init(&state.arena, 0);
+    arena_init(&state.arena, 4 * (size_t)BUS_MESSAGE_MAX);
     int code = open_all(&state, options, &error);
     if (code == 0) {
         code = run(&state, &error);

@@ -10,9 +10,11 @@ static const struct {
     unsigned group;
     const char *title;
 } sections[] = {
-    {OPTIONS_TARGET | OPTIONS_CAT | OPTIONS_HAR | OPTIONS_BUILD | OPTIONS_INIT | OPTIONS_RECEIVER | OPTIONS_SPECS,
+    {OPTIONS_TARGET | OPTIONS_CAT | OPTIONS_HAR | OPTIONS_BUILD | OPTIONS_INIT | OPTIONS_RECEIVER | OPTIONS_SPECS |
+         OPTIONS_CTL,
      "Options"},
     {OPTIONS_VOLUME | OPTIONS_RUN | OPTIONS_GRACE | OPTIONS_RUNNER | OPTIONS_WORKERS, "How much runs, and with what"},
+    {OPTIONS_FLEET | OPTIONS_CONTROLLER, "Runners"},
     {OPTIONS_RESULTS, "What is shown, and what fails the run"},
     {OPTIONS_FILES | OPTIONS_COLLECTOR | OPTIONS_RECORDER, "Files"},
     {OPTIONS_HTTP, "HTTP"},
@@ -20,6 +22,22 @@ static const struct {
     {OPTIONS_COMPONENT | OPTIONS_METRICS, "Between processes"},
     {OPTIONS_COMMON, "Always"},
 };
+
+/* A test command takes the options of components, so that one set of options serves all, and needs none of them. */
+static bool concerns(const struct command *command, const struct option *option)
+{
+    static const char *const places[] = {"-socket", "-address", "-processors"};
+
+    if (!(option->group & OPTIONS_COMPONENTS)) {
+        return true;
+    }
+    for (size_t i = 0; command->sockets && i < sizeof(places) / sizeof(places[0]); i++) {
+        if (strstr(option->name, places[i])) {
+            return strstr(command->sockets, option->name);
+        }
+    }
+    return command->sockets;
+}
 
 static void print_option(const struct option *option)
 {
@@ -69,21 +87,24 @@ void help_print(const struct command *command)
     }
     printf("Usage: mite %s %s%s[OPTIONS]\n%s\n\nExample: %s\n", command->name, command->arguments,
            *command->arguments ? " " : "", command->summary, command->example);
+    if (command->more) {
+        printf("\n%s", command->more);
+    }
     for (size_t s = 0; s < sizeof(sections) / sizeof(sections[0]); s++) {
         unsigned wanted = sections[s].group & (command->groups | OPTIONS_COMMON);
 
-        if (!(command->groups & OPTIONS_BUS)) {
-            wanted &= ~(unsigned)OPTIONS_COMPONENTS; /* taken, so that one set of options serves all, and not needed */
+        if (!command->sockets) {
+            wanted &= ~(unsigned)OPTIONS_COMPONENTS;
         }
         if (command->groups & OPTIONS_RUNNER) {
-            wanted &= ~(unsigned)OPTIONS_RUN; /* the same */
+            wanted &= ~(unsigned)OPTIONS_RUN; /* what it takes and does not need, too */
         }
 
         if (wanted) {
             printf("\n%s\n", sections[s].title);
         }
         for (size_t i = 0; i < option_count; i++) {
-            if ((option_table[i].group & wanted) && option_table[i].help) {
+            if ((option_table[i].group & wanted) && option_table[i].help && concerns(command, &option_table[i])) {
                 print_option(&option_table[i]);
             }
         }

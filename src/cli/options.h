@@ -106,7 +106,7 @@ enum option_group {
     OPTIONS_COMPILE = 1 << 10,
     OPTIONS_BUILD = 1 << 11,
     OPTIONS_INIT = 1 << 12,
-    OPTIONS_BUS = 1 << 13, /* of commands that are components: they show OPTIONS_COMPONENTS too */
+    OPTIONS_BUS = 1 << 13, /* of commands that are components */
     OPTIONS_COLLECTOR = 1 << 14,
     OPTIONS_RECORDER = 1 << 15,
     OPTIONS_RECEIVER = 1 << 16,
@@ -132,6 +132,8 @@ struct command {
     unsigned groups; /* besides OPTIONS_COMMON */
     size_t min_positional, max_positional;
     int (*run)(const struct options *options);
+    const char *sockets; /* options of OPTIONS_COMPONENTS that say where it listens or connects; NULL: it has none */
+    const char *more;    /* further lines of its help; NULL: none */
 };
 
 enum option_kind { OPTION_FLAG, OPTION_OFF, OPTION_TEXT, OPTION_INTEGER, OPTION_NUMBER, OPTION_LIST, OPTION_ON_OFF };

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define DECODED_MAX (256u << 20) /* what a dump may take in memory: a peer sends it */
+
 /* One map of a dump, taken apart. */
 struct part {
     struct metric_shape shape; /* its arrays lie in the arena */
@@ -394,7 +396,7 @@ int page_take(struct page *page, const struct value *dump, struct mite_error *er
     if (dump->type != VALUE_LIST) {
         return error_set(error, MITE_EPROTO, "a dump is a list of maps, not of type %s", value_type_name(dump->type));
     }
-    arena_init(&arena, 0);
+    arena_init(&arena, DECODED_MAX);
     int code = take(page, dump, &arena, error);
     arena_done(&arena);
     return code;
@@ -406,7 +408,7 @@ int page_take_bytes(struct page *page, struct str bytes, struct mite_error *erro
     struct value dump;
     size_t used;
 
-    arena_init(&arena, 0);
+    arena_init(&arena, DECODED_MAX);
     int code = msgpack_read(&arena, bytes, &used, &dump, error);
     if (code == MITE_EAGAIN) {
         code = error_set(error, MITE_EPROTO, "a dump is cut off");

@@ -1,5 +1,6 @@
 """Keys: components that others can neither read nor use, against ZeroMQ peers that are not ours."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +84,31 @@ def test_others_get_nothing_and_give_nothing(start: Start, peers: Peers, keys: P
         sender.send(txn(n))
         assert consumer.recv() == txn(n)
     assert not thief.poll(0)
+    component.end()
+
+
+def test_a_key_that_is_written_over_lets_nobody_in_any_more(start: Start, peers: Peers, keys: Path) -> None:
+    os.utime(keys / "allow", (0, 0))  # nothing has happened there for long
+    into, out = free_addresses(2)
+    component = duplicator(start, keys, into, out)
+    consumer, sender = peers.pull(out, **curve(keys)), peers.push(into, **curve(keys))
+    sender.send(txn(1))
+    assert consumer.recv() == txn(1)
+    (keys / "allow" / "us.pub").write_bytes((keys / "theirs" / "client.pub").read_bytes())
+    consumer.close()
+
+    def is_served() -> bool:
+        """libzmq does not ask again where it was refused, and the list may be a second old: hence new sockets."""
+        with peers.pull(out, **curve(keys, client="theirs")) as reader, peers.push(
+            into, **curve(keys, client="theirs")
+        ) as writer:
+            writer.send(txn(2))
+            return bool(reader.poll(200))
+
+    until(is_served)
+    forger = peers.push(into, **curve(keys))
+    forger.send(b"forged")
+    component.wait_for(f"its public key {(keys / 'ours' / 'client.pub').read_text().strip()} is not in")
     component.end()
 
 

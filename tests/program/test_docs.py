@@ -50,3 +50,12 @@ def test_tests_of_ones_own(target: str, tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_help_shows_the_options_of_the_command_and_no_others(mite: Mite) -> None:
+    controller, ctl = (mite(name, "--help").stdout for name in ("controller", "ctl"))
+    for option in "--controller-socket", "--message-socket", "--state", "--runner-timeout", "--curve-allow":
+        assert option in controller
+    assert "volume SCENARIO FACTOR" in ctl and "--controller-socket" in ctl and "--json" in ctl
+    assert "--stats-in-socket" not in controller + ctl and "--web-address" not in controller + ctl
+    assert "--state" not in mite("scenario", "test", "--help").stdout

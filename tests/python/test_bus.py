@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -127,7 +128,7 @@ def test_a_script_that_ends_at_once_has_sent_its_messages(
         [sys.executable, "-c", script, pull.last_endpoint.decode()],
         check=True,
         timeout=30,
-        env={"PYTHONPATH": ":".join(sys.path)},
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
     )
     assert [msgpack.unpackb(pull.recv())["n"] for _ in range(2000)] == list(range(2000))
 
