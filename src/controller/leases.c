@@ -407,15 +407,16 @@ void leases_drop(struct lease_pool *pool, struct lease_item *item)
     item_free(item);
 }
 
-/* Returns how many it dropped. */
-static int64_t drop_up_to(struct lease_pool *pool, int64_t up_to)
+/* Those above `known`, which others have had; what we have handed out ourselves and got back unused stays. Returns how
+ * many it dropped. */
+static int64_t drop_between(struct lease_pool *pool, int64_t known, int64_t up_to)
 {
     struct lease_item *item, *next;
     int64_t before = pool->in_stock;
 
     for (item = TAILQ_FIRST(&pool->stock); item; item = next) {
         next = TAILQ_NEXT(item, link);
-        if (item->id.type == VALUE_INT && item->id.integer <= up_to) {
+        if (item->id.type == VALUE_INT && item->id.integer > known && item->id.integer <= up_to) {
             pool->given++;
             pool->highest_id = item->id.integer > pool->highest_id ? item->id.integer : pool->highest_id;
             leases_drop(pool, item);
@@ -426,9 +427,11 @@ static int64_t drop_up_to(struct lease_pool *pool, int64_t up_to)
 
 void leases_skip(struct lease_pool *pool, int64_t up_to)
 {
+    int64_t known = pool->highest_id;
+
     do {
         leases_stock(pool, up_to - pool->highest_id < ASKED_MAX ? up_to - pool->highest_id : ASKED_MAX);
-    } while (drop_up_to(pool, up_to) > 0 && pool->highest_id < up_to);
+    } while (drop_between(pool, known, up_to) > 0 && pool->highest_id < up_to);
 }
 
 void leases_unblock(struct leases *leases)

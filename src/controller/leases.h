@@ -97,7 +97,8 @@ void leases_take_back(struct leases *leases, struct lease_holder *holder, uint64
 
 /* Nothing more is handed out: what is in stock goes back to its pools. */
 void leases_clear_stock(struct leases *leases);
-/* Passes over the items of a pool that gives each once, up to this id: others have had them. */
+/* Passes over the items of a pool that gives each once, up to this id: others have had them. Not over those that we
+ * have handed out ourselves: of these we know what became. */
 void leases_skip(struct lease_pool *pool, int64_t up_to);
 
 /* One item of the stock, that is of no use any more. */

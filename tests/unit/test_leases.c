@@ -237,6 +237,20 @@ static void test_skipped(void **state)
     close_bench(&bench);
 }
 
+static void test_what_came_back_unused_is_not_skipped(void **state)
+{
+    struct bench bench;
+    uint64_t lease = 0;
+
+    open_items(&bench, false, 5);
+    assert_int_equal(take(&bench, &bench.one, &lease), 1);
+    assert_true(leases_return_unused(&bench.leases, &bench.one, lease));
+    leases_skip(pool_of(&bench), 3);
+    assert_int_equal(take(&bench, &bench.two, &lease), 1);
+    assert_int_equal(take(&bench, &bench.two, &lease), 4);
+    close_bench(&bench);
+}
+
 static void test_late_answers(void **state)
 {
     struct late_pool late = {.base = {.ops = &late_ops, .refs = 1}};
@@ -299,10 +313,15 @@ static void test_stock_goes_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_out_and_back),     cmocka_unit_test(test_unused_ones_go_out_first),
-        cmocka_unit_test(test_a_holder_is_lost), cmocka_unit_test(test_an_answer_that_never_arrived),
-        cmocka_unit_test(test_restored),         cmocka_unit_test(test_skipped),
-        cmocka_unit_test(test_late_answers),     cmocka_unit_test(test_orphans),
+        cmocka_unit_test(test_out_and_back),
+        cmocka_unit_test(test_unused_ones_go_out_first),
+        cmocka_unit_test(test_a_holder_is_lost),
+        cmocka_unit_test(test_an_answer_that_never_arrived),
+        cmocka_unit_test(test_restored),
+        cmocka_unit_test(test_skipped),
+        cmocka_unit_test(test_what_came_back_unused_is_not_skipped),
+        cmocka_unit_test(test_late_answers),
+        cmocka_unit_test(test_orphans),
         cmocka_unit_test(test_stock_goes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
