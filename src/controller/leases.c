@@ -430,7 +430,8 @@ void leases_skip(struct lease_pool *pool, int64_t up_to)
     int64_t known = pool->highest_id;
 
     do {
-        leases_stock(pool, up_to - pool->highest_id < ASKED_MAX ? up_to - pool->highest_id : ASKED_MAX);
+        int64_t more = up_to - pool->highest_id;
+        leases_stock(pool, pool->in_stock + (more < ASKED_MAX ? more : ASKED_MAX));
     } while (drop_between(pool, known, up_to) > 0 && pool->highest_id < up_to);
 }
 
