@@ -1,19 +1,82 @@
-"""What a request costs when two workers share the load: as much as one process pays, or workers do not scale.
+"""What workers bring: the requests of two beside those of one, and what a request costs over two.
 
-The requests of two workers need twice the cores, which a small machine that also runs the server has not. So what is
-measured is CPU for each request, over parent and workers together: at most 1.11 times that of one process is at
-least 1.8 times its requests where cores are free, for the workers do not wait for each other or for the parent.
+Two workers, the server and the parent are more than a machine of two cores has room for. So for the first figure each
+worker gets a fifth of a core, and the cheap server and the parent what they need of the rest; the requests are
+nginx's, over a time in which all of them run. The second figure is CPU, over parent and workers together, without any limit.
 """
 
-from board.clients import mite
-from board.goal import times
-from board.group import Group
-from board.requests import COLUMNS, requests
+import contextlib
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+from board.clients import Load, mite
+from board.cores import CLIENT
+from board.goal import Goal, times, times_at_least
+from board.group import Bench, Column, Group, Line, Sample
+from board.nginx import Nginx
+from board.process import Failed, started
+from board.quota import share_of_core, why_no_quota
+from board.requests import COLUMNS, CONNECTIONS, requests
+
+SHARE = 0.2
+
+
+def those_that_work(process: "subprocess.Popen[str]", workers: int) -> list[int]:
+    """One worker is the process itself; more are its children, once all of them are there."""
+    if workers == 1:
+        return [process.pid]
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while process.poll() is None:
+        pids = children.read_text().split()
+        if len(pids) == workers:
+            return [int(pid) for pid in pids]
+        time.sleep(0.01)
+    raise Failed(f"mite ended with {process.returncode} before its workers were there")
+
+
+def served(server: Nginx) -> int:
+    """Requests so far, in the midst of a load."""
+    with urllib.request.urlopen(f"{server.plain}status") as answer:
+        return int(answer.read().split()[9])
+
+
+def under_quota(workers: int, name: str, goals: Sequence[Goal] = ()) -> Line:
+    def measure(bench: Bench) -> Sample:
+        with tempfile.TemporaryDirectory(dir=bench.folder) as folder, contextlib.ExitStack() as stack:
+            load = Load(bench.server.plain, CONNECTIONS, bench.seconds + 60, Path(folder))
+            argv = mite("C", "get", f"--workers={workers}").argv(load)
+            process = stack.enter_context(started(argv, CLIENT, subprocess.DEVNULL, subprocess.DEVNULL))
+            for pid in those_that_work(process, workers):
+                stack.enter_context(share_of_core(pid, SHARE))
+            begin = served(bench.server)
+            while (before := served(bench.server)) < begin + 1_000:  # the load has begun
+                time.sleep(0.05)
+            start = time.monotonic()
+            time.sleep(bench.seconds)
+            return {"rate": (served(bench.server) - before) / (time.monotonic() - start)}
+
+    return Line(name, measure, goals, lambda bench: why_no_quota())
 
 
 def groups(quick: bool) -> list[Group]:
-    lines = [
+    rates = [
+        under_quota(1, "one process"),
+        under_quota(2, "two workers", [times_at_least(1.8, "one process")]),
+    ]
+    costs = [
         requests(mite("C", "get", name="one process")),
         requests(mite("C", "get", "--workers=2", name="two workers"), [times(1.11, "one process")], patience=2),
     ]
-    return [Group("Workers: one GET a visit, 100 virtual users", COLUMNS, lines, reference="one process")]
+    return [
+        Group(
+            f"Workers with {SHARE:.0%} of a core each: one GET a visit, 100 virtual users",
+            [Column("rate", "requests/s", digits=0)],
+            rates,
+            reference="one process",
+        ),
+        Group("Workers: one GET a visit, 100 virtual users", COLUMNS, costs, reference="one process"),
+    ]
