@@ -136,7 +136,7 @@ static struct http_response *take_response(struct http_transfer *transfer)
     response->upload_bytes = info_bytes(easy, CURLINFO_SIZE_UPLOAD_T);
     response->download_bytes = info_bytes(easy, CURLINFO_SIZE_DOWNLOAD_T);
     curl_easy_getinfo(easy, CURLINFO_PRIMARY_IP, &address);
-    snprintf(response->primary_ip, sizeof response->primary_ip, "%s", address ? address : "");
+    stpncpy(response->primary_ip, address ? address : "", sizeof response->primary_ip - 1);
     return response;
 }
 
@@ -160,10 +160,8 @@ static void retire(struct http_transfer *transfer)
     transfer->lane->active--;
     transfer->lane = NULL;
     if (transport->forgets) {
-        curl_handle_free(transfer);
-        return;
-    }
-    if (transfer->again) {
+        curl_handle_forget(transfer);
+    } else if (transfer->again) {
         curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 0L);
     }
     if (transfer->body.capacity > 2 * RESPONSE_SMALL_BODY) {

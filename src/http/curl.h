@@ -44,11 +44,11 @@ struct curl_transport {
     struct curl_slist *next_local;
     bool old_version; /* HTTP/2 is not offered */
     bool forgets;     /* libcurl before 8.1.0 keeps pointing to the last header of a handle's answer when that is
-                         freed, and writes there when the next answer begins with a folded line: no handle is
-                         used again */
+                         freed, and writes there when the next answer begins with a folded line: each
+                         request gets a handle of its own */
     char *ca_file;    /* owned; NULL: the system's */
     bool proxied;     /* the environment names a proxy */
-    struct http_transfer *idle; /* handles without a transfer, the last used first */
+    struct http_transfer *idle; /* without a request, the last used first */
     struct watch **watches;     /* by descriptor */
     size_t watch_capacity;
     unsigned holders; /* open handles and deferred calls that point here; the last one frees the memory */
@@ -68,16 +68,17 @@ struct http_transfer {
     struct curl_transport *transport;
     struct curl_lane *lane;     /* that it is in; NULL: idle */
     const struct http_hop *hop; /* NULL: idle */
-    CURL *easy;
-    struct buf head, body; /* of the response under way */
-    bool head_ended;       /* the empty line came: what follows is a trailer, unless it is the next status line */
+    CURL *easy;                 /* NULL: made for the next request */
+    bool fresh;                 /* nothing of `set` is set yet */
+    struct buf head, body;      /* of the response under way */
+    bool head_ended;            /* the empty line came: what follows is a trailer, unless it is the next status line */
     bool head_too_large, too_large;
     bool again;       /* this is its second try, over a connection of its own */
     int socket_errno; /* why no socket could be opened */
 
     struct {
         struct buf url, method, header_lines, cookie, user, password, cert_file, key_file;
-        enum { SHAPE_NONE, SHAPE_GET, SHAPE_HEAD, SHAPE_BODY } shape;
+        enum { SHAPE_GET, SHAPE_HEAD, SHAPE_BODY } shape;
         bool verify, no_content_type;
         uint64_t timeout_ns, connect_timeout_ns;
     } set;
@@ -85,9 +86,10 @@ struct http_transfer {
     char message[CURL_ERROR_SIZE];
 };
 
-/* A handle with all that is the same for every request. NULL without memory. */
+/* NULL without memory. */
 struct http_transfer *curl_handle_new(struct curl_transport *transport);
-void curl_handle_free(struct http_transfer *transfer); /* NULL is a no-op */
+void curl_handle_free(struct http_transfer *transfer);   /* NULL is a no-op */
+void curl_handle_forget(struct http_transfer *transfer); /* the next request gets another easy handle */
 /* Sets the handle for transfer->hop. */
 int curl_handle_prepare(struct http_transfer *transfer, struct mite_error *error);
 /* For another try at the same hop, over a new connection. */

@@ -24,6 +24,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 {
     struct http_transfer *transfer = arg;
     struct buf *head = &transfer->head;
+    const char *end = line + n;
     size_t length = n;
 
     while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r')) {
@@ -50,6 +51,9 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
         }
     }
     transfer->head_too_large = head->size + length + 2 > head->max_size;
+    if (end - line == (ptrdiff_t)length + 2) { /* as it should be */
+        return buf_append(head, line, length + 2) == 0 ? n : 0;
+    }
     buf_append(head, line, length);
     return buf_append(head, "\r\n", 2) == 0 && !head->failed ? n : 0;
 }
@@ -84,16 +88,28 @@ static void init_buffers(struct http_transfer *transfer)
 struct http_transfer *curl_handle_new(struct curl_transport *transport)
 {
     struct http_transfer *transfer = calloc(1, sizeof *transfer);
-    CURL *easy = transfer ? curl_easy_init() : NULL;
+
+    if (transfer) {
+        transfer->transport = transport;
+        init_buffers(transfer);
+    }
+    return transfer;
+}
+
+/* An easy handle with all that is the same for every request. */
+static int open_easy(struct http_transfer *transfer)
+{
+    struct curl_transport *transport = transfer->transport;
+    CURL *easy = curl_easy_init();
 
     if (!easy) {
-        free(transfer);
-        return NULL;
+        return MITE_ENOMEM;
     }
-    transfer->transport = transport;
     transfer->easy = easy;
-    init_buffers(transfer);
+    transfer->fresh = true;
+    transfer->set.shape = SHAPE_GET;
     transfer->set.verify = true;
+    transfer->set.timeout_ns = transfer->set.connect_timeout_ns = 0;
 
     curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->message);
@@ -121,7 +137,13 @@ struct http_transfer *curl_handle_new(struct curl_transport *transport)
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a cancelled transfer does not wait for its resolver thread */
-    return transfer;
+    return 0;
+}
+
+void curl_handle_forget(struct http_transfer *transfer)
+{
+    curl_easy_cleanup(transfer->easy);
+    transfer->easy = NULL;
 }
 
 void curl_handle_free(struct http_transfer *transfer)
@@ -214,12 +236,14 @@ static int header_list_fill(struct header_list *list, struct str lines, bool no_
 /* Sets a text option (NULL when there is none) unless it is set to that already. An empty text counts as set. */
 static int set_text(struct http_transfer *transfer, CURLoption option, struct buf *current, struct str wanted)
 {
-    if (wanted.p ? current->data && str_equal(buf_view(current), wanted) : !current->data) {
+    bool same = wanted.p ? current->data && str_equal(buf_view(current), wanted) : !current->data;
+
+    if (same && (!transfer->fresh || !wanted.p)) {
         return 0;
     }
     if (!wanted.p) {
         buf_done(current);
-    } else {
+    } else if (!same) {
         buf_clear(current);
         if (buf_str(current, wanted) < 0) {
             return MITE_ENOMEM;
@@ -231,17 +255,20 @@ static int set_text(struct http_transfer *transfer, CURLoption option, struct bu
 static int set_headers(struct http_transfer *transfer, struct str lines, bool no_content_type)
 {
     struct buf *current = &transfer->set.header_lines;
+    bool same =
+        current->data && str_equal(buf_view(current), lines) && transfer->set.no_content_type == no_content_type;
 
-    if (current->data && str_equal(buf_view(current), lines) && transfer->set.no_content_type == no_content_type) {
-        return 0;
+    if (!same) {
+        buf_clear(current);
+        if (buf_str(current, lines) < 0 || header_list_fill(&transfer->headers, lines, no_content_type) < 0) {
+            buf_done(current);
+            return MITE_ENOMEM;
+        }
+        transfer->set.no_content_type = no_content_type;
     }
-    buf_clear(current);
-    if (buf_str(current, lines) < 0 || header_list_fill(&transfer->headers, lines, no_content_type) < 0) {
-        buf_done(current);
-        return MITE_ENOMEM;
+    if (!same || transfer->fresh) {
+        curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers.nodes);
     }
-    transfer->set.no_content_type = no_content_type;
-    curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers.nodes);
     return 0;
 }
 
@@ -305,6 +332,7 @@ static void clear_answer(struct http_transfer *transfer)
     buf_clear(&transfer->body);
     transfer->head_ended = transfer->head_too_large = transfer->too_large = false;
     transfer->socket_errno = 0;
+    transfer->message[0] = '\0';
 }
 
 int curl_handle_prepare(struct http_transfer *transfer, struct mite_error *error)
@@ -313,6 +341,9 @@ int curl_handle_prepare(struct http_transfer *transfer, struct mite_error *error
 
     transfer->again = false;
     clear_answer(transfer);
+    if (!transfer->easy && open_easy(transfer) < 0) {
+        return error_set(error, MITE_ENOMEM, "no memory for a request");
+    }
     set_limits(transfer, hop);
     if (set_text(transfer, CURLOPT_URL, &transfer->set.url, hop->url) < 0 || set_method(transfer, hop) < 0 ||
         set_headers(transfer, hop->header_lines, !hop->body.p) < 0 ||
@@ -323,6 +354,7 @@ int curl_handle_prepare(struct http_transfer *transfer, struct mite_error *error
         set_text(transfer, CURLOPT_SSLKEY, &transfer->set.key_file, hop->key_file) < 0) {
         return error_set(error, MITE_ENOMEM, "no memory for a request");
     }
+    transfer->fresh = false;
     return 0;
 }
 
