@@ -17,7 +17,7 @@ from board.group import Bench, Column, Group, Line, Sample
 from board.process import BUILD, Failed, run, started
 
 SIZE = 400
-RATE = 550_000
+RATE = 510_000
 
 
 def message(size: int) -> bytes:
