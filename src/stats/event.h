@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "stats/cursor.h"
+#include "value/cursor.h"
 
 enum event_field {
     EVENT_TYPE,

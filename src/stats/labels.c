@@ -1,7 +1,7 @@
 #include "stats/labels.h"
 
-#include "stats/cursor.h"
 #include "stats/metric.h"
+#include "value/cursor.h"
 #include "value/msgpack.h"
 
 void labels_begin(struct buf *out, size_t count)

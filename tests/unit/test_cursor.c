@@ -3,8 +3,8 @@
 #include "random_value.h"
 #include "wire.h"
 
-#include "stats/cursor.h"
 #include "stats/event.h"
+#include "value/cursor.h"
 
 #include <math.h>
 

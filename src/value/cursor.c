@@ -1,4 +1,4 @@
-#include "stats/cursor.h"
+#include "value/cursor.h"
 
 #include <math.h>
 
@@ -167,34 +167,37 @@ static size_t plain_size(unsigned char first)
     return (first & 0xe0) == 0xa0 ? (size_t)1 + (first & 0x1f) : plain_sizes[first];
 }
 
-struct str cursor_value(struct cursor *cursor)
+static bool skip_value(struct cursor *cursor)
 {
-    struct cursor at = *cursor;
     struct cursor_item item;
 
     /* Values still to come. Each takes a byte at least, so this ends, and no list can claim more than there is. */
     for (uint64_t left = 1; left > 0; left--) {
-        if (left > (uint64_t)(at.end - at.at)) {
-            return STR_NONE;
+        size_t rest = (size_t)(cursor->end - cursor->at);
+        if (left > rest) {
+            return false;
         }
-        size_t size = plain_size(*at.at);
-        if (size > 0 && size <= (size_t)(at.end - at.at)) {
-            at.at += size;
-            continue;
-        }
-        if (!cursor_next(&at, &item)) {
-            return STR_NONE;
-        }
-        if (item.kind == CURSOR_LIST) {
-            left += item.count;
-        } else if (item.kind == CURSOR_MAP) {
-            left += 2 * (uint64_t)item.count;
+        size_t size = plain_size(*cursor->at);
+        if (size > 0 && size <= rest) {
+            cursor->at += size;
+        } else if (cursor_next(cursor, &item)) {
+            left += cursor_inside(&item);
+        } else {
+            return false;
         }
     }
-    struct str value = {(const char *)cursor->at, (size_t)(at.at - cursor->at)};
+    return true;
+}
 
-    *cursor = at;
-    return value;
+struct str cursor_value(struct cursor *cursor)
+{
+    const unsigned char *start = cursor->at;
+
+    if (!skip_value(cursor)) {
+        cursor->at = start;
+        return STR_NONE;
+    }
+    return (struct str){(const char *)start, (size_t)(cursor->at - start)};
 }
 
 bool cursor_number(struct str value, double *out)

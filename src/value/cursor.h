@@ -1,6 +1,7 @@
 /*
- * A cursor over msgpack bytes, for who needs a few fields of a message and not a tree of all: nothing is allocated or
- * copied, and what is of no use is skipped, whatever is in it. Everybody else reads values (value/msgpack.h).
+ * A cursor over msgpack bytes, for who needs a few fields of a message and not a tree of all (statistics, what passes
+ * messages on): nothing is allocated or copied, and what is of no use is skipped, whatever is in it. Everybody else
+ * reads values (value/msgpack.h).
  */
 #pragma once
 
@@ -41,6 +42,12 @@ static inline struct cursor cursor_of(struct str bytes)
 {
     const unsigned char *at = (const unsigned char *)bytes.p;
     return (struct cursor){at, at ? at + bytes.n : at};
+}
+
+/* Values that an item of this kind has in it: of all but lists and maps none. */
+static inline uint64_t cursor_inside(const struct cursor_item *item)
+{
+    return item->kind == CURSOR_LIST ? item->count : item->kind == CURSOR_MAP ? 2 * (uint64_t)item->count : 0;
 }
 
 /* The next item, and the cursor behind it; of a list or map in front of what is in it. False, and nothing moved, where
