@@ -7,54 +7,26 @@
  *   watched only while a send has found none.
  * - A service is a raw REP: the header of a request says which pipe its answer goes to. The peer's name is that header
  *   in hexadecimal, so that nothing has to be kept.
- * - nng tells of connections in threads of its own, perhaps still after a socket was closed. They count them in a
- *   `watch`, which lives as long as the bus, and write to its descriptor. They are counted from ADD_PRE on: a peer of
- *   the wrong protocol gets no ADD_POST, but its REM_POST all the same.
  * - Closing a socket of nng throws away what it holds. So that is left to bus_close, which gives it a moment first.
  */
-#include "bus/internal.h"
+#include "bus/nng_watch.h"
 
-#include "base/buf.h"
-#include "base/clock.h"
-
-#include <nng/nng.h>
-#include <nng/protocol/pipeline0/pull.h>
-#include <nng/protocol/pipeline0/push.h>
-#include <nng/protocol/reqrep0/rep.h>
-#include <nng/protocol/reqrep0/req.h>
-
-#include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#define HIGH_WATER     1000
 #define TURN_MESSAGES  256
 #define LEAVE_MS       200
-#define REST_MS        100
 #define PEER_PREFIX    "nng:"
 #define PEER_BYTES_MAX 64
 
-/* One of nng's sockets and what its threads say of it. */
-struct watch {
-    struct watch *next;
-    nng_socket nng;
-    bool open;
-    int fd;
-    atomic_uint up, down; /* connections, ever */
-    atomic_uint told;     /* the same together: calls that have ended */
-};
-
 struct nng_context {
-    struct watch *watches; /* owned */
-    bool sent;             /* something may still be on its way */
+    struct nng_watch *watches; /* owned; they live as long as the bus */
+    bool sent;                 /* something may still be on its way */
 };
 
 struct nng_end {
     struct bus_socket base;
-    struct watch *watch; /* the bus's */
+    struct nng_watch *watch; /* the bus's */
     uv_poll_t receive_poll, send_poll, watch_poll;
     uv_idle_t more;
     unsigned up, down; /* of the watch's, that were told */
@@ -249,12 +221,23 @@ static void forget_pending(struct nng_end *end)
     }
 }
 
+/* Takes the message on success only. */
+static int send_now(struct nng_end *end, nng_msg *message)
+{
+    int rc = nng_code(nng_sendmsg(end->watch->nng, message, NNG_FLAG_NONBLOCK));
+
+    if (rc == 0) {
+        ((struct nng_context *)end->base.bus->context)->sent = true;
+    }
+    return rc;
+}
+
 static void on_sendable(uv_poll_t *poll, int status, int events)
 {
     struct nng_end *end = poll->data;
 
     if (end->pending) {
-        if (nng_sendmsg(end->watch->nng, end->pending, NNG_FLAG_NONBLOCK) != 0) {
+        if (send_now(end, end->pending) != 0) {
             return;
         }
         end->pending = NULL;
@@ -292,12 +275,11 @@ static int end_send(struct bus_socket *socket, struct str peer, struct str body)
         nng_msg_free(message);
         return MITE_ENOTFOUND;
     }
-    int failure = nng_sendmsg(end->watch->nng, message, NNG_FLAG_NONBLOCK);
-    if (failure == 0) {
-        ((struct nng_context *)socket->bus->context)->sent = true;
+    int rc = send_now(end, message);
+    if (rc == 0) {
         return 0;
     }
-    if (nng_code(failure) == MITE_EAGAIN) {
+    if (rc == MITE_EAGAIN) {
         wait_for_room(end);
         if (socket->options.kind == SOCKET_CLIENT) {
             forget_pending(end);
@@ -306,7 +288,7 @@ static int end_send(struct bus_socket *socket, struct str peer, struct str body)
         }
     }
     nng_msg_free(message);
-    return nng_code(failure);
+    return rc;
 }
 
 static int end_send_message(struct bus_socket *socket, struct bus_message *message)
@@ -320,19 +302,6 @@ static int end_send_message(struct bus_socket *socket, struct bus_message *messa
 }
 
 /* ---- connections ---- */
-
-/* In a thread of nng's. */
-static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
-{
-    struct watch *watch = arg;
-    uint64_t one = 1;
-
-    atomic_fetch_add(event == NNG_PIPE_EV_ADD_PRE ? &watch->up : &watch->down, 1);
-    if (write(watch->fd, &one, sizeof one) < 0) {
-        /* Its counter is full: it is readable, which is all that was wanted. */
-    }
-    atomic_fetch_add(&watch->told, 1);
-}
 
 static void tell(struct nng_end *end, bool up)
 {
@@ -350,12 +319,9 @@ static void tell(struct nng_end *end, bool up)
 static void on_watch(uv_poll_t *poll, int status, int events)
 {
     struct nng_end *end = poll->data;
-    uint64_t count;
+    unsigned up, down;
 
-    if (read(end->watch->fd, &count, sizeof count) < 0) {
-        return;
-    }
-    unsigned down = atomic_load(&end->watch->down), up = atomic_load(&end->watch->up);
+    nng_watch_look(end->watch, &up, &down);
     while (!end->closed && (end->up != up || end->down != down)) {
         bool next_is_up = end->up != up;
         *(next_is_up ? &end->up : &end->down) += 1;
@@ -438,10 +404,8 @@ static void end_close(struct bus_socket *socket)
     close_poll(&end->watch_poll);
     uv_close((uv_handle_t *)&end->more, on_handle_closed);
     loop_touch(socket->bus->loop);
-    bool sends = socket->options.kind != SOCKET_PULL;
-    if (end->watch->open && (!sends || socket->bus->linger_ms == 0)) {
-        nng_close(end->watch->nng);
-        end->watch->open = false;
+    if (socket->options.kind == SOCKET_PULL || socket->bus->linger_ms == 0) {
+        nng_watch_close(end->watch);
     }
 }
 
@@ -477,85 +441,37 @@ static int watch_descriptors(struct nng_end *end, struct mite_error *error)
     return rc;
 }
 
-static int open_kind(enum socket_kind kind, nng_socket *out)
+static struct nng_end *end_new(struct bus *bus, const struct socket_options *options, struct nng_watch *watch)
 {
-    switch (kind) {
-    case SOCKET_PUSH:
-        return nng_push0_open(out);
-    case SOCKET_PULL:
-        return nng_pull0_open(out);
-    case SOCKET_CLIENT:
-        return nng_req0_open(out);
-    case SOCKET_SERVICE:
-        return nng_rep0_open_raw(out);
-    }
-    return NNG_EINVAL;
-}
+    struct nng_end *end = calloc(1, sizeof *end);
 
-/* What a kind does not have is no failure. */
-static void set_options(nng_socket nng, const struct socket_options *options)
-{
-    int high_water = options->high_water ? options->high_water : HIGH_WATER;
-    int most = 8192; /* of nng's buffers */
-
-    nng_socket_set_int(nng, NNG_OPT_SENDBUF, high_water < most ? high_water : most);
-    nng_socket_set_int(nng, NNG_OPT_RECVBUF, high_water < most ? high_water : most);
-    nng_socket_set_size(nng, NNG_OPT_RECVMAXSZ,
-                        options->max_message_size ? (size_t)options->max_message_size : BUS_MESSAGE_MAX);
-    nng_socket_set_ms(nng, NNG_OPT_RECONNMINT, 100);
-    nng_socket_set_ms(nng, NNG_OPT_RECONNMAXT, 2000);
-    nng_socket_set_ms(nng, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE); /* who asks decides when to ask again */
-    nng_socket_set_bool(nng, NNG_OPT_TCP_KEEPALIVE, true);
-}
-
-static int watch_open(struct bus *bus, const struct socket_options *options, struct watch **out,
-                      struct mite_error *error)
-{
-    struct nng_context *context = bus->context;
-    struct watch *watch = calloc(1, sizeof *watch);
-
-    if (!watch) {
-        return error_set(error, MITE_ENOMEM, "no memory for a socket");
+    if (end) {
+        end->base = (struct bus_socket){.bus = bus, .options = *options};
+        end->base.options.routing_id = NULL;
+        end->watch = watch;
+        uv_idle_init(loop_uv(bus->loop), &end->more);
+        end->more.data = end;
+        end->open_handles = 1;
     }
-    watch->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (watch->fd < 0) {
-        int failed_with = errno;
-        free(watch);
-        return error_errno(error, failed_with, "cannot watch the connections of a socket");
-    }
-    watch->next = context->watches;
-    context->watches = watch;
-    int failure = open_kind(options->kind, &watch->nng);
-    if (failure) {
-        return error_set(error, MITE_EIO, "cannot open a socket: %s", nng_strerror(failure));
-    }
-    watch->open = true;
-    set_options(watch->nng, options);
-    nng_pipe_notify(watch->nng, NNG_PIPE_EV_ADD_PRE, on_pipe, watch);
-    nng_pipe_notify(watch->nng, NNG_PIPE_EV_REM_POST, on_pipe, watch);
-    *out = watch;
-    return 0;
+    return end;
 }
 
 static int end_open(struct bus *bus, const struct socket_options *options, struct bus_socket **out,
                     struct mite_error *error)
 {
-    struct watch *watch = NULL;
-    int rc = watch_open(bus, options, &watch, error);
+    struct nng_context *context = bus->context;
+    struct nng_watch *watch;
+    int rc = nng_watch_open(options, &watch, error);
 
-    if (!watch) {
+    if (rc < 0) {
         return rc;
     }
-    struct nng_end *end = calloc(1, sizeof *end);
+    watch->next = context->watches;
+    context->watches = watch;
+    struct nng_end *end = end_new(bus, options, watch);
     if (!end) {
         return error_set(error, MITE_ENOMEM, "no memory for a socket");
     }
-    end->base = (struct bus_socket){.bus = bus, .options = *options};
-    end->base.options.routing_id = NULL;
-    end->watch = watch;
-    uv_idle_init(loop_uv(bus->loop), &end->more);
-    end->more.data = end;
-    end->open_handles = 1;
     rc = watch_descriptors(end, error);
     if (rc < 0) {
         end_close(&end->base);
@@ -571,27 +487,6 @@ static int start(struct bus *bus, const struct bus_options *options, struct mite
     return bus->context ? 0 : error_set(error, MITE_ENOMEM, "no memory for sockets");
 }
 
-/* Whether no thread of nng's can come back to it: each connection that was made has been lost and told. */
-static bool is_quiet(struct watch *watch)
-{
-    unsigned up = atomic_load(&watch->up);
-
-    return up == atomic_load(&watch->down) && atomic_load(&watch->told) == 2 * up;
-}
-
-/* One that does not come to rest is left to the process's end. */
-static void watch_free(struct watch *watch)
-{
-    for (int i = 0; !is_quiet(watch); i++) {
-        if (i == REST_MS) {
-            return;
-        }
-        uv_sleep(1);
-    }
-    close(watch->fd);
-    free(watch);
-}
-
 static void stop(struct bus *bus)
 {
     struct nng_context *context = bus->context;
@@ -602,15 +497,10 @@ static void stop(struct bus *bus)
     if (context->sent && bus->linger_ms > 0) {
         uv_sleep(bus->linger_ms < LEAVE_MS ? (unsigned)bus->linger_ms : LEAVE_MS);
     }
-    for (struct watch *watch = context->watches; watch; watch = watch->next) {
-        if (watch->open) {
-            nng_close(watch->nng);
-        }
-    }
     while (context->watches) {
-        struct watch *watch = context->watches;
+        struct nng_watch *watch = context->watches;
         context->watches = watch->next;
-        watch_free(watch);
+        nng_watch_free(watch);
     }
     free(context);
 }
