@@ -253,7 +253,7 @@ void outbox_when_empty(struct outbox *outbox, void (*done)(void *arg), void *arg
     outbox->emptied = done;
     outbox->emptied_arg = arg;
     outbox->hasty = done != NULL;
-    if (done && !outbox->blocked) {
+    if (done && (!outbox->blocked || outbox->counts.queued == 0)) {
         timer_stop(&outbox->timer);
         outbox->waiting = false;
         flush(outbox);

@@ -41,5 +41,4 @@ void outbox_each_dropped(const struct outbox *outbox, void (*each)(void *arg, st
 /* Calls done(arg) from the loop once the queue is empty, at once when it is; nothing is put off any more. NULL forgets
  * it. */
 void outbox_when_empty(struct outbox *outbox, void (*done)(void *arg), void *arg) PRIVATE_API(outbox_when_empty);
-void outbox_close(struct outbox *outbox)
-    PRIVATE_API(outbox_close); /* what is queued is counted as dropped; NULL is a no-op */
+void outbox_close(struct outbox *outbox) PRIVATE_API(outbox_close); /* what is queued is lost; NULL is a no-op */

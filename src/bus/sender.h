@@ -3,7 +3,7 @@
  * library, so that a slow or absent receiver never blocks the loop and nothing is lost unseen: past `max_bytes` the
  * newest message is dropped and counted by its type.
  *
- * Life cycle: sender_new, messages (as a sink, or as bytes), sender_flushed to know whether all has been handed over,
+ * Life cycle: sender_new, messages (as a sink, or as bytes), sender_when_flushed to know that all has been handed over,
  * sender_free.
  */
 #pragma once
@@ -36,4 +36,4 @@ void sender_each_dropped(const struct sender *sender, void (*each)(void *arg, st
                          void *arg) PRIVATE_API(sender_each_dropped);
 /* Calls done(arg) from the loop once the queue is empty; at once when it is. One wait at a time; NULL forgets it. */
 void sender_when_flushed(struct sender *sender, void (*done)(void *arg), void *arg);
-void sender_free(struct sender *sender) PRIVATE_API(sender_free); /* what is queued is dropped and counted; NULL ok */
+void sender_free(struct sender *sender) PRIVATE_API(sender_free); /* what is queued is lost; NULL is a no-op */

@@ -1,8 +1,8 @@
 /* Senders: nothing blocks, nothing is lost unseen, and what is dropped is counted by its type. */
 #include "bus_fixture.h"
 
+#include "bus/outbox.h"
 #include "bus/peek.h"
-#include "bus/sender.h"
 #include "value/msgpack.h"
 
 /* {"time": 1.5, "type": TYPE, "pad": 1000 bytes} */
@@ -211,6 +211,26 @@ static void a_lost_connection_puts_at_risk_what_it_held(void **state)
     bus_fixture_close(&f);
 }
 
+/* The socket takes nothing more, and our queue has room for nothing: what there is to wait for is over. */
+static void an_empty_queue_in_front_of_a_full_socket_is_empty(void **state)
+{
+    struct bus_fixture f;
+    struct outbox *outbox;
+    struct sender_counts counts;
+    bool emptied = false;
+
+    bus_fixture_open(&f);
+    assert_int_equal(outbox_open(f.bus, &(struct outbox_options){.max_bytes = 1}, &outbox, NULL), 0);
+    assert_int_equal(outbox_bind(outbox, "tcp://127.0.0.1:*", NULL), 0);
+    outbox_put_bytes(outbox, message("txn"));
+    outbox_count(outbox, &counts);
+    assert_int_equal(counts.dropped, 1);
+    outbox_when_empty(outbox, set_true, &emptied);
+    assert_true(emptied);
+    outbox_close(outbox);
+    bus_fixture_close(&f);
+}
+
 static void addresses_are_checked(void **state)
 {
     struct bus_fixture f;
@@ -281,6 +301,7 @@ int main(void)
         cmocka_unit_test(past_its_limit_the_newest_is_dropped_and_counted),
         cmocka_unit_test(a_type_with_a_zero_byte_is_another_one),
         cmocka_unit_test(a_lost_connection_puts_at_risk_what_it_held),
+        cmocka_unit_test(an_empty_queue_in_front_of_a_full_socket_is_empty),
         cmocka_unit_test(addresses_are_checked),
         cmocka_unit_test(the_type_is_found_wherever_it_stands),
         cmocka_unit_test(a_map_is_told_from_what_no_reader_takes),
