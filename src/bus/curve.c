@@ -26,25 +26,29 @@ static int check_mode(int fd, const char *file, struct mite_error *error)
     return 0;
 }
 
-/* One line of Z85, its newline left out. */
+/* One line of Z85 and nothing else. */
 static int read_line(int fd, const char *file, struct curve_key *out, struct mite_error *error)
 {
-    char line[KEY_CHARACTERS + 3];
+    char line[KEY_CHARACTERS + 3]; /* with its newline, and a byte too many to be seen */
     unsigned char bytes[32];
-    ssize_t n = read(fd, line, sizeof line - 1);
+    ssize_t n = read(fd, line, sizeof line);
 
     if (n < 0) {
         return error_errno(error, errno, "cannot read key %s", file);
     }
-    line[n] = '\0';
-    line[strcspn(line, "\r\n")] = '\0';
-    if (strlen(line) != KEY_CHARACTERS || !zmq_z85_decode(bytes, line)) {
-        return error_set(error, MITE_EINVAL,
-                         "%s holds no key: one line of %d characters is expected, as mite keygen writes it", file,
-                         KEY_CHARACTERS);
+    n -= n > 0 && line[n - 1] == '\n';
+    n -= n > 0 && line[n - 1] == '\r';
+    line[n < KEY_CHARACTERS ? n : KEY_CHARACTERS] = '\0';
+    bool good = n == KEY_CHARACTERS && strlen(line) == KEY_CHARACTERS && zmq_z85_decode(bytes, line);
+    if (good) {
+        memcpy(out->text, line, sizeof out->text);
     }
-    memcpy(out->text, line, sizeof out->text);
-    return 0;
+    explicit_bzero(line, sizeof line);
+    explicit_bzero(bytes, sizeof bytes);
+    return good ? 0
+                : error_set(error, MITE_EINVAL,
+                            "%s holds no key: one line of %d characters is expected, as mite keygen writes it", file,
+                            KEY_CHARACTERS);
 }
 
 int curve_read(const char *file, bool secret, struct curve_key *out, struct mite_error *error)
@@ -87,60 +91,88 @@ static int open_dir(const char *dir, int *out, struct mite_error *error)
     return *out >= 0 ? 0 : error_errno(error, errno, "cannot open directory %s", dir);
 }
 
+static int exists(const char *dir, const char *name, struct mite_error *error)
+{
+    return error_set(error, MITE_EINVAL, "%s/%s exists already, and keys are not overwritten: name another directory",
+                     dir, name);
+}
+
 static int check_none_exists(int dir_fd, const char *dir, struct mite_error *error)
 {
     struct stat st;
 
     for (int i = 0; i < FILES; i++) {
         if (fstatat(dir_fd, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0) {
-            return error_set(error, MITE_EINVAL,
-                             "%s/%s exists already, and keys are not overwritten: name another directory", dir,
-                             names[i]);
+            return exists(dir, names[i], error);
         }
     }
     return 0;
 }
 
+/* 0 or an errno. */
+static int write_line(int fd, const struct curve_key *key)
+{
+    char line[KEY_CHARACTERS + 2];
+    int length = snprintf(line, sizeof line, "%s\n", key->text);
+    ssize_t written = write(fd, line, (size_t)length);
+    int failed = written == length ? 0 : written < 0 ? errno : ENOSPC;
+
+    explicit_bzero(line, sizeof line);
+    return failed;
+}
+
+/* Leaves no file behind when it fails. One that somebody else has made meanwhile is theirs. */
 static int write_key(int dir_fd, const char *dir, const char *name, const struct curve_key *key, mode_t mode,
                      struct mite_error *error)
 {
-    char line[KEY_CHARACTERS + 2];
     int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 
     if (fd < 0) {
-        return error_errno(error, errno, "cannot write %s/%s", dir, name);
+        int failed = errno;
+        return failed == EEXIST ? exists(dir, name, error)
+                                : error_errno(error, failed, "cannot write %s/%s", dir, name);
     }
-    int length = snprintf(line, sizeof line, "%s\n", key->text);
-    ssize_t written = write(fd, line, (size_t)length);
-    int failed = written < 0 ? errno : ENOSPC;
-    if (close(fd) != 0 && written == length) {
+    int failed = write_line(fd, key);
+    if (close(fd) != 0 && failed == 0) {
         failed = errno;
-        written = -1;
     }
-    return written == length ? 0 : error_errno(error, failed, "cannot write %s/%s", dir, name);
+    if (failed != 0) {
+        unlinkat(dir_fd, name, 0);
+        return error_errno(error, failed, "cannot write %s/%s", dir, name);
+    }
+    return 0;
+}
+
+static int write_keys(int dir_fd, const char *dir, const struct curve_key keys[FILES], struct mite_error *error)
+{
+    int rc = check_none_exists(dir_fd, dir, error), made = 0;
+
+    while (rc == 0 && made < FILES) {
+        bool secret = made == SERVER_KEY || made == CLIENT_KEY;
+        rc = write_key(dir_fd, dir, names[made], &keys[made], secret ? 0600 : 0644, error);
+        made += rc == 0;
+    }
+    while (rc < 0 && made > 0) {
+        unlinkat(dir_fd, names[--made], 0); /* half a set is none */
+    }
+    return rc;
 }
 
 int curve_generate(const char *dir, struct mite_error *error)
 {
     struct curve_key keys[FILES];
-    int dir_fd = -1, made = 0;
+    int dir_fd = -1, rc = open_dir(dir, &dir_fd, error);
 
-    if (zmq_curve_keypair(keys[SERVER_PUB].text, keys[SERVER_KEY].text) != 0 ||
-        zmq_curve_keypair(keys[CLIENT_PUB].text, keys[CLIENT_KEY].text) != 0) {
-        return error_set(error, MITE_EIO, "cannot make keys: %s", zmq_strerror(zmq_errno()));
-    }
-    int rc = open_dir(dir, &dir_fd, error);
     if (rc < 0) {
         return rc;
     }
-    rc = check_none_exists(dir_fd, dir, error);
-    for (; rc == 0 && made < FILES; made++) {
-        bool secret = made == SERVER_KEY || made == CLIENT_KEY;
-        rc = write_key(dir_fd, dir, names[made], &keys[made], secret ? 0600 : 0644, error);
+    if (zmq_curve_keypair(keys[SERVER_PUB].text, keys[SERVER_KEY].text) != 0 ||
+        zmq_curve_keypair(keys[CLIENT_PUB].text, keys[CLIENT_KEY].text) != 0) {
+        rc = error_set(error, MITE_EIO, "cannot make keys: %s", zmq_strerror(zmq_errno()));
+    } else {
+        rc = write_keys(dir_fd, dir, keys, error);
     }
-    for (int i = 0; rc < 0 && i < made; i++) {
-        unlinkat(dir_fd, names[i], 0); /* half a set is none */
-    }
+    explicit_bzero(keys, sizeof keys);
     close(dir_fd);
     return rc;
 }

@@ -64,6 +64,7 @@ static int read_keys(const char *dir, struct map *keys, bool strict, struct mite
         snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
         if (curve_read(path, false, &key, &why) == 0) {
             rc = map_set(keys, str_of(key.text), ALLOWED, NULL);
+            rc = rc == 0 ? 0 : error_set(error, rc, "no memory for the keys in %s (--curve-allow)", dir);
         } else if (strict) {
             rc = error_set(error, why.code, "%s", why.text);
         } else {

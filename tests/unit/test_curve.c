@@ -2,6 +2,23 @@
 #include "bus_fixture.h"
 #include "scratch.h"
 
+#include <errno.h>
+
+/* Somebody else makes files right after we have looked for them: the look finds none. */
+static bool looks_too_early;
+
+int __real_fstatat64(int dir_fd, const char *name, struct stat *out, int flags);
+int __wrap_fstatat64(int dir_fd, const char *name, struct stat *out, int flags);
+
+int __wrap_fstatat64(int dir_fd, const char *name, struct stat *out, int flags)
+{
+    if (looks_too_early) {
+        errno = ENOENT;
+        return -1;
+    }
+    return __real_fstatat64(dir_fd, name, out, flags);
+}
+
 struct keys {
     struct scratch scratch;
 };
@@ -67,6 +84,40 @@ static void put(const char *path, const char *text)
     assert_int_equal(chmod(path, 0600), 0);
 }
 
+static void a_key_that_somebody_else_made_meanwhile_is_theirs(void **state)
+{
+    struct keys keys;
+    struct mite_error error = {0};
+
+    scratch_make(&keys.scratch);
+    assert_int_equal(mkdir(in(&keys, "c").s, 0700), 0);
+    put(in(&keys, "c/client.key").s, "theirs");
+    looks_too_early = true;
+    assert_int_equal(curve_generate(in(&keys, "c").s, &error), MITE_EINVAL);
+    looks_too_early = false;
+    assert_non_null(strstr(error.text, "c/client.key exists already"));
+    assert_int_equal(access(in(&keys, "c/client.key").s, F_OK), 0);
+    assert_int_equal(scratch_each(in(&keys, "c").s, NULL, NULL), 1);
+    scratch_remove(&keys.scratch);
+}
+
+#define A_KEY "0123456789012345678901234567890123456789"
+
+static void how_a_line_may_end(void **state)
+{
+    static const char *const good[] = {A_KEY, A_KEY "\n", A_KEY "\r\n"};
+    struct keys keys;
+    struct curve_key key;
+
+    keys_make(&keys);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        put(in(&keys, "good").s, good[i]);
+        assert_int_equal(curve_read(in(&keys, "good").s, true, &key, NULL), 0);
+        assert_string_equal(key.text, A_KEY);
+    }
+    scratch_remove(&keys.scratch);
+}
+
 static void files_that_hold_no_key(void **state)
 {
     static const char *const bad[] = {"",
@@ -74,7 +125,10 @@ static void files_that_hold_no_key(void **state)
                                       "short",
                                       "0123456789012345678901234567890123456789x",
                                       "01234567890123456789012345678901234567 9",
-                                      "-----BEGIN PRIVATE KEY-----\nabc"};
+                                      "-----BEGIN PRIVATE KEY-----\nabc",
+                                      A_KEY "\nand more\n",
+                                      A_KEY "\n\n",
+                                      A_KEY " "};
     struct keys keys;
     struct curve_key key;
     struct mite_error error = {0};
@@ -251,6 +305,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_set_is_made_once),
+        cmocka_unit_test(a_key_that_somebody_else_made_meanwhile_is_theirs),
+        cmocka_unit_test(how_a_line_may_end),
         cmocka_unit_test(files_that_hold_no_key),
         cmocka_unit_test(who_is_listed_gets_in),
         cmocka_unit_test(without_a_list_the_servers_public_key_is_enough),
