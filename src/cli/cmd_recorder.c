@@ -1,4 +1,5 @@
 /* `mite recorder`: the data of `data_created` events to a file for each name. */
+#include "base/log.h"
 #include "bus/peek.h"
 #include "cli/exit.h"
 #include "cli/intake.h"
@@ -12,24 +13,31 @@ struct state {
     struct recorder *recorder;
     struct intake *intake;
     struct arena arena;
+    uint64_t left_out;
 };
 
 /* Hands a decoded message to the recorder. */
-static void record(struct state *state, const struct value *map)
+static int record(struct state *state, const struct value *map, struct mite_error *error)
 {
     struct field *fields = arena_alloc(&state->arena, map->count * sizeof *fields);
     struct message_origin origin;
     struct message message;
 
-    if (fields && message_from_value(&state->arena, &message, &origin, fields, map, NULL) == 0) {
+    if (!fields) {
+        return error_set(error, MITE_ENOMEM, "no memory for a message");
+    }
+    int rc = message_from_value(&state->arena, &message, &origin, fields, map, error);
+    if (rc == 0) {
         sink_message(recorder_sink(state->recorder), &message);
     }
+    return rc;
 }
 
 static void on_message(void *arg, struct str bytes)
 {
     struct state *state = arg;
     enum message_kind kind = message_kind_of(peek_type(bytes));
+    struct mite_error error = {0};
     struct value map;
     size_t used;
 
@@ -37,9 +45,15 @@ static void on_message(void *arg, struct str bytes)
         return; /* most are not for us */
     }
     arena_reset(&state->arena);
-    if (msgpack_read(&state->arena, bytes, &used, &map, NULL) == 0) {
-        record(state, &map);
+    int rc = msgpack_read(&state->arena, bytes, &used, &map, &error);
+    if (rc == 0) {
+        rc = record(state, &map, &error);
     }
+    if (rc < 0) {
+        state->left_out++;
+        log_once(LOG_WARNING, "message", "recorder: a message is left out: %s", error.text);
+    }
+    error_done(&error);
 }
 
 static int open_all(struct state *state, const struct options *options, struct mite_error *error)
@@ -78,7 +92,7 @@ static void say_goodbye(struct state *state)
     recorder_count(state->recorder, &counts);
     component_say(&state->component, "%llu records written, %llu files purged, %llu refused, %llu failed",
                   (unsigned long long)counts.written, (unsigned long long)counts.purged,
-                  (unsigned long long)counts.refused, (unsigned long long)counts.failed);
+                  (unsigned long long)counts.refused, (unsigned long long)(counts.failed + state->left_out));
     if (refused) {
         component_say(&state->component, "the first name that was refused: \"%s\"", refused);
     }

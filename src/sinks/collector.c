@@ -272,7 +272,7 @@ static void take_message(struct collector *collector, const struct message *mess
     if (collector->filter) {
         buf_clear(&collector->scratch);
         message_write(&collector->scratch, message);
-        if (!passes_filter(collector, buf_view(&collector->scratch))) {
+        if (!collector->scratch.failed && !passes_filter(collector, buf_view(&collector->scratch))) {
             return;
         }
     }

@@ -94,13 +94,23 @@ static void move_to_front(struct recorder *recorder, size_t index)
     recorder->files[0] = file;
 }
 
+/* Somebody else has deleted it: what were written to it now nobody could read. */
+static bool is_deleted(const struct record_file *file)
+{
+    struct stat st;
+    return fstat(file->fd, &st) == 0 && st.st_nlink == 0;
+}
+
 /* The open file of that name. NULL: *errno_value says why; ELOOP is a symbolic link. */
 static struct record_file *file_get(struct recorder *recorder, const char *name, int *errno_value)
 {
     size_t index = file_index(recorder, name);
-    if (index < recorder->file_count) {
+    if (index < recorder->file_count && !is_deleted(recorder->files[index])) {
         move_to_front(recorder, index);
         return recorder->files[0];
+    }
+    if (index < recorder->file_count) {
+        file_forget(recorder, index);
     }
     struct record_file *file = malloc(sizeof *file);
     if (!file) {

@@ -92,6 +92,18 @@ static void test_purges(void **state)
     assert_data(f, "data/users.msgpack", "\x02");
 }
 
+/* By hand, or by whoever reads the data: the next record is in a file that is there. */
+static void test_a_file_that_somebody_else_deleted(void **state)
+{
+    struct fixture *f = *state;
+    create(f, STR("users"), 1);
+    assert_int_equal(unlink(scratch_path(&f->scratch, "data/users.msgpack").s), 0);
+    create(f, STR("users"), 2);
+    create(f, STR("users"), 3);
+    assert_data(f, "data/users.msgpack", "\x02\x03");
+    assert_int_equal(f->counts.written, 3);
+}
+
 static void test_names_that_leave_are_refused(void **state)
 {
     static const struct str names[] = {
@@ -206,6 +218,7 @@ int main(void)
         TEST(test_appends),
         TEST(test_appends_to_what_is_there),
         TEST(test_purges),
+        TEST(test_a_file_that_somebody_else_deleted),
         TEST(test_names_that_leave_are_refused),
         TEST(test_symbolic_links_are_not_followed),
         TEST(test_a_failure_is_counted),
