@@ -21,6 +21,8 @@
 #define CHUNK_BYTES     (256u << 10)
 #define MAX_LINE_BYTES  (4ul * MSGPACK_MAX_BYTES) /* JSON is longer than its msgpack */
 #define MAX_ARENA_BYTES (16ul * MSGPACK_MAX_BYTES)
+#define START_BYTES     1024u /* of a file: what tells a text from msgpack */
+#define UTF8_LONGEST    4u
 
 /* A file or stdin, and the part of it that is not used up yet. */
 struct source {
@@ -192,11 +194,48 @@ static int prettify_message(struct arena *arena, struct value *message)
     return 0;
 }
 
-/* What --collector-use-json writes begins with a brace, which as msgpack would be the number 123. */
+/* Characters that people read, the last one perhaps cut off. */
+static bool is_readable(struct str text)
+{
+    size_t length;
+
+    for (size_t i = 0; i < text.n; i += length) {
+        unsigned char c = (unsigned char)text.p[i];
+        length = str_utf8_length((struct str){text.p + i, text.n - i});
+        if (length == 0) {
+            return i > 0 && text.n - i < UTF8_LONGEST;
+        }
+        if (c == 0x7f || (c < ' ' && c != '\t' && c != '\r' && c != '\n')) {
+            return false;
+        }
+    }
+    return text.n > 0;
+}
+
+static struct str start_of(const struct source *source)
+{
+    struct str rest = source_rest(source);
+
+    return (struct str){rest.p, rest.n < START_BYTES ? rest.n : START_BYTES};
+}
+
+/* What --collector-use-json writes begins with a brace. Any other text would be a number for each letter; it is told
+ * from numbers that somebody recorded by its length, or the newline at its end. */
 static int holds_lines(struct source *source, bool *lines, struct mite_error *error)
 {
     int code = source_more(source, error);
-    *lines = code == 0 && *source_rest(source).p == '{';
+    struct str start = start_of(source);
+
+    *lines = start.n > 0 && *start.p == '{';
+    while (code == 0 && !*lines && start.n < START_BYTES && is_readable(start)) {
+        code = source_more(source, error);
+        start = start_of(source);
+    }
+    if (!*lines && is_readable(start) && (start.n == START_BYTES || start.p[start.n - 1] == '\n')) {
+        return error_set(error, MITE_EPROTO,
+                         "%s is text, and not what collector and recorder write: msgpack, or lines of JSON objects",
+                         source->name);
+    }
     return code == MITE_EEND ? 0 : code;
 }
 

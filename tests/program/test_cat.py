@@ -100,6 +100,32 @@ def test_bytes_that_are_no_message(mite) -> None:
     assert done.stderr.count(b"\n") == 1
 
 
+@pytest.mark.parametrize(
+    "text", ["ask nobody\n", "[1, 2]\n", "id,name\r\n1,Jürgen\r\n", "grüße, " * 1000, "\tindented\n"]
+)
+def test_a_text_is_no_list_of_numbers(mite, text: str) -> None:
+    done = mite("cat", "-", input=text.encode(), stdin=None, text=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"mite cat: stdin is text, and not what collector and recorder write: msgpack, or ")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_numbers_that_somebody_recorded(mite) -> None:
+    for numbers in ([50], list(range(100, 120)), [65, 10, 66], [1] * 2000, [104, 200]):
+        done = mite("cat", "-", input=b"".join(map(msgpack.packb, numbers)), stdin=None, text=False)
+        assert (done.returncode, done.stdout.split()) == (0, [b"%d" % n for n in numbers])
+
+
+def test_a_text_that_comes_bit_by_bit() -> None:
+    process = subprocess.Popen(command("cat", "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdin is not None
+    for part in (b"one li", b"ne and anoth", b"er\n"):
+        process.stdin.write(part)
+        process.stdin.flush()
+    out, said = process.communicate(timeout=10)
+    assert (process.returncode, out) == (1, b"") and b"stdin is text" in said
+
+
 def test_line_that_is_no_json(mite) -> None:
     done = mite("uncat", input=b'{"a": 1}\n\n{"a": \n', stdin=None, text=False)
     assert done.returncode == 1
