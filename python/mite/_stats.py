@@ -31,5 +31,7 @@ class Stats:
         if failure:
             raise failure
 
-    def dump(self) -> list[dict[str, Any]]:
-        return [stat.dump() for stat in self._stats]
+    def dump(self, index: int) -> dict[str, Any]:
+        """Of one: should it fail, the others are told all the same."""
+        dump: dict[str, Any] = self._stats[index].dump()
+        return dump

@@ -3,7 +3,8 @@
  *
  * Design notes. A dump goes out with the first message that comes DUMP_NS after the last one, and by a timer what came
  * meanwhile, so that a test's last messages are not withheld. Without an exporter none is made: what comes adds up
- * here, in bounded memory, and is told when there is one. So there is one dump at most that waits, `dump`.
+ * here, in bounded memory, and is told when there is one. So there is one message at most that waits, `dump`. What
+ * third parties count goes in a message of its own, so that an exporter that refuses it has ours all the same.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -13,6 +14,7 @@
 #include "stats/event_stats.h"
 #include "value/msgpack.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 
 #define DUMP_NS (NS_PER_S / 4)
@@ -25,11 +27,12 @@ struct state {
     struct bus_socket *out;
     struct timer timer;
     bool timer_made;
-    uint64_t pending; /* messages since the last dump */
-    uint64_t dump_ns; /* when that was */
+    bool pending;     /* there is something that no dump has told */
+    uint64_t dump_ns; /* when the last one was made */
     struct buf dump;
-    bool unsent;    /* the socket had no room for it yet */
-    bool taking_in; /* until nothing more comes */
+    bool unsent;     /* it is to be sent yet */
+    bool theirs_due; /* and behind it what third parties have */
+    bool taking_in;  /* until nothing more comes */
     uint64_t bad_messages, dumps;
 };
 
@@ -45,23 +48,25 @@ static void say_if_full(struct state *state)
     }
 }
 
-static void write_dump(struct state *state)
+static void write_ours(struct state *state)
 {
-    struct buf theirs;
-
-    buf_init(&theirs, BUS_MESSAGE_MAX);
-    uint32_t count = state->python ? state->python->dump(state->python, &theirs) : 0;
     buf_clear(&state->dump);
-    msgpack_write_list(&state->dump, (uint32_t)state->own.count + count);
-    event_stats_dump(&state->own, &state->dump);
-    buf_str(&state->dump, buf_view(&theirs));
-    state->dump.failed |= theirs.failed;
-    buf_done(&theirs);
+    msgpack_write_list(&state->dump, (uint32_t)state->own.count);
+    state->pending = event_stats_dump(&state->own, &state->dump);
+}
+
+/* A list of as many maps as they turn out to be. */
+static void write_theirs(struct state *state)
+{
+    buf_clear(&state->dump);
+    buf_append(&state->dump, "\xdd\0\0\0\0", 5);
+    uint32_t count = htonl(state->python->dump(state->python, &state->dump));
+    memcpy(state->dump.data + 1, &count, sizeof count);
 }
 
 static void end_when_told(struct state *state)
 {
-    if (!state->taking_in && state->pending == 0 && !state->unsent) {
+    if (!state->taking_in && !state->pending && !state->unsent) {
         component_ended(&state->component);
     }
 }
@@ -70,35 +75,55 @@ static void hand_over(struct state *state)
 {
     int code = socket_send(state->out, STR_NONE, buf_view(&state->dump));
 
-    state->unsent = code == MITE_EAGAIN;
+    state->unsent = code != 0;
     if (code == 0) {
         state->dumps++;
-    } else if (!state->unsent) {
-        log_once(LOG_ERROR, "dump", "stats: a dump could not be sent: it is left out");
+    } else if (code != MITE_EAGAIN) { /* nobody will say when that is over */
+        log_once(LOG_ERROR, "dump", "stats: a dump could not be sent: it is tried again");
+        timer_start(&state->timer, DUMP_NS, 0);
+    }
+}
+
+/* What waits to be sent, then what third parties have. */
+static void send_what_waits(struct state *state)
+{
+    hand_over(state);
+    if (!state->unsent && state->theirs_due) {
+        state->theirs_due = false;
+        write_theirs(state);
+        hand_over(state);
     }
     end_when_told(state);
 }
 
+/* From one dump to the next. At the end there is nothing to wait for, but for memory. */
+static uint64_t interval_ns(const struct state *state)
+{
+    return state->taking_in || state->dump.failed ? DUMP_NS : 1;
+}
+
 static void send_dump(struct state *state)
 {
-    write_dump(state);
-    state->pending = 0;
+    write_ours(state);
     state->dump_ns = clock_now_ns();
     say_if_full(state);
     if (state->dump.failed) {
-        log_once(LOG_ERROR, "dump", "stats: no memory for a dump: it is left out");
-        end_when_told(state);
+        log_once(LOG_ERROR, "memory", "stats: no memory for a dump: it is tried again");
     } else {
-        hand_over(state);
+        state->theirs_due = state->python != NULL;
+        send_what_waits(state);
+    }
+    if (state->pending) {
+        timer_start(&state->timer, interval_ns(state), 0);
     }
 }
 
 /* What is pending goes out now, or when it is due, or when the exporter is there. */
 static void dump_soon(struct state *state)
 {
-    uint64_t now = clock_now_ns(), due = state->taking_in ? state->dump_ns + DUMP_NS : now;
+    uint64_t now = clock_now_ns(), due = state->dump_ns + interval_ns(state);
 
-    if (state->pending == 0 || state->unsent || socket_peers(state->out) == 0) {
+    if (!state->pending || state->unsent || socket_peers(state->out) == 0) {
         return;
     }
     if (now < due) {
@@ -106,6 +131,14 @@ static void dump_soon(struct state *state)
     } else {
         send_dump(state);
     }
+}
+
+static void go_on(struct state *state)
+{
+    if (state->unsent) {
+        send_what_waits(state);
+    }
+    dump_soon(state);
 }
 
 static void on_connection(void *arg, bool up, const char *address)
@@ -117,17 +150,12 @@ static void on_connection(void *arg, bool up, const char *address)
 
 static void on_writable(void *arg)
 {
-    struct state *state = arg;
-
-    if (state->unsent) {
-        hand_over(state);
-        dump_soon(state);
-    }
+    go_on(arg);
 }
 
 static void on_timer(struct timer *timer)
 {
-    dump_soon((struct state *)((char *)timer - offsetof(struct state, timer)));
+    go_on((struct state *)((char *)timer - offsetof(struct state, timer)));
 }
 
 /* ---- messages ---- */
@@ -146,7 +174,8 @@ static void on_message(void *arg, struct str bytes)
     if (state->python && code != MITE_EPROTO) {
         state->python->take(state->python, bytes);
     }
-    if (state->pending++ == 0) {
+    if (!state->pending) {
+        state->pending = true;
         dump_soon(state);
     }
 }
@@ -214,8 +243,9 @@ static void say_goodbye(const struct state *state)
     component_say(&state->component, "%llu messages, %llu of them not as they should be, %llu dumps",
                   (unsigned long long)intake_received(state->intake), (unsigned long long)state->bad_messages,
                   (unsigned long long)state->dumps);
-    if (state->pending > 0 || state->unsent) {
-        component_say(&state->component, "there is no exporter at %s: what came since the last dump is lost",
+    if (state->pending || state->unsent) {
+        component_say(&state->component, "%s %s: what came since the last dump is lost",
+                      socket_peers(state->out) == 0 ? "there is no exporter at" : "the exporter takes no more at",
                       state->component.options->stats_out_socket);
     }
 }

@@ -30,7 +30,8 @@ struct python_options {
     void *arg;
 };
 
-/* Stats of third parties: `take` a message as it came; `dump` appends a map for each and tells how many. */
+/* Stats of third parties: `take` a message as it came; `dump` appends a map for each that has one and tells how many.
+ */
 struct python_stats {
     void (*take)(struct python_stats *stats, struct str bytes);
     uint32_t (*dump)(struct python_stats *stats, struct buf *out);

@@ -11,6 +11,7 @@ struct stats {
     struct python_stats base;
     PyObject *object; /* mite._stats.Stats */
     PyObject *take;   /* bound method */
+    Py_ssize_t count;
 };
 
 static PyObject *message_dict(struct str bytes)
@@ -41,34 +42,42 @@ static void take(struct python_stats *base, struct str bytes)
     Py_XDECREF(result);
 }
 
-/* Writes the maps of a list. -1 with an exception: nothing was written. */
-static int write_maps(struct buf *out, PyObject *list, uint32_t *count)
+/* Appends the map of one. False with an exception: nothing was appended. */
+static bool dump_one(struct stats *self, Py_ssize_t index, struct buf *out)
 {
+    size_t before = out->size;
     struct arena arena;
-    struct value maps;
+    struct value map;
 
     arena_init(&arena, 0);
-    int failed = convert_to_value(list, "dump", &arena, &maps);
-    if (failed == 0 && maps.type == VALUE_LIST) {
-        for (uint32_t i = 0; i < maps.count; i++) {
-            msgpack_write(out, &maps.items[i]);
+    PyObject *dict = PyObject_CallMethod(self->object, "dump", "n", index); /* new */
+    bool good = dict && convert_to_value(dict, "dump", &arena, &map) == 0;
+    if (good) {
+        msgpack_write(out, &map);
+        good = !out->failed;
+        if (!good) {
+            out->size = before;
+            out->failed = false;
+            PyErr_SetString(PyExc_ValueError, "there is no room for it in a message: has it too many label sets?");
         }
-        *count = maps.count;
     }
+    Py_XDECREF(dict);
     arena_done(&arena);
-    return failed;
+    return good;
 }
 
 static uint32_t dump(struct python_stats *base, struct buf *out)
 {
     struct stats *self = (struct stats *)base;
-    PyObject *list = PyObject_CallMethod(self->object, "dump", NULL); /* new */
     uint32_t count = 0;
 
-    if (!list || write_maps(out, list, &count) != 0) {
-        errors_log_once("stats dump", "the dump of a stats processor failed");
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        if (dump_one(self, i, out)) {
+            count++;
+        } else {
+            errors_log_once("stats dump", "the dump of a stats processor failed");
+        }
     }
-    Py_XDECREF(list);
     return count;
 }
 
@@ -97,7 +106,7 @@ int stats_load(const char *include, const char *exclude, struct python_stats **o
         code = error_set(error, MITE_ENOMEM, "no memory for stats processors");
     }
     if (self) {
-        *self = (struct stats){{take, dump, stats_free}, object, method};
+        *self = (struct stats){{take, dump, stats_free}, object, method, count};
         *out = &self->base;
         return 0;
     }

@@ -4,7 +4,9 @@
 
 #include <math.h>
 
-#define WHOLE_MAX 9007199254740992.0 /* 2^53: integers below it are exact */
+#define WHOLE_MAX   9007199254740992.0 /* 2^53: integers below it are exact */
+#define NUMBER_SIZE 9                  /* bytes of a number at most */
+#define LIST_HEAD   5                  /* bytes in front of a list's items at most */
 
 static void write_number(struct buf *out, double number)
 {
@@ -35,24 +37,32 @@ static void write_head(struct buf *out, const struct metric *metric)
     msgpack_write_text(out, metric->shape.name);
 }
 
-static void write_counter(struct buf *out, const struct metric *metric)
+/* Bytes that a series takes at most. */
+static size_t size_of(const struct metric *metric, const struct series *series)
 {
-    msgpack_write_map(out, metric->changed_count);
-    for (const struct series *series = metric->changed; series; series = series->next_changed) {
-        buf_str(out, series->key);
-        write_number(out, series->value);
-    }
+    return metric->shape.kind == METRIC_HISTOGRAM
+               ? 3 * series->key.n + LIST_HEAD + (metric->shape.bin_count + 2) * NUMBER_SIZE
+               : series->key.n + NUMBER_SIZE;
 }
 
-static void write_gauge(struct buf *out, const struct metric *metric)
+static uint32_t count_that_fit(const struct metric *metric, size_t room)
 {
-    struct series *series;
+    uint32_t count = 0;
 
-    msgpack_write_map(out, metric->by_key.live_count);
-    for (uint32_t i = 0; (series = metric_next(metric, &i));) {
-        buf_str(out, series->key);
-        write_number(out, series->value);
+    for (const struct series *series = metric->first; series; series = series->next) {
+        size_t size = size_of(metric, series);
+        if (size > room) {
+            break;
+        }
+        room -= size;
+        count++;
     }
+    return count;
+}
+
+static void write_value(struct buf *out, const struct metric *metric, const struct series *series)
+{
+    write_number(out, series->value);
 }
 
 static void write_bins(struct buf *out, const struct metric *metric, const struct series *series)
@@ -66,47 +76,51 @@ static void write_bins(struct buf *out, const struct metric *metric, const struc
     }
 }
 
-static void write_histogram(struct buf *out, const struct metric *metric)
+static void write_sum(struct buf *out, const struct metric *metric, const struct series *series)
 {
-    const struct series *series;
+    msgpack_write_float(out, series->value);
+}
 
-    msgpack_write_text(out, STR("bin_counts"));
-    msgpack_write_map(out, metric->changed_count);
-    for (series = metric->changed; series; series = series->next_changed) {
+static void write_total(struct buf *out, const struct metric *metric, const struct series *series)
+{
+    msgpack_write_int(out, (int64_t)metric_observations(metric, series));
+}
+
+static void write_map(struct buf *out, const char *name, const struct metric *metric, uint32_t count,
+                      void (*write)(struct buf *out, const struct metric *metric, const struct series *series))
+{
+    const struct series *series = metric->first;
+
+    msgpack_write_text(out, str_of(name));
+    msgpack_write_map(out, count);
+    for (uint32_t i = 0; i < count; i++, series = series->next) {
         buf_str(out, series->key);
-        write_bins(out, metric, series);
-    }
-    msgpack_write_text(out, STR("sums"));
-    msgpack_write_map(out, metric->changed_count);
-    for (series = metric->changed; series; series = series->next_changed) {
-        buf_str(out, series->key);
-        msgpack_write_float(out, series->value);
-    }
-    msgpack_write_text(out, STR("total_counts"));
-    msgpack_write_map(out, metric->changed_count);
-    for (series = metric->changed; series; series = series->next_changed) {
-        buf_str(out, series->key);
-        msgpack_write_int(out, (int64_t)metric_observations(metric, series));
-    }
-    msgpack_write_text(out, STR("bins"));
-    msgpack_write_list(out, (uint32_t)metric->shape.bin_count);
-    for (size_t i = 0; i < metric->shape.bin_count; i++) {
-        msgpack_write_float(out, metric->shape.bins[i]);
+        write(out, metric, series);
     }
 }
 
-void dump_write(struct buf *out, const struct metric *metric)
+static void write_bounds(struct buf *out, const struct metric_shape *shape)
 {
+    msgpack_write_text(out, STR("bins"));
+    msgpack_write_list(out, (uint32_t)shape->bin_count);
+    for (size_t i = 0; i < shape->bin_count; i++) {
+        msgpack_write_float(out, shape->bins[i]);
+    }
+}
+
+uint32_t dump_write(struct buf *out, const struct metric *metric, size_t room)
+{
+    uint32_t count = count_that_fit(metric, room);
+
     write_head(out, metric);
     if (metric->shape.kind == METRIC_HISTOGRAM) {
-        write_histogram(out, metric);
+        write_map(out, "bin_counts", metric, count, write_bins);
+        write_map(out, "sums", metric, count, write_sum);
+        write_map(out, "total_counts", metric, count, write_total);
+        write_bounds(out, &metric->shape);
     } else {
-        msgpack_write_text(out, STR("metrics"));
-        if (metric->shape.kind == METRIC_COUNTER) {
-            write_counter(out, metric);
-        } else {
-            write_gauge(out, metric);
-        }
+        write_map(out, "metrics", metric, count, write_value);
     }
     write_labels(out, &metric->shape);
+    return count;
 }

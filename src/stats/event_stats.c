@@ -5,7 +5,10 @@
 #include "stats/event.h"
 #include "stats/labels.h"
 
-#define LABELS 6
+#include <math.h>
+
+#define LABELS     6
+#define NUMBER_MAX 9007199254740992.0 /* 2^53: sums of numbers up to it stay finite, whatever a sender makes up */
 
 enum event_type {
     TYPE_TXN = 1 << 0,
@@ -231,6 +234,11 @@ static void count(struct metric *metric, const struct buf *key, double number)
     }
 }
 
+static bool is_number(struct str value, double *out)
+{
+    return cursor_number(value, out) && fabs(*out) <= NUMBER_MAX;
+}
+
 static int count_by_key(struct event_stats *stats, struct metric *metric, struct str map)
 {
     struct cursor cursor = cursor_of(map);
@@ -245,7 +253,7 @@ static int count_by_key(struct event_stats *stats, struct metric *metric, struct
     for (uint32_t i = 0; i < head.count; i++) {
         stats->key.size = size;
         labels_add(&stats->key, cursor_value(&cursor));
-        if (!cursor_number(cursor_value(&cursor), &number) || (metric->shape.kind == METRIC_COUNTER && number < 0)) {
+        if (!is_number(cursor_value(&cursor), &number) || (metric->shape.kind == METRIC_COUNTER && number < 0)) {
             code = MITE_EINVAL;
             continue;
         }
@@ -264,7 +272,7 @@ static int take_into(struct event_stats *stats, size_t index, const struct event
     if (definition->source == BY_KEY) {
         return count_by_key(stats, metric, event->field[definition->field]);
     }
-    if (definition->source == NUMBER && !cursor_number(event->field[definition->field], &number)) {
+    if (definition->source == NUMBER && !is_number(event->field[definition->field], &number)) {
         return MITE_EINVAL;
     }
     count(metric, &stats->key, number);
@@ -300,10 +308,21 @@ const char *event_stats_overflowed(struct event_stats *stats)
     return NULL;
 }
 
-void event_stats_dump(struct event_stats *stats, struct buf *out)
+bool event_stats_dump(struct event_stats *stats, struct buf *out)
 {
+    uint32_t told[EVENT_STATS_METRICS];
+
     for (size_t i = 0; i < stats->count; i++) {
-        dump_write(out, &stats->metrics[i]);
-        metric_clear_changed(&stats->metrics[i]);
+        struct metric *metric = &stats->metrics[i];
+        if (metric->shape.kind == METRIC_GAUGE && !stats->left) {
+            metric_list_all(metric);
+        }
+        told[i] = dump_write(out, metric, DUMP_MAX / EVENT_STATS_METRICS);
     }
+    stats->left = out->failed;
+    for (size_t i = 0; i < stats->count && !out->failed; i++) {
+        metric_told(&stats->metrics[i], told[i]);
+        stats->left |= stats->metrics[i].first != NULL;
+    }
+    return stats->left;
 }

@@ -26,6 +26,7 @@ struct event_stats {
     struct metric metrics[EVENT_STATS_METRICS]; /* those that are chosen */
     unsigned char definitions[EVENT_STATS_METRICS];
     size_t count;
+    bool left; /* the last dump had no room for all */
     struct buf key;
 };
 
@@ -41,5 +42,7 @@ int event_stats_take(struct event_stats *stats, struct str bytes);
 /* The name of a metric that has more label sets than it may, once for each; NULL: none. */
 const char *event_stats_overflowed(struct event_stats *stats);
 
-/* Appends a map for each metric (dump.h), and begins anew. Errors show in out->failed. */
-void event_stats_dump(struct event_stats *stats, struct buf *out);
+/* Appends a map for each metric (dump.h): what changed, of a gauge everything, since who reads it may have been started
+ * anew. True: there was more than DUMP_MAX, and the next dump goes on with it. Errors show in out->failed, and then
+ * all of it is left for the next one. */
+bool event_stats_dump(struct event_stats *stats, struct buf *out);

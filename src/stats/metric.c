@@ -77,17 +77,21 @@ bool metric_has_shape(const struct metric *metric, const struct metric_shape *sh
 
 /* ---- life ---- */
 
+/* How many counts a series has. */
+static size_t count_of_counts(const struct metric *metric)
+{
+    return metric->shape.kind == METRIC_HISTOGRAM ? metric->shape.bin_count + 1 : 0;
+}
+
 static struct series *series_new(const struct metric *metric)
 {
-    size_t counts = metric->shape.kind == METRIC_HISTOGRAM ? metric->shape.bin_count + 1 : 0;
-
-    return calloc(1, sizeof(struct series) + counts * sizeof(uint64_t));
+    return calloc(1, sizeof(struct series) + count_of_counts(metric) * sizeof(uint64_t));
 }
 
 int metric_init(struct metric *metric, const struct metric_shape *shape, struct str other_key, size_t max_series)
 {
     *metric = (struct metric){.max_series = max_series};
-    metric->changed_end = &metric->changed;
+    metric->end = &metric->first;
     map_init(&metric->by_key);
     metric->other_key = str_copy(other_key);
     if (!metric->other_key || !copy_shape(&metric->shape, shape)) {
@@ -152,12 +156,11 @@ struct series *metric_series(struct metric *metric, struct str key)
 
 void metric_changed(struct metric *metric, struct series *series)
 {
-    if (!series->changed) {
-        series->changed = true;
-        series->next_changed = NULL;
-        *metric->changed_end = series;
-        metric->changed_end = &series->next_changed;
-        metric->changed_count++;
+    if (!series->listed) {
+        series->listed = true;
+        series->next = NULL;
+        *metric->end = series;
+        metric->end = &series->next;
     }
 }
 
@@ -196,21 +199,34 @@ bool metric_overflowed(struct metric *metric)
     return first;
 }
 
-void metric_clear_changed(struct metric *metric)
+void metric_list_all(struct metric *metric)
 {
-    bool keeps = metric->shape.kind == METRIC_GAUGE;
-    size_t counts = metric->shape.kind == METRIC_HISTOGRAM ? metric->shape.bin_count + 1 : 0;
+    struct series *series;
 
-    for (struct series *series = metric->changed; series; series = series->next_changed) {
-        series->changed = false;
-        series->value = keeps ? series->value : 0;
-        for (size_t i = 0; i < counts; i++) {
-            series->counts[i] = 0;
+    for (uint32_t i = 0; (series = metric_next(metric, &i));) {
+        metric_changed(metric, series);
+    }
+}
+
+static void begin_anew(struct metric *metric, struct series *series)
+{
+    series->value = 0;
+    memset(series->counts, 0, count_of_counts(metric) * sizeof *series->counts);
+}
+
+void metric_told(struct metric *metric, uint32_t count)
+{
+    for (; count > 0; count--) {
+        struct series *series = metric->first;
+        metric->first = series->next;
+        series->listed = false;
+        if (metric->shape.kind != METRIC_GAUGE) {
+            begin_anew(metric, series);
         }
     }
-    metric->changed = NULL;
-    metric->changed_end = &metric->changed;
-    metric->changed_count = 0;
+    if (!metric->first) {
+        metric->end = &metric->first;
+    }
 }
 
 struct series *metric_next(const struct metric *metric, uint32_t *index)

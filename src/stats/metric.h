@@ -7,7 +7,8 @@
  * one is counted in the series "other"; of a gauge it is left out, since gauges of many things have no sum.
  *
  * Life cycle: metric_init, metric_series for each number, metric_done; it stays where it is. The series that changed
- * hang in a list, so that a dump of many label sets costs what was counted, not what was ever seen.
+ * and were not told yet hang in a list, so that a dump of many label sets costs what was counted, not what was ever
+ * seen.
  */
 #pragma once
 
@@ -36,8 +37,8 @@ struct metric_shape {
 struct series {
     struct str key; /* borrowed from the metric's map, or its other_key */
     double value;   /* of a histogram: the sum of what was observed */
-    bool changed;
-    struct series *next_changed;
+    bool listed;
+    struct series *next; /* in the list */
     uint64_t counts[]; /* of histograms, by bin, one more for what is above all: what came through metric_observe is in
                           one of them; the exporter keeps them as dumps have them, each with those before it */
 };
@@ -50,8 +51,7 @@ struct metric {
     struct series *other; /* owned; counters and histograms */
     bool full;            /* something belonged to "other", or was left out */
     bool full_told;
-    struct series *changed, **changed_end;
-    uint32_t changed_count;
+    struct series *first, **end; /* of the list of those that are to be told */
 };
 
 /* Copies shape and key. MITE_ENOMEM. */
@@ -63,7 +63,7 @@ bool metric_has_shape(const struct metric *metric, const struct metric_shape *sh
 /* The series of this key, made when there is none. Without room or memory: "other", of a gauge NULL. */
 struct series *metric_series(struct metric *metric, struct str key);
 
-/* Marks it as changed: every function that changes numbers does. */
+/* Puts it on the list, if it is not there: every function that changes numbers does. */
 void metric_changed(struct metric *metric, struct series *series);
 static inline void metric_add(struct metric *metric, struct series *series, double number)
 {
@@ -81,8 +81,11 @@ uint64_t metric_observations(const struct metric *metric, const struct series *s
 /* True once, when there were more label sets than it keeps: for who says so. */
 bool metric_overflowed(struct metric *metric);
 
-/* Empties the list of what changed, and unless it is a gauge the numbers in it. */
-void metric_clear_changed(struct metric *metric);
+/* Puts all on the list, as if they had changed. */
+void metric_list_all(struct metric *metric);
+
+/* The first `count` of the list have been told: they leave it, and unless it is a gauge begin at zero again. */
+void metric_told(struct metric *metric, uint32_t count);
 
 /* Series, for walking: those with a key, then "other" when it was used. */
 struct series *metric_next(const struct metric *metric, uint32_t *index);

@@ -222,10 +222,16 @@ STATS = [
 ]
 """
 
+UNTELLABLE = """
+from mite.stats import Extractor
 
-def install(folder: Path, name: str = "shop") -> None:
+STATS[1:1] = [Counter("shop_odd_total", matcher_by_type("order"), Extractor(["thing"], lambda m: [((object(),), 1)]))]
+"""
+
+
+def install(folder: Path, name: str = "shop", more: str = "") -> None:
     """A package as pip leaves it."""
-    (folder / "shop_stats.py").write_text(SHOP)
+    (folder / "shop_stats.py").write_text(SHOP + more)
     info = folder / "shop_stats-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shop-stats\nVersion: 1.0\n")
@@ -246,13 +252,25 @@ def test_stats_of_a_package(stats: Callable[..., Stats], tmp_path: Path, args: t
     install(tmp_path)
     counting = stats(*args, env={"PYTHONPATH": str(tmp_path)})
     counting.events.send(pack(type="order", country="it", price=5))
-    dump = unpack(counting.dumps.recv())
-    assert counts(dump, "shop_orders_total") == {("it",): 1}
-    assert counts(dump, "shop_price", "bin_counts") == {("it",): (0, 1)}
-    assert counts(dump, "mite_http_response_total") == {}
+    ours, theirs = (unpack(counting.dumps.recv()) for _ in range(2))
+    assert counts(theirs, "shop_orders_total") == {("it",): 1}
+    assert counts(theirs, "shop_price", "bin_counts") == {("it",): (0, 1)}
+    assert counts(ours, "mite_http_response_total") == {}
     assert has_interpreter(counting.component.process)
     said = counting.component.end()
     assert "a stats processor failed: ValueError: not today" in said
+
+
+@needs_python
+def test_one_that_cannot_be_told_costs_no_other(stats: Callable[..., Stats], tmp_path: Path) -> None:
+    install(tmp_path, more=UNTELLABLE)
+    counting = stats(env={"PYTHONPATH": str(tmp_path)})
+    counting.events.send(pack(type="order", country="it", price=5))
+    counting.dumps.recv()
+    theirs = unpack(counting.dumps.recv())
+    assert [metric["name"] for metric in theirs] == ["shop_orders_total", "shop_price", "shop_broken_total"]
+    assert counts(theirs, "shop_price", "total_counts") == {("it",): 1}
+    assert "the dump of a stats processor failed: " in counting.component.end()
 
 
 @needs_python
@@ -280,6 +298,7 @@ def test_a_package_named_by_a_pth_file(stats: Callable[..., Stats], tmp_path: Pa
     (site / "shop.pth").write_text(f"# a comment\n{tmp_path / 'elsewhere'}\n")
     counting = stats(env={"PYTHONUSERBASE": str(tmp_path)})
     counting.events.send(pack(type="order", country="it", price=5))
+    counting.dumps.recv()
     assert counts(unpack(counting.dumps.recv()), "shop_orders_total") == {("it",): 1}
     counting.component.end()
 
@@ -388,6 +407,56 @@ def test_too_many_label_sets_of_all_stats(exporter: Callable[..., Exporter]) -> 
         sender.send(counter("c", ["a"], {(number,): 1}))
     shown.shows('c{a="0"} 1', 'c{a="1"} 1', 'c{a="other"} 3')
     assert "c has more than 2 label sets" in shown.component.end()
+
+
+def test_names_that_clash_are_told(exporter: Callable[..., Exporter]) -> None:
+    shown = exporter()
+    sender = shown.stats()
+    sender.send((WIRE / "stats_dump.msgpack").read_bytes())
+    sender.send(counter("mite_http_response_time_seconds_sum", ["a"], {("x",): 1}))
+    sender.send(counter("good", ["a"], {("x",): 1}))
+    shown.shows('good{a="x"} 1', "mite_exporter_bad_messages_total 1")
+    assert "mite_http_response_time_seconds_sum{" not in shown.page()
+    assert "since one is a histogram: rename one of them" in shown.component.end()
+
+
+def test_a_page_without_room(exporter: Callable[..., Exporter]) -> None:
+    """Long labels in every line of a histogram with many bins: 26 MB for each label set."""
+    shown = exporter()
+    sender = shown.stats()
+    labels = [f"label_{n}" for n in range(64)]
+    bins = list(range(200))
+    for number in range(12):
+        key = (str(number), *('"' * 1024,) * 63)
+        sender.send(
+            msgpack.packb(
+                [
+                    {
+                        "type": "Histogram",
+                        "name": "h",
+                        "labels": labels,
+                        "bins": bins,
+                        "bin_counts": {key: bins},
+                        "sums": {key: 1.5},
+                        "total_counts": {key: 200},
+                    }
+                ]
+            )
+        )
+    sender.send(counter("last", ["a"], {("x",): 1}))
+
+    def answer() -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"{shown.url}/metrics", timeout=30) as page:
+                return page.status, ""
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    sentence = "There is no room for this page: at most 256 MiB. Fewer label sets (--max-label-sets) make it smaller."
+    until(lambda: answer() == (500, f"{sentence}\n"))
+    assert answer() == (500, f"{sentence}\n")
+    said = shown.component.end()
+    assert said.count(f"/metrics is answered with 500: {sentence}\n") == 1
 
 
 def test_an_address_in_use(start: Start, exporter: Callable[..., Exporter], mite: Mite) -> None:

@@ -2,8 +2,9 @@
 #include "from_json.h"
 #include "wire.h"
 
+#include "stats/dump.h"
 #include "stats/event_stats.h"
-#include "stats/metric.h"
+#include "stats/page.h"
 
 #include <stdio.h>
 
@@ -174,6 +175,105 @@ static void test_deltas(void **state)
     event_stats_done(&stats);
 }
 
+#define REPORT                                                                                                         \
+    "{\"type\": \"controller_report\", \"test\": \"t\", \"num_runners\": 1, \"required\": {}, \"actual\": {\"1\": 1, " \
+    "\"2\": 2}}"
+
+/* A message of a failure with labels that are as long as they may be. */
+static int take_failure(struct event_stats *stats, int number)
+{
+    static char json[3 * METRIC_LABEL_MAX], x[METRIC_LABEL_MAX + 1];
+
+    memset(x, 'x', METRIC_LABEL_MAX);
+    snprintf(json, sizeof json, "{\"type\": \"error\", \"test\": \"%d\", \"location\": \"%s\", \"message\": \"%s\"}",
+             number, x, x);
+    return take(stats, json);
+}
+
+/* What all dumps that are due tell, and how many they are. */
+static double sum_of_failures(struct event_stats *stats, int *dumps)
+{
+    struct page page;
+    struct buf bytes;
+    struct series *series;
+    double sum = 0;
+    bool left;
+
+    page_init(&page, 10000);
+    buf_init(&bytes, DUMP_MAX);
+    *dumps = 0;
+    do {
+        buf_clear(&bytes);
+        msgpack_write_list(&bytes, (uint32_t)stats->count);
+        left = event_stats_dump(stats, &bytes);
+        assert_int_equal(page_take_bytes(&page, buf_view(&bytes), NULL), 0);
+        ++*dumps;
+    } while (left);
+    struct metric *metric = map_get(&page.metrics, STR("mite_journey_error_total"));
+    for (uint32_t i = 0; (series = metric_next(metric, &i));) {
+        sum += series->value;
+    }
+    metric = map_get(&page.metrics, STR("mite_actual_count"));
+    assert_int_equal(metric->by_key.live_count, 2);
+    buf_done(&bytes);
+    page_done(&page);
+    return sum;
+}
+
+/* Of more than a dump has room for nothing is lost; and all of it is told once. */
+static void test_a_dump_that_would_be_too_large(void **state)
+{
+    struct event_stats stats;
+    int dumps;
+
+    init(&stats, ALL, 10000);
+    assert_int_equal(take(&stats, REPORT), 0);
+    for (int i = 0; i < 6000; i++) {
+        assert_int_equal(take_failure(&stats, i % 3000), 0);
+    }
+    assert_true(sum_of_failures(&stats, &dumps) == 6000);
+    assert_in_range(dumps, 3, 6);
+    assert_int_equal(take_failure(&stats, 7), 0);
+    assert_true(sum_of_failures(&stats, &dumps) == 1);
+    assert_int_equal(dumps, 1);
+    event_stats_done(&stats);
+}
+
+static void test_a_dump_without_memory(void **state)
+{
+    struct event_stats stats;
+    struct buf small;
+    int dumps;
+
+    init(&stats, ALL, 100);
+    assert_int_equal(take(&stats, REPORT), 0);
+    assert_int_equal(take_failure(&stats, 1), 0);
+    buf_init(&small, 1000);
+    assert_true(event_stats_dump(&stats, &small));
+    assert_true(small.failed);
+    buf_done(&small);
+    assert_true(sum_of_failures(&stats, &dumps) == 1);
+    assert_int_equal(dumps, 1);
+    event_stats_done(&stats);
+}
+
+/* Numbers whose sum would be none, which no exporter takes. */
+static void test_numbers_beyond_reason(void **state)
+{
+    struct event_stats stats;
+    int dumps;
+
+    init(&stats, ALL, 100);
+    assert_int_equal(take(&stats, REPORT), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(take(&stats, "{" HTTP ", \"total_time\": 1.7e308}"), MITE_EINVAL);
+        assert_int_equal(take(&stats, "{\"type\": \"messages_dropped\", \"dropped\": {\"txn\": 1.7e308}}"),
+                         MITE_EINVAL);
+    }
+    sum_of_failures(&stats, &dumps);
+    event_stats_done(&stats);
+}
+
 /* ---- labels ---- */
 
 static void assert_labels(const char *fields, const char *labels)
@@ -319,6 +419,9 @@ int main(void)
         cmocka_unit_test(test_messages_of_the_wire),
         cmocka_unit_test(test_dropped_messages),
         cmocka_unit_test(test_deltas),
+        cmocka_unit_test(test_a_dump_that_would_be_too_large),
+        cmocka_unit_test(test_a_dump_without_memory),
+        cmocka_unit_test(test_numbers_beyond_reason),
         cmocka_unit_test(test_labels_of_every_kind),
         cmocka_unit_test(test_long_labels_are_cut),
         cmocka_unit_test(test_too_many_label_sets),
