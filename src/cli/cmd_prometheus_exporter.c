@@ -8,6 +8,8 @@
 #define MAX_BODY_BYTES  1024 /* nobody has reason to send one */
 #define PAGE_BYTES_MAX  (256u << 20)
 
+#define NO_ROOM "There is no room for this page: at most 256 MiB. Fewer label sets (--max-label-sets) make it smaller."
+
 #define HOME                                                                                                           \
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>mite</title></head>\n"                    \
     "<body><h1>mite</h1><p><a href=\"/metrics\">Metrics</a> for Prometheus</p></body></html>\n"
@@ -16,7 +18,7 @@ struct state {
     struct component component;
     struct bus_socket *dumps;
     struct server *server;
-    struct server_page *home, *unknown, *not_allowed; /* made once */
+    struct server_page *home, *unknown, *not_allowed, *no_room; /* made once */
     struct page page;
     uint64_t bad_messages;
     struct buf text; /* of the page */
@@ -51,13 +53,15 @@ static void send_metrics(struct state *state, struct server_request *request)
 
     buf_clear(&state->text);
     page_write(&state->text, &state->page);
-    page_write_counter(&state->text, "mite_exporter_bad_messages_total",
-                       "Messages to this exporter that it could not use",
+    page_write_counter(&state->text, PAGE_BAD_MESSAGES, "Messages to this exporter that it could not use",
                        state->bad_messages + socket_malformed(state->dumps));
     if (!state->text.failed) {
         page = server_page_new(200, PAGE_CONTENT_TYPE, buf_view(&state->text));
     }
-    server_send(request, page);
+    if (!page) {
+        log_once(LOG_ERROR, "page", "prometheus_exporter: /metrics is answered with 500: %s", NO_ROOM);
+    }
+    server_send(request, page ? page : state->no_room);
     server_page_free(page);
 }
 
@@ -81,7 +85,8 @@ static int make_pages(struct state *state, struct mite_error *error)
     state->home = server_page_new(200, "text/html; charset=utf-8", STR(HOME));
     state->unknown = server_page_new(404, "text/plain; charset=utf-8", STR("Not here: the metrics are at /metrics\n"));
     state->not_allowed = server_page_new(405, "text/plain; charset=utf-8", STR("Only GET and HEAD\n"));
-    if (!state->home || !state->unknown || !state->not_allowed ||
+    state->no_room = server_page_new(500, "text/plain; charset=utf-8", STR(NO_ROOM "\n"));
+    if (!state->home || !state->unknown || !state->not_allowed || !state->no_room ||
         server_page_header(state->not_allowed, "Allow", "GET, HEAD") != 0) {
         return error_set(error, MITE_ENOMEM, "no memory for pages");
     }
@@ -143,6 +148,7 @@ int cmd_prometheus_exporter(const struct options *options)
     server_page_free(state.home);
     server_page_free(state.unknown);
     server_page_free(state.not_allowed);
+    server_page_free(state.no_room);
     page_done(&state.page);
     buf_done(&state.text);
     return code;

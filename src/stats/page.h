@@ -12,6 +12,7 @@
 
 #define PAGE_METRICS_MAX  1000
 #define PAGE_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define PAGE_BAD_MESSAGES "mite_exporter_bad_messages_total" /* the exporter's own: no dump may have it */
 
 struct page {
     struct map metrics; /* name -> struct metric, owned */
@@ -22,7 +23,7 @@ struct page {
 void page_init(struct page *page, size_t max_series) PRIVATE_API(page_init);
 void page_done(struct page *page) PRIVATE_API(page_done);
 
-/* Adds a dump. MITE_EPROTO, MITE_ELIMIT: no number of it has been added, the sentence says what is wrong with it. */
+/* Adds a dump. MITE_EPROTO, MITE_ELIMIT, MITE_ENOMEM: nothing of it has been added, the sentence says why. */
 int page_take(struct page *page, const struct value *dump, struct mite_error *error) PRIVATE_API(page_take);
 int page_take_bytes(struct page *page, struct str bytes, struct mite_error *error);
 

@@ -1,21 +1,24 @@
 /*
- * Design notes. A dump is looked at twice: first all of it is checked, then all of it is added, so that a bad one
- * changes nothing. What was checked is not checked again.
+ * Design notes. A dump is looked at twice: first all of it is checked, and the metrics that it brings are made; then
+ * its numbers are added. So a bad one changes nothing: what was made for it goes again. What was checked is not checked
+ * again.
  */
 #include "stats/page.h"
 
+#include "stats/dump.h"
 #include "value/msgpack.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DECODED_MAX (256u << 20) /* what a dump may take in memory: a peer sends it */
+#define DECODED_MAX (16ul * DUMP_MAX) /* what a dump may take in memory: a peer sends it */
 
 /* One map of a dump, taken apart. */
 struct part {
     struct metric_shape shape; /* its arrays lie in the arena */
     const struct value *metrics, *bin_counts, *sums, *total_counts;
+    bool made; /* the page had no such metric before */
 };
 
 /* ---- checking ---- */
@@ -155,6 +158,10 @@ static int read_kind(struct metric_shape *shape, const struct value *dump, struc
     if (!is_name(shape->name, true)) {
         return error_set(error, MITE_EPROTO, "a metric has no name that Prometheus takes");
     }
+    if (str_is(shape->name, PAGE_BAD_MESSAGES)) {
+        return error_set(error, MITE_EPROTO,
+                         "metric " PAGE_BAD_MESSAGES " is the exporter's own: name yours otherwise");
+    }
     for (size_t i = 0; kind.p && i < sizeof types / sizeof types[0]; i++) {
         if (str_is(kind, types[i])) {
             shape->kind = (enum metric_kind)i;
@@ -274,7 +281,47 @@ static struct str write_key(struct buf *key, const struct metric_shape *shape, c
     return buf_view(key);
 }
 
-/* ---- adding ---- */
+/* What the longest key takes at most, so that it is there before numbers are added. */
+static size_t longest_key(const struct metric_shape *shape)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < shape->label_count; i++) {
+        size += shape->labels[i].n + 2 * METRIC_LABEL_MAX + 8; /* ,NAME="VALUE", all of it escaped */
+    }
+    return size;
+}
+
+/* ---- metrics ---- */
+
+/* Whether a line of a histogram has this name. */
+static bool is_line_of(struct str name, struct str histogram)
+{
+    if (name.n <= histogram.n || memcmp(name.p, histogram.p, histogram.n) != 0) {
+        return false;
+    }
+    struct str end = {name.p + histogram.n, name.n - histogram.n};
+
+    return str_is(end, "_bucket") || str_is(end, "_sum") || str_is(end, "_count");
+}
+
+/* Two metrics whose lines could not be told apart: one of them is a histogram, the other has the name of its lines. */
+static int check_clash(const struct page *page, const struct metric_shape *shape, struct mite_error *error)
+{
+    struct map_entry *entry;
+
+    for (uint32_t i = 0; (entry = map_next(&page->metrics, &i));) {
+        const struct metric_shape *other = &((struct metric *)entry->value)->shape;
+        if ((other->kind == METRIC_HISTOGRAM && is_line_of(shape->name, other->name)) ||
+            (shape->kind == METRIC_HISTOGRAM && is_line_of(other->name, shape->name))) {
+            return error_set(error, MITE_EPROTO,
+                             "metrics " STR_FMT " and " STR_FMT
+                             " would have lines of one name, since one is a histogram: rename one of them",
+                             STR_ARG(shape->name), STR_ARG(other->name));
+        }
+    }
+    return 0;
+}
 
 static int add_metric(struct page *page, const struct metric_shape *shape, struct mite_error *error)
 {
@@ -282,10 +329,13 @@ static int add_metric(struct page *page, const struct metric_shape *shape, struc
         return error_set(error, MITE_ELIMIT, "metric " STR_FMT " is one more than %d", STR_ARG(shape->name),
                          PAGE_METRICS_MAX);
     }
+    int code = check_clash(page, shape, error);
+    if (code != 0) {
+        return code;
+    }
     struct metric *metric = malloc(sizeof *metric);
-    struct str other = write_key(&page->key, shape, NULL);
 
-    if (!metric || page->key.failed || metric_init(metric, shape, other, page->max_series) != 0) {
+    if (!metric || metric_init(metric, shape, write_key(&page->key, shape, NULL), page->max_series) != 0) {
         free(metric);
         return error_set(error, MITE_ENOMEM, "no memory for metric " STR_FMT, STR_ARG(shape->name));
     }
@@ -297,13 +347,20 @@ static int add_metric(struct page *page, const struct metric_shape *shape, struc
     return 0;
 }
 
-/* Makes sure that the metric of this shape is there. */
-static int need_metric(struct page *page, const struct metric_shape *shape, struct mite_error *error)
+/* Makes sure that the metric is there, and room for its keys. */
+static int need_metric(struct page *page, struct part *part, struct mite_error *error)
 {
+    const struct metric_shape *shape = &part->shape;
     const struct metric *metric = map_get(&page->metrics, shape->name);
 
+    buf_clear(&page->key);
+    if (buf_reserve(&page->key, longest_key(shape)) != 0) {
+        return error_set(error, MITE_ENOMEM, "no memory for metric " STR_FMT, STR_ARG(shape->name));
+    }
     if (!metric) {
-        return add_metric(page, shape, error);
+        int code = add_metric(page, shape, error);
+        part->made = code == 0;
+        return code;
     }
     if (!metric_has_shape(metric, shape)) {
         return error_set(error, MITE_EPROTO,
@@ -313,11 +370,22 @@ static int need_metric(struct page *page, const struct metric_shape *shape, stru
     return 0;
 }
 
+static void forget_made(struct page *page, const struct part *parts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (parts[i].made) {
+            struct metric *metric = map_remove(&page->metrics, parts[i].shape.name);
+            metric_done(metric);
+            free(metric);
+        }
+    }
+}
+
+/* ---- adding ---- */
+
 static struct series *series_of(struct page *page, struct metric *metric, const struct value *key)
 {
-    struct str text = write_key(&page->key, &metric->shape, key->items);
-
-    return page->key.failed ? NULL : metric_series(metric, text);
+    return metric_series(metric, write_key(&page->key, &metric->shape, key->items));
 }
 
 static void add_bins(struct series *series, const struct value *counts)
@@ -377,9 +445,10 @@ static int take(struct page *page, const struct value *dump, struct arena *arena
     for (uint32_t i = 0; i < dump->count; i++) {
         int code = read_part(&parts[i], &dump->items[i], arena, error);
         if (code == 0) {
-            code = need_metric(page, &parts[i].shape, error);
+            code = need_metric(page, &parts[i], error);
         }
         if (code != 0) {
+            forget_made(page, parts, i);
             return code;
         }
     }

@@ -188,6 +188,8 @@ static void test_bad_dumps(void **state)
          "\"total_counts\": {\"__map__\": [[[], -1]]}}]",
          "a number in \"total_counts\" is none"},
         {"[" COUNTER "{\"__map__\": [[[\"x\"], 7]]}}, {\"name\": \"c\", \"type\": \"Gauge\"}]", "has no list"},
+        {"[" GAUGE "{}}, " COUNTER "{\"__map__\": [[[\"x\"], \"1\"]]}}]", "a number in \"metrics\" is none"},
+        {"[{\"name\": \"mite_exporter_bad_messages_total\", \"type\": \"Counter\"}]", "is the exporter's own"},
         {"[" COUNTER "{\"__map__\": [[[\"x\"], 7]]}}, {\"name\": \"c\", \"type\": \"Gauge\", \"labels\": [], "
          "\"metrics\": {}}]",
          "has another type"},
@@ -205,6 +207,33 @@ static void test_bad_dumps(void **state)
     assert_int_equal(page_take_bytes(&page, STR("\x90\x90"), NULL), MITE_EPROTO);
     assert_page(&page, "# HELP c From a stats processor\n# TYPE c counter\nc{a=\"x\"} 1\n");
     page_done(&page);
+}
+
+/* What a histogram's lines are called nobody else may be called, whoever comes first. */
+static void test_names_of_a_histograms_lines(void **state)
+{
+    static const char *const ends[] = {"_bucket", "_sum", "_count"}, *const kinds[] = {"Counter", "Gauge"};
+    const char *histogram = "{\"name\": \"h\", \"type\": \"Histogram\", \"labels\": [], \"bins\": [], "
+                            "\"bin_counts\": {}, \"sums\": {}, \"total_counts\": {}}";
+    char other[200], dump[500];
+
+    for (size_t i = 0; i < 12; i++) {
+        struct page page;
+        struct mite_error error = {0};
+        bool first = i < 6;
+        snprintf(other, sizeof other, "{\"name\": \"h%s\", \"type\": \"%s\", \"labels\": [], \"metrics\": {}}",
+                 ends[i % 3], kinds[i % 2]);
+        snprintf(dump, sizeof dump, "[%s, %s]", first ? histogram : other, first ? other : histogram);
+        page_init(&page, 100);
+        assert_int_equal(take(&page, dump, &error), MITE_EPROTO);
+        assert_non_null(strstr(error.text, "would have lines of one name"));
+        assert_page(&page, "");
+        page_done(&page);
+    }
+    assert_text("[{\"name\": \"h\", \"type\": \"Gauge\", \"labels\": [], \"metrics\": {}}, {\"name\": \"h_sum\", "
+                "\"type\": \"Gauge\", \"labels\": [], \"metrics\": {}}]",
+                "# HELP h From a stats processor\n# TYPE h gauge\n"
+                "# HELP h_sum From a stats processor\n# TYPE h_sum gauge\n");
 }
 
 /* Without memory a dump is refused, or what it brings is counted as "other": never a broken page. */
@@ -243,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_a_dump_of_the_wire),
         cmocka_unit_test(test_too_many_label_sets),
         cmocka_unit_test(test_bad_dumps),
+        cmocka_unit_test(test_names_of_a_histograms_lines),
         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
