@@ -51,7 +51,6 @@ const void *blocking_owner(void)
 static void run(struct blocking_job *job)
 {
     owner = job->owner;
-    job->began_ns = clock_now_ns();
     job->fn(job->arg);
     job->ended_ns = clock_now_ns();
     owner = NULL;
@@ -71,6 +70,7 @@ static struct blocking_job *next_job(struct blocking *blocking)
     struct blocking_job *job = STAILQ_FIRST(&blocking->waiting);
     STAILQ_REMOVE_HEAD(&blocking->waiting, link);
     blocking->waiting_count--;
+    job->began_ns = clock_now_ns(); /* from here on it cannot be taken back, and its owner must be able to see that */
     return job;
 }
 
