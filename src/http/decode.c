@@ -7,7 +7,10 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#define STEP 16384 /* of unpacked bytes, between two looks at the limit */
+#define STEP       16384 /* of unpacked bytes, between two looks at the limit */
+#define KEPT_COUNT 64    /* idle ones */
+#define KEPT_SIZE                                                                                                      \
+    ((size_t)1 << 20) /* of a zstd decoder, which has room for a window as large as its last frame asked */
 
 struct decoder {
     struct decoder *next; /* owned: undone after this one; NULL: its output is the body */
@@ -18,6 +21,7 @@ struct decoder {
     bool begun, ended;   /* at the end of a stream; another may follow */
     uint8_t held[2];     /* the first bytes of a deflate body, until there are two to tell by */
     unsigned held_count;
+    bool inflates; /* deflate: its z_stream was made */
     union {
         z_stream zlib;
         BrotliDecoderState *brotli;
@@ -98,10 +102,11 @@ static int feed_deflate(struct decoder *decoder, struct str piece, struct buf *o
     if (decoder->held_count < 2) {
         return 0;
     }
-    if (inflateInit2(&decoder->zlib, has_zlib_frame(decoder->held) ? MAX_WBITS : -MAX_WBITS) != Z_OK) {
-        decoder->held_count = 0;
+    int bits = has_zlib_frame(decoder->held) ? MAX_WBITS : -MAX_WBITS;
+    if ((decoder->inflates ? inflateReset2(&decoder->zlib, bits) : inflateInit2(&decoder->zlib, bits)) != Z_OK) {
         return MITE_ENOMEM;
     }
+    decoder->inflates = true;
     int rc = inflate_some(decoder, (struct str){(const char *)decoder->held, 2}, out, limit);
     return rc < 0 || piece.n == 0 ? rc : inflate_some(decoder, piece, out, limit);
 }
@@ -177,40 +182,86 @@ static int feed_zstd(struct decoder *decoder, struct str piece, struct buf *out,
 
 /* ---- life ---- */
 
-static bool open_coding(struct decoder *decoder)
+/* The library's part; that of deflate comes when its first bytes tell which. */
+static bool make(struct decoder *decoder)
 {
     switch (decoder->coding) {
     case H1_GZIP:
-        decoder->feed = feed_gzip;
         return inflateInit2(&decoder->zlib, MAX_WBITS + 16) == Z_OK;
-    case H1_DEFLATE: /* when its first bytes tell which */
-        decoder->feed = feed_deflate;
-        return true;
     case H1_BROTLI:
-        decoder->feed = feed_brotli;
         return (decoder->brotli = BrotliDecoderCreateInstance(NULL, NULL, NULL)) != NULL;
     case H1_ZSTD:
-        decoder->feed = feed_zstd;
         return (decoder->zstd = ZSTD_createDStream()) != NULL;
+    default:
+        return true;
+    }
+}
+
+static void destroy(struct decoder *decoder)
+{
+    if (decoder->coding == H1_GZIP || (decoder->coding == H1_DEFLATE && decoder->inflates)) {
+        inflateEnd(&decoder->zlib);
+    } else if (decoder->coding == H1_BROTLI) {
+        BrotliDecoderDestroyInstance(decoder->brotli);
+    } else if (decoder->coding == H1_ZSTD) {
+        ZSTD_freeDStream(decoder->zstd);
+    }
+    free(decoder);
+}
+
+/* Ready for another body. False: its library cannot do that, or it has grown too large to be kept. */
+static bool make_ready(struct decoder *decoder)
+{
+    decoder->next = NULL;
+    decoder->inside = decoder->begun = decoder->ended = false;
+    decoder->magic_count = 0;
+    decoder->held_count = 0;
+    switch (decoder->coding) {
+    case H1_GZIP:
+        return inflateReset(&decoder->zlib) == Z_OK;
+    case H1_DEFLATE:
+        return true;
+    case H1_ZSTD:
+        return ZSTD_sizeof_DStream(decoder->zstd) <= KEPT_SIZE &&
+               !ZSTD_isError(ZSTD_DCtx_reset(decoder->zstd, ZSTD_reset_session_only));
     default:
         return false;
     }
 }
 
-struct decoder *decoder_new(const uint8_t *codings, unsigned count)
+static struct decoder *take(struct decoder_store *store, enum h1_coding coding)
+{
+    static int (*const feeds[])(struct decoder *, struct str, struct buf *, uint64_t) = {
+        [H1_GZIP] = feed_gzip, [H1_DEFLATE] = feed_deflate, [H1_BROTLI] = feed_brotli, [H1_ZSTD] = feed_zstd};
+    struct decoder *decoder = coding < H1_UNKNOWN_CODING ? store->idle[coding] : NULL;
+
+    if (decoder) {
+        store->idle[coding] = decoder->next;
+        store->count--;
+        decoder->next = NULL;
+        return decoder;
+    }
+    decoder = coding < H1_UNKNOWN_CODING ? calloc(1, sizeof *decoder) : NULL;
+    if (!decoder) {
+        return NULL;
+    }
+    decoder->coding = coding;
+    decoder->feed = feeds[coding];
+    if (!make(decoder)) {
+        free(decoder);
+        return NULL;
+    }
+    return decoder;
+}
+
+struct decoder *decoder_take(struct decoder_store *store, const uint8_t *codings, unsigned count)
 {
     struct decoder *first = NULL;
 
     for (unsigned i = 0; i < count; i++) {
-        struct decoder *decoder = calloc(1, sizeof *decoder);
+        struct decoder *decoder = take(store, (enum h1_coding)codings[i]);
         if (!decoder) {
-            decoder_free(first);
-            return NULL;
-        }
-        decoder->coding = (enum h1_coding)codings[i];
-        if (!open_coding(decoder)) {
-            free(decoder);
-            decoder_free(first);
+            decoder_give_back(store, first);
             return NULL;
         }
         decoder->next = first;
@@ -219,20 +270,31 @@ struct decoder *decoder_new(const uint8_t *codings, unsigned count)
     return first;
 }
 
-void decoder_free(struct decoder *decoder)
+void decoder_give_back(struct decoder_store *store, struct decoder *decoder)
 {
     while (decoder) {
         struct decoder *next = decoder->next;
-        if (decoder->coding == H1_GZIP || (decoder->coding == H1_DEFLATE && decoder->held_count == 2)) {
-            inflateEnd(&decoder->zlib);
-        } else if (decoder->coding == H1_BROTLI) {
-            BrotliDecoderDestroyInstance(decoder->brotli);
-        } else if (decoder->coding == H1_ZSTD) {
-            ZSTD_freeDStream(decoder->zstd);
+        if (store->count < KEPT_COUNT && make_ready(decoder)) {
+            decoder->next = store->idle[decoder->coding];
+            store->idle[decoder->coding] = decoder;
+            store->count++;
+        } else {
+            destroy(decoder);
         }
-        free(decoder);
         decoder = next;
     }
+}
+
+void decoder_store_done(struct decoder_store *store)
+{
+    for (unsigned i = 0; i < H1_UNKNOWN_CODING; i++) {
+        while (store->idle[i]) {
+            struct decoder *decoder = store->idle[i];
+            store->idle[i] = decoder->next;
+            destroy(decoder);
+        }
+    }
+    store->count = 0;
 }
 
 int decoder_feed(struct decoder *decoder, struct str piece, struct buf *out, uint64_t limit)

@@ -77,7 +77,7 @@ static void retire(struct h1_transfer *transfer)
     struct h1_transport *transport = transfer->transport;
 
     close_connections(transfer);
-    decoder_free(transfer->decoder);
+    decoder_give_back(&transport->decoders, transfer->decoder);
     transfer->decoder = NULL;
     trim(&transfer->out);
     trim(&transfer->block);
@@ -353,6 +353,7 @@ static void free_transport(struct http_transport *base)
     map_done(&transport->origins, NULL);
     buf_done(&transport->out);
     buf_done(&transport->in);
+    decoder_store_done(&transport->decoders);
     timer_close(&transport->timer, on_timer_closed);
     h1_transport_drop(transport);
 }

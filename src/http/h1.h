@@ -53,9 +53,10 @@ struct h1_transport {
     struct h1_transfer *active, *idle;
     struct h1_transfer *cursor; /* whom a walk over `active` visits next: whoever goes moves it on */
     struct timer timer;
-    uint64_t armed_ns;      /* when `timer` fires */
-    struct buf out;         /* what is about to be sent */
-    struct buf in;          /* what has just come */
+    uint64_t armed_ns; /* when `timer` fires */
+    struct buf out;    /* what is about to be sent */
+    struct buf in;     /* what has just come */
+    struct decoder_store decoders;
     struct h1_given *given; /* owned */
     size_t given_count;
     union dns_address *local; /* owned: addresses of ours to connect from */

@@ -325,7 +325,7 @@ static bool open_decoder(struct h1_transfer *transfer)
             return false;
         }
     }
-    transfer->decoder = decoder_new(head->codings, head->coding_count);
+    transfer->decoder = decoder_take(&transfer->transport->decoders, head->codings, head->coding_count);
     if (!transfer->decoder) {
         h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
     }
