@@ -453,6 +453,39 @@ static void test_kept_connection_that_has_died(void **state)
     assert_int_equal(server.asked, 5);
 }
 
+/* A request whose body waits for 100 Continue when its connection dies: it is sent again over another one, and while
+ * that is not there (the server's queue is full) nobody sends the body. */
+static void test_waiting_ends_with_its_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct http_header expect = {STR("Expect"), STR("100-continue")};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int first = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (over_curl()) { /* it does not wait again */
+        close(first);
+        skip();
+    }
+    ask(f, "GET", STR(OK), WHOLE, false);
+    uv_poll_stop(&server.listener);
+    address.sin_port = htons((uint16_t)server.port);
+    assert_int_equal(listen(server.fd, 0), 0);
+    assert_int_equal(connect(first, (struct sockaddr *)&address, sizeof address), 0); /* takes the only place */
+
+    struct http_request request = get(f, "/");
+    request.method = STR("PUT");
+    request.body = STR("body");
+    request.headers = &expect;
+    request.header_count = 1;
+    request.connect_timeout_ns = NS_PER_S + 200 * NS_PER_MS; /* longer than the wait for 100 Continue */
+    server.answer = STR("");
+    server.way = RESET_BEHIND;
+    run(f, &request);
+    assert_failed(f, HTTP_TIMEOUT, 28, "no connection within 1.2 s");
+    assert_int_equal(server.asked, 2);
+    close(first);
+}
+
 /* ---- much of it ---- */
 
 static void repeat(struct buf *out, int times, const char *text)
@@ -559,6 +592,7 @@ int main(void)
         TEST(test_too_much),
         TEST(test_kept_connections_that_die),
         TEST(test_kept_connection_that_has_died),
+        TEST(test_waiting_ends_with_its_connection),
         TEST(test_large_heads),
         TEST(test_endless_head),
         TEST(test_many_interim_answers),
