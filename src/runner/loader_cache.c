@@ -142,6 +142,36 @@ static void put(struct buf *what, const char *text)
     buf_append(what, text ? text : "", text ? strlen(text) + 1 : 1);
 }
 
+/* A file that is linked, by what changes when it is written. */
+static void put_linked_file(struct buf *what, const char *path)
+{
+    struct stat info;
+
+    if (stat(path, &info) == 0 && S_ISREG(info.st_mode)) {
+        buf_printf(what, "%s %" PRIuMAX " %" PRIdMAX " %" PRIdMAX ".%09ld", path, (uintmax_t)info.st_ino,
+                   (intmax_t)info.st_size, (intmax_t)info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+    }
+}
+
+/* What is linked into the library by the user's flags: the compiler's list of inputs has none of it. "-lNAME" is looked
+ * for where "-LDIRECTORY" says; a shared one is not part of the library. */
+static void put_linked(struct buf *what, const struct words *flags)
+{
+    char path[4096];
+
+    for (size_t i = 0; i < flags->count; i++) {
+        if (flags->items[i][0] != '-') {
+            put_linked_file(what, flags->items[i]);
+        }
+        for (size_t k = 0; strncmp(flags->items[i], "-l", 2) == 0 && k < flags->count; k++) {
+            if (strncmp(flags->items[k], "-L", 2) == 0) {
+                snprintf(path, sizeof(path), "%s/lib%s.a", flags->items[k] + 2, flags->items[i] + 2);
+                put_linked_file(what, path);
+            }
+        }
+    }
+}
+
 /* Everything but the content of files. */
 static int job_key(const struct toolchain *toolchain, const struct compile_job *job, char out[KEY_SIZE],
                    struct mite_error *error)
@@ -162,6 +192,7 @@ static int job_key(const struct toolchain *toolchain, const struct compile_job *
         put(&what, getenv(variables[i]));
     }
     put(&what, directory);
+    put_linked(&what, job->ldflags);
 
     /* A compiler that was replaced is another one. */
     (void)stat(toolchain->compiler.items[0], &info);

@@ -3,8 +3,9 @@
  * must be the user's own and closed to others.
  *
  * A library is found again by what it was made of: the compiler, all that it is called with, mite's ABI, the working
- * directory (messages and debug information carry paths as the user wrote them), and the content of every file that the
- * compiler read, the system's headers included. What nobody has used for 30 days is removed when something is added.
+ * directory (messages and debug information carry paths as the user wrote them), the content of every file that the
+ * compiler read, the system's headers included, and the state of the user's objects and static libraries that it links.
+ * What nobody has used for 30 days is removed when something is added.
  *
  * cache_open, cache_get as often as wanted, cache_close.
  */

@@ -96,6 +96,19 @@ def test_a_change_is_compiled_also_of_an_include(mite: Mite, tmp_path: Path, cac
     assert len(libraries(cache)) == 2
 
 
+@pytest.mark.parametrize("flags", ["-L. -lwords", "words.o"])
+def test_a_change_of_what_is_linked(mite: Mite, tmp_path: Path, flags: str) -> None:
+    (tmp_path / "say.c").write_text(
+        f"// mite: {flags}\n#include <mite/mite.h>\nextern const char *word(void);\n"
+        'MITE_JOURNEY(say) { mite_fail(ctx, "it is %s", word()); }\n'
+    )
+    for word in ("one", "two", "three"):
+        (tmp_path / "words.c").write_text(f'const char *word(void); const char *word(void) {{ return "{word}"; }}\n')
+        subprocess.run(["gcc", "-fPIC", "-c", "words.c"], cwd=tmp_path, check=True)
+        subprocess.run(["ar", "rcs", "libwords.a", "words.o"], cwd=tmp_path, check=True)
+        assert f"it is {word}" in mite("journey", "run", "say.c:say").stdout
+
+
 def test_flags_of_the_source_and_of_the_command_line(mite: Mite, tmp_path: Path) -> None:
     (tmp_path / "flags.c").write_text(
         "// mite: -lm '-DTEXT=\"a b\"'\n"
