@@ -6,6 +6,7 @@
 #include "cli/python.h"
 #include "cli/run.h"
 #include "cli/run_fleet.h"
+#include "engine/watchdog.h"
 
 #include <signal.h>
 
@@ -120,6 +121,9 @@ void engine_end(struct run *run)
         runner_count(run->runner, &run->runner_counts);
     }
     hosts_detach(&run->hosts, run->loop);
+    if (run->watchdog_made) {
+        watchdog_stop();
+    }
     hosts_http_counts(&run->hosts, &run->http_counts);
     if (run->display_made && !run->loading) {
         display_finish(&run->display);

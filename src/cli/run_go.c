@@ -123,9 +123,8 @@ void run_go(struct run *run)
     }
     totals_stop(&run->totals);
     display_finish(&run->display);
-    if (run->watchdog_made) {
-        watchdog_stop();
-    }
+    run->patience.stopping = true;
+    run->patience.deadline_ns = clock_now_ns(); /* clean-ups that are left had their time */
     if (run->signals_made) {
         signals_stop();
     }

@@ -88,6 +88,13 @@ static void beat(struct timer *timer)
     }
 }
 
+void watchdog_beat(void)
+{
+    if (current) {
+        beat(&current->heartbeat);
+    }
+}
+
 static void heartbeat_closed(struct timer *timer)
 {
     free(timer); /* the watchdog's first member */

@@ -11,6 +11,9 @@
 #include "runner/native_visit.h"
 
 #include <stdio.h>
+#include "base/clock.h"
+#include "engine/watchdog.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -373,6 +376,7 @@ void native_close(struct native *native)
         if (ctx->timer_made) {
             timer_close(&ctx->timer, on_timer_closed);
         } else {
+        watchdog_beat();
             visit_free(ctx);
         }
     }

@@ -195,6 +195,20 @@ MITE_JOURNEY(spin)
         }
     }
 }
+
+static void try_for_ever(struct mite_context **ctx)
+{
+    for (;;) {
+        mite_sleep(*ctx, 0.001);
+    }
+}
+
+MITE_JOURNEY(never_cleaned)
+{
+    struct mite_context *mine __attribute__((cleanup(try_for_ever), unused)) = ctx;
+
+    mite_sleep(ctx, 60);
+}
 """
 
 
@@ -423,3 +437,12 @@ def test_one_that_never_yields_is_named_and_can_be_ended(start: Start, in_c: Pat
     assert 'mite: journey "crash.c:spin" was given up in transaction "busy"' in stderr
     assert '1 × Blocked in "busy"' in stdout
     assert totals(stdout).errors == 1
+
+
+def test_a_clean_up_that_never_ends_does_not_hold_the_run_open(mite: Mite, in_c: Path) -> None:
+    result = mite("journey", "test", "crash.c:never_cleaned", "--duration=0.5", "--graceful-stop=0", timeout=30)
+    assert result.returncode == 3, result.stderr
+    assert (
+        'mite: journey "crash.c:never_cleaned" was given up: it blocks the loop past the end of the run' in result.stderr
+    )
+    assert totals(result.stdout).errors == 1
