@@ -10,11 +10,14 @@
 #include "engine/crash.h"
 #include "runner/native.h"
 
+#include <signal.h>
+
 /* The user's line that crashed; where none is among the frames, for mite's own code ran, a journey's last call into
- * mite tells. In `last`, or the crash. */
+ * mite tells: a text in the journey's library, which is not looked at when that may be what is gone. In `last`, or the
+ * crash. */
 static struct str location(const struct run *run, const struct crash *crash, char *last, size_t size)
 {
-    if (crash->location[0]) {
+    if (crash->location[0] || crash->signal == SIGBUS) {
         return str_of(crash->location);
     }
     if (run->hosts.native) {

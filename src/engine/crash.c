@@ -38,7 +38,7 @@ static const struct kind {
     bool address; /* si_addr is what could not be reached */
 } kinds[] = {
     {SIGSEGV, "SIGSEGV, invalid memory access", true},
-    {SIGBUS, "SIGBUS, memory that is not there", true},
+    {SIGBUS, "SIGBUS, memory that is not there (was a library in use written over?)", true},
     {SIGILL, "SIGILL, illegal instruction", false},
     {SIGFPE, "SIGFPE, arithmetic error such as a division by zero", false},
     {SIGABRT, "SIGABRT, abort() or a failed assert()", false},

@@ -357,6 +357,21 @@ def test_exit_does_not_end_the_run_in_silence(mite: Mite, in_c: Path) -> None:
     assert totals(result.stdout).errors == 1
 
 
+def test_a_library_that_is_cut_short_while_it_runs(mite: Mite, tmp_path: Path) -> None:
+    (tmp_path / "cut.c").write_text(
+        "#include <mite/mite.h>\n#include <unistd.h>\n"
+        'MITE_JOURNEY(cut) { mite_sleep(ctx, 0.01); if (truncate("cut.so", 0) == 0) mite_sleep(ctx, 0.01); }\n'
+    )
+    assert mite("build", "cut.c").returncode == 0
+    result = mite("journey", "test", "./cut.so:cut", "--duration=30")
+    assert result.returncode == 3
+    assert (
+        'mite: journey "./cut.so:cut" crashed: SIGBUS, memory that is not there (was a library in use written over?)'
+        in result.stderr
+    )
+    assert totals(result.stdout).errors == 1
+
+
 def test_a_deferred_call_crashes(mite: Mite, in_c: Path) -> None:
     result = mite("journey", "test", "crash.c:late", "--duration=30")
     assert result.returncode == 3
