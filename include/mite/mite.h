@@ -277,7 +277,7 @@ MITE_PUBLIC void mite_sleep(struct mite_context *ctx, double seconds);
 MITE_PUBLIC bool mite_should_stop(struct mite_context *ctx);
 
 /* Ends the journey with an `error` message. The first takes a printf format; the second a text and fields, which go
- * into the message. Do not return. */
+ * into the message. Bytes that are no UTF-8 become question marks. Do not return. */
 #define mite_fail(ctx, ...) mite_fail_format(MITE_HERE(ctx), __VA_ARGS__)
 #ifdef __cplusplus
 #define mite_fail_with(ctx, text, ...) mite_fail_list(MITE_HERE(ctx), (text), {__VA_ARGS__})

@@ -1,6 +1,6 @@
 #include "python/convert.h"
 
-#define MAX_DEPTH 64 /* inside a message a peer still reads it: VALUE_MAX_DEPTH */
+#define MAX_DEPTH VALUE_USER_DEPTH
 
 /* Where in the whole a part stands: for the sentence, should it be needed. */
 struct place {

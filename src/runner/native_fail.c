@@ -40,13 +40,35 @@ static struct str location(struct mite_context *ctx)
     return buf_view(out);
 }
 
+/* As messages carry it: what is no UTF-8 (a body, say) becomes a question mark, byte by byte. */
+static struct str repaired(struct mite_context *ctx, struct str text)
+{
+    char *copy = str_is_utf8(text) ? NULL : arena_alloc(ctx->memory, text.n);
+    size_t length;
+
+    if (!copy) {
+        return str_is_utf8(text) ? text : STR("?");
+    }
+    memcpy(copy, text.p, text.n);
+    for (size_t i = 0; i < text.n; i += length) {
+        length = str_utf8_length((struct str){copy + i, text.n - i});
+        if (length == 0) {
+            copy[i] = '?';
+            length = 1;
+        }
+    }
+    return (struct str){copy, text.n};
+}
+
 static void send_failure(struct mite_context *ctx, enum message_kind kind, const char *ex_type, struct str text,
                          const struct field *fields, size_t count)
 {
     struct message message = {
         .kind = kind,
         .type = message_type_of(kind),
-        .failure = {.message = text, .ex_type = str_of(ex_type), .location = location(ctx)},
+        .failure = {.message = repaired(ctx, text),
+                    .ex_type = str_of(ex_type),
+                    .location = repaired(ctx, location(ctx))},
         .fields = fields,
         .field_count = count,
     };
@@ -57,7 +79,7 @@ static void send_failure(struct mite_context *ctx, enum message_kind kind, const
         if (ctx->file) {
             buf_printf(&frame, "  File \"%s\", line %d, in %s\n", ctx->file, ctx->line, ctx->entry->name);
         }
-        message.failure.stacktrace = buf_view(&frame);
+        message.failure.stacktrace = repaired(ctx, buf_view(&frame));
     }
     fiber_call(send_now, &(struct sending){ctx, &message});
     buf_done(&frame);

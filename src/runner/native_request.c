@@ -81,8 +81,8 @@ static void check_json(struct mite_context *ctx, const struct mite_value *json)
 {
     struct mite_error error = {0};
 
-    if (native_check_value(json, "json", &error) < 0) {
-        native_fail(ctx, "ValueError", "%s", error.text);
+    if (value_check(native_value(json), &error) < 0) {
+        native_fail(ctx, "ValueError", "json: %s", error.text);
     }
 }
 

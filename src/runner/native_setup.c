@@ -221,8 +221,16 @@ struct mite_datapool *mite_pool_array(struct mite_setup *setup, enum mite_pool_k
 {
     struct value list = value_list((const struct value *)items, (uint32_t)count);
 
-    return given(setup, items, "mite_pool_items", "its items") && is_kind(setup, kind) ? pool_of(setup, kind, &list)
-                                                                                       : NULL;
+    if (!given(setup, items, "mite_pool_items", "its items") || !is_kind(setup, kind)) {
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (value_check(&list.items[i], &setup->error) < 0) {
+            error_prefix(&setup->error, "item %zu of a datapool", i);
+            return NULL;
+        }
+    }
+    return pool_of(setup, kind, &list);
 }
 
 struct mite_datapool *mite_pool_function(struct mite_setup *setup, enum mite_pool_kind kind,

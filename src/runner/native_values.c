@@ -304,34 +304,6 @@ double mite_config_float(struct mite_context *ctx, const char *key, double fallb
 
 /* ---- what messages can carry ---- */
 
-static int check_value(const struct mite_value *value, const char *name, int depth, struct mite_error *error)
-{
-    int rc = 0;
-
-    if (value->type > MITE_TYPE_MAP) {
-        return error_set(error, MITE_EINVAL, "field \"%s\" holds a value of no type", name);
-    }
-    if (value->type == MITE_TYPE_TEXT && !str_is_utf8(value_str(native_value(value)))) {
-        return error_set(error, MITE_EINVAL, "field \"%s\" holds a text that is not UTF-8: send it as bytes", name);
-    }
-    if ((value->type == MITE_TYPE_LIST || value->type == MITE_TYPE_MAP) && depth == VALUE_MAX_DEPTH) {
-        return error_set(error, MITE_EINVAL, "field \"%s\" is deeper than %d lists and maps", name, VALUE_MAX_DEPTH);
-    }
-    for (uint32_t i = 0; rc == 0 && value->type == MITE_TYPE_LIST && i < value->count; i++) {
-        rc = check_value(&value->as.items[i], name, depth + 1, error);
-    }
-    for (uint32_t i = 0; rc == 0 && value->type == MITE_TYPE_MAP && i < value->count; i++) {
-        rc = check_value(&value->as.fields[i].key, name, depth + 1, error);
-        rc = rc < 0 ? rc : check_value(&value->as.fields[i].value, name, depth + 1, error);
-    }
-    return rc;
-}
-
-int native_check_value(const struct mite_value *value, const char *name, struct mite_error *error)
-{
-    return check_value(value, name, 0, error);
-}
-
 void native_fields(struct mite_context *ctx, const char *function, const struct mite_field *fields, size_t count,
                    struct field *out)
 {
@@ -343,8 +315,8 @@ void native_fields(struct mite_context *ctx, const char *function, const struct 
         if (!key.p || fields[i].key.type != MITE_TYPE_TEXT || !str_is_utf8(key)) {
             native_fail(ctx, "TypeError", "%s(): field %zu has no name, a text in UTF-8", function, i + 1);
         }
-        if (native_check_value(&fields[i].value, native_value(&fields[i].key)->text, &error) < 0) {
-            native_fail(ctx, "TypeError", "%s", error.text);
+        if (value_check(native_value(&fields[i].value), &error) < 0) {
+            native_fail(ctx, "TypeError", "field \"" STR_FMT "\": %s", STR_ARG(key), error.text);
         }
         out[i] = (struct field){key, *native_value(&fields[i].value)};
     }

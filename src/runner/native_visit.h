@@ -153,7 +153,9 @@ static inline const struct mite_value *native_public(const struct value *value)
  * can carry. */
 void native_fields(struct mite_context *ctx, const char *function, const struct mite_field *fields, size_t count,
                    struct field *out);
-/* Whether a message may carry it: its types, UTF-8, depth. The sentence says what is wrong with `name`. */
-int native_check_value(const struct mite_value *value, const char *name, struct mite_error *error);
+/* Options that HTTP and sockets have in common, in nanoseconds or looked at. Fail the journey for what makes no sense.
+ */
+uint64_t native_timeout_ns(struct mite_context *ctx, const char *name, int64_t ms);
+void native_check_key(struct mite_context *ctx, const char *cert_file, const char *key_file);
 /* A copy in the journey's memory. Fails the journey without memory. */
 const char *native_copy(struct mite_context *ctx, struct str text);

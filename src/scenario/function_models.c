@@ -34,6 +34,11 @@ static void checkout(struct datapool *base, datapool_checkout_done *done, void *
         done(arg, MITE_EINVAL, NULL, &error);
         return;
     }
+    if (value_check(&item, &error) < 0) {
+        error_prefix(&error, "item %llu of a datapool", (unsigned long long)pool->index - 1);
+        done(arg, MITE_EINVAL, NULL, &error);
+        return;
+    }
     struct datapool_item out = {.id = value_int((int64_t)pool->index), .args = args_new(&item)};
     if (!out.args) {
         error_set(&error, MITE_ENOMEM, "no memory for an item of a datapool");
@@ -83,6 +88,11 @@ int items_from_function(struct arena *arena, item_function *next, void *arg, str
                              "the function of a recyclable datapool has made %d items and goes on: it must end, or the "
                              "pool be an iterable one",
                              ITEMS_MAX);
+        }
+        rc = value_check(&item, error);
+        if (rc < 0) {
+            value_items_done(&items);
+            return error_prefix(error, "item %llu of a datapool", (unsigned long long)index);
         }
         rc = value_copy(arena, &item, &copy);
         if (rc == 0) {

@@ -135,6 +135,36 @@ int value_copy(struct arena *arena, const struct value *from, struct value *out)
     }
 }
 
+static int check(const struct value *value, int depth, struct mite_error *error)
+{
+    bool nests = value->type == VALUE_LIST || value->type == VALUE_MAP;
+    int rc = 0;
+
+    if (value->type > VALUE_MAP) {
+        return error_set(error, MITE_EINVAL, "it holds a value of no type");
+    }
+    if (value->type == VALUE_TEXT && !str_is_utf8(value_str(value))) {
+        return error_set(error, MITE_EINVAL, "it holds a text that is not UTF-8: give that as bytes");
+    }
+    if (nests && depth == VALUE_USER_DEPTH) {
+        return error_set(error, MITE_EINVAL, "it is deeper than %d lists and maps", VALUE_USER_DEPTH);
+    }
+    for (uint32_t i = 0; rc == 0 && nests && i < value->count; i++) {
+        if (value->type == VALUE_LIST) {
+            rc = check(&value->items[i], depth + 1, error);
+        } else {
+            rc = check(&value->pairs[i].key, depth + 1, error);
+            rc = rc < 0 ? rc : check(&value->pairs[i].value, depth + 1, error);
+        }
+    }
+    return rc;
+}
+
+int value_check(const struct value *value, struct mite_error *error)
+{
+    return check(value, 0, error);
+}
+
 const char *value_type_name(enum value_type type)
 {
     static const char *const names[] = {"nil",  "boolean", "integer", "integer", "float",

@@ -12,7 +12,8 @@
 
 /* Lists and maps inside one another: readers refuse more, writers may count on it. A user's value may take 64 of these
  * levels; the others are those of the messages and replies around it. */
-#define VALUE_MAX_DEPTH 72
+#define VALUE_MAX_DEPTH  72
+#define VALUE_USER_DEPTH 64
 
 enum value_type {
     VALUE_NIL,
@@ -92,6 +93,10 @@ bool value_equal(const struct value *a, const struct value *b) PRIVATE_API(value
 
 /* Deep copy into the arena. 0, MITE_ENOMEM or MITE_ELIMIT. */
 int value_copy(struct arena *arena, const struct value *from, struct value *out) PRIVATE_API(value_copy);
+
+/* Whether messages and replies can carry a user's value: its types are known, its texts UTF-8, it is not too deep.
+ * MITE_EINVAL with a sentence about "it". */
+int value_check(const struct value *value, struct mite_error *error);
 
 /* "nil", "integer", "text", "list": for sentences about wrong input. */
 const char *value_type_name(enum value_type type) PRIVATE_API(value_type_name);

@@ -122,6 +122,11 @@ def test_a_check_without_words_says_its_condition(run_c: Run) -> None:
     assert of_type(messages, "error")[0]["message"] == "mite.exceptions.MiteError: 1 + 1 == 3"
 
 
+def test_a_failure_with_bytes_that_are_no_text(run_c: Run) -> None:
+    result, messages = run_c('MITE_JOURNEY(journey) { mite_fail(ctx, "got %s", "\\xffJ\\xc3\\xbc\\xc3"); }')
+    assert of_type(messages, "error")[0]["message"] == "mite.exceptions.MiteError: got ?J\u00fc?", result.stderr
+
+
 def test_fields_of_a_failure(run_c: Run) -> None:
     result, messages = run_c('MITE_JOURNEY(journey) { mite_fail_with(ctx, "sold out", MITE_INT("item", 7)); }')
     error = of_type(messages, "error")[0]
@@ -140,11 +145,22 @@ def test_fields_of_a_failure(run_c: Run) -> None:
         ('mite_int_at(ctx, mite_arg(ctx, 2), "a.1.c")', 'TypeError: there is no "a.1.c" in the value'),
         ('mite_int_at(ctx, mite_arg(ctx, 2), "a.0.b")', 'TypeError: "a.0.b" is text, and an integer is wanted'),
         ('mite_config_int(ctx, "text", 0)', 'TypeError: configuration key "text" is "no number", and an integer is wanted'),
-        ('mite_send(ctx, "m", MITE_STR("s", "\\xff"))', 'TypeError: field "s" holds a text that is not UTF-8: send it as bytes'),
+        ('mite_send(ctx, "m", MITE_STR("s", "\\xff"))', 'TypeError: field "s": it holds a text that is not UTF-8: give that as bytes'),
         ('mite_get(ctx, "http://x/", .body = "a", .json = mite_int(1))',
          "ValueError: body, json and form exclude one another: a request has one body"),
         ('mite_get(ctx, "http://x/", .headers = MITE_PAIRS({"a b", "c"}))',
          'ValueError: headers: "a b" has a character that may not stand there, or no name'),
+        ('mite_get(ctx, "http://x/", .password = "p")', "ValueError: a password without a user: give .user too"),
+        ('mite_get(ctx, "http://x/", .key_file = "k")',
+         "ValueError: a client key without its certificate: give .cert_file too"),
+        ('mite_connect(ctx, "tls://x:1", .key_file = "k")',
+         "ValueError: a client key without its certificate: give .cert_file too"),
+        ('mite_post(ctx, "http://x/", .body_size = 3)', "ValueError: a body_size without a body"),
+        ('mite_connect(ctx, "tcp://x:1", .timeout_ms = -1)',
+         "ValueError: timeout_ms must be a positive number of milliseconds, not -1"),
+        ('struct mite_value deep[66] = {mite_nil()}; for (int i = 1; i < 66; i++) deep[i] = mite_items(&deep[i - 1], 1);'
+         ' mite_send(ctx, "m", MITE_VALUE("deep", deep[65]))',
+         'TypeError: field "deep": it is deeper than 64 lists and maps'),
         ('mite_connect(ctx, "nowhere")',
          'ValueError: "nowhere" is no address: tcp://HOST:PORT, tls://HOST:PORT or udp://HOST:PORT'),
     ],

@@ -101,6 +101,13 @@ __attribute__((unused)) static bool endless(void *arg, uint64_t index, struct mi
     *item = mite_items(item, 0);
     return true;
 }
+__attribute__((unused)) static bool garbled(void *arg, uint64_t index, struct mite_value *item)
+{
+    static struct mite_value cell;
+    cell = mite_str("\\xff");
+    *item = mite_items(&cell, 1);
+    return true;
+}
 """
 
 
@@ -121,6 +128,9 @@ __attribute__((unused)) static bool endless(void *arg, uint64_t index, struct mi
         ('mite_pool_jsonl(setup, MITE_ITERABLE, "empty", NULL)', "the datapool file empty has no items"),
         ('mite_pool_recorded(setup, MITE_ITERABLE, "empty", NULL)', "the datapool file empty has no items"),
         ("mite_pool_items(setup, MITE_ITERABLE, mite_int(1))", "item 0 of a datapool is integer"),
+        ('mite_pool_items(setup, MITE_ITERABLE, mite_list(mite_nil()), mite_list(mite_str("\\xff")))',
+         "item 1 of a datapool: it holds a text that is not UTF-8: give that as bytes"),
+        ("mite_pool_function(setup, MITE_RECYCLABLE, garbled, NULL)", "item 0 of a datapool: it holds a text that is not UTF-8"),
         ("mite_pool_items(setup, (enum mite_pool_kind)9, mite_list())", "a datapool is MITE_RECYCLABLE or MITE_ITERABLE"),
         ('mite_pool(setup, "j.c:pol")', 'did you mean "pool"?'),
         ('(mite_setup_fail(setup, "no users for %s", mite_setup_config(setup, "shop", "?")), NULL)', "no users for here"),
