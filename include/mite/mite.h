@@ -401,8 +401,8 @@ MITE_PUBLIC double mite_seconds(const struct mite_response *response, enum mite_
 /* Gives a response back before the journey ends, for journeys that make very many requests. NULL does nothing. */
 MITE_PUBLIC void mite_release(struct mite_response *response);
 
-/* Called for each response (redirect hops too) before its http_metrics message is sent. It must not wait or fail; it
- * may call mite_metrics(). NULL: nobody is called. */
+/* Called for each response (redirect hops too, each of which `response` then is) before its http_metrics message is
+ * sent. It must not wait; it may call mite_metrics() and fail the journey. NULL: nobody is called. */
 MITE_PUBLIC void mite_on_response(struct mite_context *ctx,
                                   void (*callback)(struct mite_context *ctx, struct mite_response *response, void *arg),
                                   void *arg);

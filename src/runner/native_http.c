@@ -102,6 +102,12 @@ static void send_now(void *arg)
     context_send(metrics->response->ctx->context, metrics->response->transaction, &metrics->message);
 }
 
+static void show(struct mite_response *response, struct http_response *hop)
+{
+    response->shown = hop;
+    response->json_read = false;
+}
+
 static void report_hop(struct mite_response *response, struct http_response *hop, uint64_t wait_ns)
 {
     struct native_session *session = &response->ctx->session;
@@ -109,10 +115,9 @@ static void report_hop(struct mite_response *response, struct http_response *hop
                               .message = {.kind = MESSAGE_HTTP_METRICS, .type = STR("http_metrics")}};
 
     if (session->callback && response->ctx->fiber) {
-        struct http_response *last = response->last;
-        response->last = hop;
+        show(response, hop);
         session->callback(response->ctx, response, session->callback_arg);
-        response->last = last;
+        show(response, NULL);
     }
     http_report_fill(&metrics.message, hop, wait_ns);
     metrics.message.fields = session->metrics;
@@ -120,18 +125,16 @@ static void report_hop(struct mite_response *response, struct http_response *hop
     fiber_call(send_now, &metrics);
 }
 
-/* The oldest first; chains are short. */
+/* The oldest first; chains are short. A callback that fails leaves the rest to the journey's end. */
 static void report_hops(struct mite_response *response, uint64_t wait_ns)
 {
-    struct http_response *reported = NULL;
-
-    while (reported != response->last) {
+    while (response->reported != response->last) {
         struct http_response *hop = response->last;
-        while (hop->previous != reported) {
+        while (hop->previous != response->reported) {
             hop = hop->previous;
         }
         report_hop(response, hop, hop == response->last ? wait_ns : 0);
-        reported = hop;
+        response->reported = hop;
     }
 }
 

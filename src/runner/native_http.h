@@ -10,6 +10,8 @@ struct mite_response {
     struct mite_context *ctx;
     struct http_exchange *exchange;  /* borrowed; NULL unless under way */
     struct http_response *last;      /* counted: the latest hop's; NULL without any */
+    struct http_response *reported;  /* the latest hop whose message was sent; NULL: none */
+    struct http_response *shown;     /* the hop that the journey's callback is looking at; NULL: it is not called */
     struct transaction *transaction; /* counted: the innermost one at the start; NULL once reported */
     uint64_t number;                 /* of the journey's requests, from 1 */
     bool may_fail;

@@ -11,29 +11,39 @@ static void need(const struct mite_response *response, const char *function)
     native_need(NULL, response, function, "the response");
 }
 
+/* What the functions are about: inside a callback the hop that it was called for. NULL: no answer came. */
+static const struct http_response *answer(const struct mite_response *response, const char *function)
+{
+    need(response, function);
+    return response->shown ? response->shown : response->last;
+}
+
 int mite_status(const struct mite_response *response)
 {
-    need(response, "mite_status");
-    return response->failure || !response->last ? 0 : response->last->status;
+    const struct http_response *from = answer(response, "mite_status");
+
+    return !from || (response->failure && !response->shown) ? 0 : from->status;
 }
 
 const char *mite_failure(const struct mite_response *response)
 {
     need(response, "mite_failure");
-    return response->failure;
+    return response->shown ? NULL : response->failure;
 }
 
 /* Bodies have a zero behind (response.h). */
 const char *mite_body(const struct mite_response *response)
 {
-    need(response, "mite_body");
-    return response->last && response->last->body.n ? response->last->body.p : "";
+    const struct http_response *from = answer(response, "mite_body");
+
+    return from && from->body.n ? from->body.p : "";
 }
 
 size_t mite_body_size(const struct mite_response *response)
 {
-    need(response, "mite_body_size");
-    return response->last ? response->last->body.n : 0;
+    const struct http_response *from = answer(response, "mite_body_size");
+
+    return from ? from->body.n : 0;
 }
 
 static const char *keep(struct mite_response *response, struct str text)
@@ -48,21 +58,24 @@ static const char *keep(struct mite_response *response, struct str text)
 
 const char *mite_header(struct mite_response *response, const char *name)
 {
-    need(response, "mite_header");
+    const struct http_response *from = answer(response, "mite_header");
+
     native_need(response->ctx, name, "mite_header", "the header's name");
-    return response->last ? keep(response, http_response_header(response->last, name)) : NULL;
+    return from ? keep(response, http_response_header(from, name)) : NULL;
 }
 
 const char *mite_url(const struct mite_response *response)
 {
-    need(response, "mite_url");
-    return response->last ? response->last->url.p : "";
+    const struct http_response *from = answer(response, "mite_url");
+
+    return from ? from->url.p : "";
 }
 
 const char *mite_redirect_url(const struct mite_response *response)
 {
-    need(response, "mite_redirect_url");
-    return response->last ? response->last->redirect_url.p : NULL;
+    const struct http_response *from = answer(response, "mite_redirect_url");
+
+    return from ? from->redirect_url.p : NULL;
 }
 
 const struct mite_value *mite_json(struct mite_context *ctx, struct mite_response *response)
@@ -82,11 +95,12 @@ const struct mite_value *mite_json(struct mite_context *ctx, struct mite_respons
 
 double mite_seconds(const struct mite_response *response, enum mite_phase phase)
 {
-    need(response, "mite_seconds");
-    if (!response->last) {
+    const struct http_response *from = answer(response, "mite_seconds");
+
+    if (!from) {
         return 0;
     }
-    const struct http_timings *timings = &response->last->timings;
+    const struct http_timings *timings = &from->timings;
     switch (phase) {
     case MITE_PHASE_DNS:
         return ns_to_s(timings->dns_ns);

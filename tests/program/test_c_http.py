@@ -9,7 +9,7 @@ import pytest
 
 from c_journeys import Messages, Run, of_type, read_messages, run_c  # noqa: F401
 from conftest import needs_python
-from helpers import Mite, free_port
+from helpers import Mite, free_port, totals
 
 
 def bodies(messages: Messages) -> list[Any]:
@@ -170,6 +170,64 @@ def test_callback_and_metrics(run_c: Run, target: str) -> None:
 IN_C = """
 MITE_JOURNEY(journey)
 {
+CALLBACKS = """
+static void see(struct mite_context *ctx, struct mite_response *response, void *arg)
+{
+    mite_send(ctx, "seen", MITE_INT("status", mite_status(response)), MITE_BOOL("failed", mite_failure(response) != NULL),
+              MITE_STR("to", mite_redirect_url(response)));
+}
+static void read_json(struct mite_context *ctx, struct mite_response *response, void *arg)
+{
+    if (mite_status(response) == 200) {
+        mite_send(ctx, "method", MITE_STR("method", mite_text_at(ctx, mite_json(ctx, response), "method")));
+    }
+}
+static void refuse(struct mite_context *ctx, struct mite_response *response, void *arg)
+{
+    mite_check(ctx, ++*(int *)arg < 2, "the second one");
+}
+MITE_JOURNEY(sees)
+{
+    const char *url = mite_config(ctx, "url", "");
+    mite_on_response(ctx, see, NULL);
+    mite_get(ctx, mite_format(ctx, "%s/redirect/3", url), .max_redirects = 1, .may_fail = true);
+}
+MITE_JOURNEY(reads)
+{
+    mite_on_response(ctx, read_json, NULL);
+    struct mite_response *answer = mite_get(ctx, mite_format(ctx, "%s/echo", mite_config(ctx, "url", "")));
+    mite_check(ctx, strcmp(mite_text_at(ctx, mite_json(ctx, answer), "method"), "GET") == 0);
+}
+MITE_JOURNEY(refuses)
+{
+    int count = 0;
+    mite_on_response(ctx, refuse, &count);
+    mite_get(ctx, mite_format(ctx, "%s/redirect/3", mite_config(ctx, "url", "")));
+}
+"""
+
+
+def test_a_callback_sees_the_hop_that_it_is_called_for(run_c: Run, target: str) -> None:
+    result, messages = run_c(CALLBACKS, "sees", env={"MITE_CONF_url": target})
+    assert result.returncode == 0, result.stdout
+    seen = of_type(messages, "seen")
+    assert [(m["status"], m["failed"]) for m in seen] == [(302, False)] * 2
+    assert [m["to"].rpartition("/")[2] for m in seen] == ["2", "1"]
+
+
+def test_a_callback_reads_json(run_c: Run, target: str) -> None:
+    result, messages = run_c(CALLBACKS, "reads", env={"MITE_CONF_url": target})
+    assert result.returncode == 0, result.stdout
+    assert [m["method"] for m in of_type(messages, "method")] == ["GET"]
+
+
+def test_a_callback_that_fails_ends_the_journey_and_loses_no_message(run_c: Run, target: str) -> None:
+    result, messages = run_c(CALLBACKS, "refuses", env={"MITE_CONF_url": target})
+    assert [m["message"] for m in of_type(messages, "error")] == ["mite.exceptions.MiteError: the second one"]
+    assert [m["response_code"] for m in of_type(messages, "http_metrics")] == [302, 302, 302, 200]
+    assert totals(result.stdout).requests == 4
+
+
     const char *url = mite_config(ctx, "url", "");
     MITE_TRANSACTION(ctx, "outer") {
         mite_send(ctx, "hello", MITE_STR("who", "you"), MITE_LIST("list", mite_int(1), mite_float(2.5), mite_nil()));
