@@ -342,8 +342,8 @@ struct mite_http_options {
     size_t body_size;                 /* 0: the body is a text with a zero behind */
     struct mite_value json;           /* a body in JSON: mite_map(...) or any other value but nil */
     const struct mite_pair *form;     /* a body of encoded names and values. body, json and form exclude one another */
-    const char *user, *password;      /* Basic authentication */
-    const char *cert_file, *key_file; /* PEM; the client's certificate */
+    const char *user, *password;      /* Basic authentication; no password without a user */
+    const char *cert_file, *key_file; /* PEM; the client's certificate, and its key unless both are in one file */
     int max_redirects;                /* 5; MITE_NO_REDIRECTS: the 3xx itself is handed over */
     int verify;                       /* of certificates: 1 yes, -1 no, 0 as --insecure says */
     int64_t timeout_ms;               /* of the request with all its redirects; --timeout */
@@ -428,10 +428,10 @@ MITE_PUBLIC void mite_clear_cookies(struct mite_context *ctx);
 
 struct mite_socket_options {
     size_t size;
-    int64_t timeout_ms;               /* of connecting, and of each read and write; 10,000 */
+    int64_t timeout_ms;               /* of each call, from connecting on; 10,000 */
     int verify;                       /* tls: 1 yes, -1 no, 0 as --insecure says */
     const char *ca_file;              /* tls: PEM; --ca-file */
-    const char *cert_file, *key_file; /* tls: PEM; the client's certificate */
+    const char *cert_file, *key_file; /* tls: PEM; the client's certificate, and its key unless both are in one file */
     const char *server_name;          /* tls: the host of the address */
     bool may_fail;                    /* connect returns NULL, read and write return -1 */
 };

@@ -94,8 +94,8 @@ struct looking_up {
 static void look_up_now(void *arg)
 {
     struct looking_up *looking = arg;
-    const struct addrinfo hints = {.ai_socktype = looking->address->kind == ADDRESS_UDP ? SOCK_DGRAM : SOCK_STREAM,
-                                   .ai_flags = AI_NUMERICSERV};
+    struct addrinfo hints = {.ai_socktype = looking->address->kind == ADDRESS_UDP ? SOCK_DGRAM : SOCK_STREAM,
+                             .ai_flags = AI_NUMERICSERV | AI_NUMERICHOST};
     struct mite_socket *socket = looking->socket;
     struct native *native = socket->ctx->native;
     struct native_lookup *lookup = calloc(1, sizeof *lookup);
@@ -105,6 +105,12 @@ static void look_up_now(void *arg)
         return;
     }
     *lookup = (struct native_lookup){.native = native, .socket = socket};
+    if (getaddrinfo(looking->address->host, looking->address->port, &hints, &lookup->found) == 0) {
+        lookup->done = true; /* an address in digits: no thread has to wait for a server of names */
+        socket->lookup = lookup;
+        return;
+    }
+    hints.ai_flags = AI_NUMERICSERV;
     looking->rc = uv_getaddrinfo(loop_uv(native->loop), &lookup->request, on_found, looking->address->host,
                                  looking->address->port, &hints);
     if (looking->rc < 0) {
@@ -163,7 +169,7 @@ static int64_t dial(struct mite_socket *socket, const struct addrinfo *to)
     fiber_call(dial_now, &dialling);
     if (dialling.on_the_way) {
         if (!native_socket_wait(socket, SOCKET_WANTS_WRITE)) {
-            return SOCKET_FAILED;
+            return native_socket_failed(socket, "not connected within %g s", ns_to_s(socket->timeout_ns));
         }
         dialling.error = pending_error(socket->fd);
     }
@@ -175,7 +181,8 @@ static int64_t look_up(struct mite_socket *socket, const struct native_address *
     struct looking_up looking = {socket, address, 0};
 
     fiber_call(look_up_now, &looking);
-    if (looking.rc == 0 && !native_wait_ns(socket->ctx, socket->lookup, socket->timeout_ns)) {
+    if (looking.rc == 0 && !socket->lookup->done &&
+        !native_wait_ns(socket->ctx, socket->lookup, native_socket_left_ns(socket))) {
         return native_socket_failed(socket, "its name was not found within %g s", ns_to_s(socket->timeout_ns));
     }
     int rc = looking.rc < 0 ? looking.rc : socket->lookup->status;

@@ -129,12 +129,31 @@ static void add_content_type(struct http_request *request, struct http_header *h
     }
 }
 
-static uint64_t timeout_ns(struct mite_context *ctx, const char *name, int64_t ms)
+uint64_t native_timeout_ns(struct mite_context *ctx, const char *name, int64_t ms)
 {
     if (ms < 0) {
         native_fail(ctx, "ValueError", "%s must be a positive number of milliseconds, not %lld", name, (long long)ms);
     }
-    return (uint64_t)ms * NS_PER_MS;
+    return (uint64_t)ms > UINT64_MAX / NS_PER_MS ? UINT64_MAX : (uint64_t)ms * NS_PER_MS;
+}
+
+void native_check_key(struct mite_context *ctx, const char *cert_file, const char *key_file)
+{
+    if (key_file && !cert_file) {
+        native_fail(ctx, "ValueError", "a client key without its certificate: give .cert_file too");
+    }
+}
+
+/* Half of a pair that is left alone would be forgotten without a word. */
+static void check_halves(struct mite_context *ctx, const struct mite_http_options *options)
+{
+    if (options->password && !options->user) {
+        native_fail(ctx, "ValueError", "a password without a user: give .user too");
+    }
+    if (options->body_size > 0 && !options->body) {
+        native_fail(ctx, "ValueError", "a body_size without a body");
+    }
+    native_check_key(ctx, options->cert_file, options->key_file);
 }
 
 void native_request(struct mite_response *response, const char *method, const char *url,
@@ -146,17 +165,20 @@ void native_request(struct mite_response *response, const char *method, const ch
     if (!url) {
         native_missing(ctx, "mite_request", mite_format(ctx, "the URL of a %.20s", method));
     }
+    check_halves(ctx, options);
     *out = (struct http_request){
         .method = str_of(method),
         .url = str_of(url),
         .user = str_of(options->user),
-        .password = str_of(options->user && !options->password ? "" : options->password),
+        .password = str_of(options->password ? options->password
+                           : options->user   ? ""
+                                             : NULL),
         .cert_file = str_of(options->cert_file),
         .key_file = str_of(options->key_file),
         .follow_redirects = options->max_redirects >= 0,
         .max_redirects = options->max_redirects ? (unsigned)options->max_redirects : DEFAULT_MAX_REDIRECTS,
-        .timeout_ns = timeout_ns(ctx, "timeout_ms", options->timeout_ms),
-        .connect_timeout_ns = timeout_ns(ctx, "connect_timeout_ms", options->connect_timeout_ms),
+        .timeout_ns = native_timeout_ns(ctx, "timeout_ms", options->timeout_ms),
+        .connect_timeout_ns = native_timeout_ns(ctx, "connect_timeout_ms", options->connect_timeout_ms),
         .verify = options->verify ? options->verify > 0 : -1,
         .body = body(ctx, options),
     };

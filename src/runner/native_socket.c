@@ -77,14 +77,27 @@ static void watch_now(void *arg)
     loop_touch(socket->ctx->native->loop);
 }
 
+uint64_t native_socket_left_ns(struct mite_socket *socket)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    if (socket->deadline_ns == 0) {
+        socket->deadline_ns = ns_add(now_ns, socket->timeout_ns);
+    }
+    return socket->deadline_ns > now_ns ? socket->deadline_ns - now_ns : 0;
+}
+
 bool native_socket_wait(struct mite_socket *socket, int64_t wants)
 {
-    fiber_call(watch_now, &(struct watching){socket, wants == SOCKET_WANTS_READ ? UV_READABLE : UV_WRITABLE});
-    if (native_wait_ns(socket->ctx, socket->watch, socket->timeout_ns)) {
+    bool reads = wants == SOCKET_WANTS_READ;
+
+    fiber_call(watch_now, &(struct watching){socket, reads ? UV_READABLE : UV_WRITABLE});
+    if (native_wait_ns(socket->ctx, socket->watch, native_socket_left_ns(socket))) {
         return true;
     }
     fiber_call(watch_now, &(struct watching){socket, 0});
-    native_socket_failed(socket, "nothing came within %g s", ns_to_s(socket->timeout_ns));
+    native_socket_failed(socket, "nothing more %s within %g s", reads ? "came" : "was taken",
+                         ns_to_s(socket->timeout_ns));
     return false;
 }
 
@@ -94,7 +107,7 @@ int64_t native_socket_failed(struct mite_socket *socket, const char *format, ...
     va_list args;
 
     buf_clear(text);
-    buf_printf(text, "%s: ", socket->address ? socket->address : "a socket");
+    buf_printf(text, "%s: ", socket->address);
     va_start(args, format);
     buf_vprintf(text, format, args);
     va_end(args);
@@ -153,7 +166,9 @@ static int64_t open_tls(struct mite_socket *socket, const char *host, const stru
 static struct mite_socket *socket_new(struct mite_context *ctx, const char *address,
                                       const struct mite_socket_options *options)
 {
-    struct mite_socket *socket = calloc(1, sizeof *socket);
+    uint64_t timeout_ns = native_timeout_ns(ctx, "timeout_ms", options->timeout_ms);
+    size_t length = strlen(address);
+    struct mite_socket *socket = calloc(1, sizeof *socket + length + 1);
 
     if (!socket) {
         native_raise(ctx, "MemoryError", STR("MemoryError: no memory for a socket"));
@@ -161,10 +176,10 @@ static struct mite_socket *socket_new(struct mite_context *ctx, const char *addr
     socket->ctx = ctx;
     socket->fd = -1;
     socket->may_fail = options->may_fail;
-    socket->timeout_ns = options->timeout_ms > 0 ? (uint64_t)options->timeout_ms * NS_PER_MS : DEFAULT_TIMEOUT_NS;
+    socket->timeout_ns = timeout_ns ? timeout_ns : DEFAULT_TIMEOUT_NS;
     buf_init(&socket->unread, MAX_LINE + READ_AHEAD);
+    memcpy(socket->address, address, length);
     LIST_INSERT_HEAD(&ctx->sockets, socket, link);
-    socket->address = arena_str(&ctx->arena, str_of(address)).p;
     return socket;
 }
 
@@ -182,6 +197,7 @@ struct mite_socket *mite_socket_connect(struct mite_context *ctx, const char *ad
         native_fail(ctx, "ValueError", "\"%.200s\" is no address: tcp://HOST:PORT, tls://HOST:PORT or udp://HOST:PORT",
                     address);
     }
+    native_check_key(ctx, options.cert_file, options.key_file);
     struct mite_socket *socket = socket_new(ctx, address, &options);
     socket->datagrams = parsed.kind == ADDRESS_UDP;
     ctx->not_connected = NULL;
@@ -262,25 +278,24 @@ static int64_t move(struct moving *moving, void (*now)(void *arg))
     }
 }
 
-/* False for a socket of .may_fail that is none. */
-static bool usable(struct mite_socket *socket)
+/* The journey calls with this socket. False for one of .may_fail that is none. */
+static bool begin(struct mite_socket *socket)
 {
     if (socket) {
         socket->failure = NULL;
+        socket->deadline_ns = 0;
     }
     return socket != NULL;
 }
 
-int64_t mite_read(struct mite_context *ctx, struct mite_socket *socket, void *buffer, size_t size)
+/* As mite_read(), of a call that has begun. */
+static int64_t read_some(struct mite_socket *socket, void *buffer, size_t size)
 {
-    native_need(ctx, buffer, "mite_read", "the buffer");
-    if (!usable(socket)) {
-        return -1;
-    }
+    struct buf *unread = &socket->unread;
+
     if (size == 0) {
         return 0;
     }
-    struct buf *unread = &socket->unread;
     if (unread->size > 0) {
         size_t n = size < unread->size ? size : unread->size;
         memcpy(buffer, unread->data, n);
@@ -291,11 +306,20 @@ int64_t mite_read(struct mite_context *ctx, struct mite_socket *socket, void *bu
     return rc >= 0 ? rc : fail(socket);
 }
 
+int64_t mite_read(struct mite_context *ctx, struct mite_socket *socket, void *buffer, size_t size)
+{
+    native_need(ctx, buffer, "mite_read", "the buffer");
+    return begin(socket) ? read_some(socket, buffer, size) : -1;
+}
+
 int64_t mite_read_exactly(struct mite_context *ctx, struct mite_socket *socket, void *buffer, size_t size)
 {
     native_need(ctx, buffer, "mite_read_exactly", "the buffer");
+    if (!begin(socket)) {
+        return -1;
+    }
     for (size_t done = 0; done < size;) {
-        int64_t n = mite_read(ctx, socket, (char *)buffer + done, size - done);
+        int64_t n = read_some(socket, (char *)buffer + done, size - done);
         if (n < 0) {
             return -1;
         }
@@ -322,7 +346,7 @@ const char *mite_read_line(struct mite_context *ctx, struct mite_socket *socket)
 {
     size_t seen = 0;
 
-    if (!usable(socket)) {
+    if (!begin(socket)) {
         return NULL;
     }
     for (struct buf *unread = &socket->unread;;) {
@@ -352,7 +376,7 @@ const char *mite_read_line(struct mite_context *ctx, struct mite_socket *socket)
 int64_t mite_write(struct mite_context *ctx, struct mite_socket *socket, const void *bytes, size_t size)
 {
     native_need(ctx, bytes, "mite_write", "the bytes");
-    if (!usable(socket)) {
+    if (!begin(socket)) {
         return -1;
     }
     for (size_t done = 0; done < size || (size == 0 && socket->datagrams);) {

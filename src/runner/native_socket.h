@@ -21,18 +21,21 @@ struct mite_socket {
     SSL *tls; /* NULL: plain */
     bool datagrams, may_fail;
     uint64_t timeout_ns;
-    const char *address;            /* as the journey gave it, in its memory */
+    uint64_t deadline_ns;           /* of the call under way; 0: it has not had to wait yet */
     const char *failure;            /* of the last call; NULL: none */
     const struct arena *failure_in; /* where that text lies */
     struct buf unread;              /* received behind the line that was asked for */
     struct native_lookup *lookup;   /* under way; NULL: none */
     LIST_ENTRY(mite_socket) link;
+    char address[]; /* as the journey gave it */
 };
 
 /* What an attempt to read, write or connect came to, besides a number of bytes. */
 enum { SOCKET_WANTS_READ = -1, SOCKET_WANTS_WRITE = -2, SOCKET_FAILED = -3 };
 
-/* Waits until the descriptor can be read or written. False, with the failure set: it took too long. */
+/* What is left of the time that the journey's call has, from its first wait on. */
+uint64_t native_socket_left_ns(struct mite_socket *socket);
+/* Waits until the descriptor can be read or written. False, with the failure set: the call took too long. */
 bool native_socket_wait(struct mite_socket *socket, int64_t wants);
 /* Takes a descriptor, closed on failure (no memory). On the loop's stack. */
 bool native_socket_watch(struct mite_socket *socket, int fd);

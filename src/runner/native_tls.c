@@ -39,9 +39,11 @@ static void tls_free(struct native_tls *tls)
     free(tls);
 }
 
-static char *copy(const char *text)
+/* False without memory. */
+static bool copy(const char *text, char **out)
 {
-    return text ? str_copy(str_of(text)) : NULL;
+    *out = text ? str_copy(str_of(text)) : NULL;
+    return *out || !text;
 }
 
 static int64_t load_files(struct mite_socket *socket, struct native_tls *tls)
@@ -83,9 +85,12 @@ static struct native_tls *settings(struct mite_socket *socket, const struct mite
     SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION);
     SSL_CTX_set_mode(tls->context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_options(tls->context, SSL_OP_IGNORE_UNEXPECTED_EOF);
-    tls->ca_file = copy(ca_file);
-    tls->cert_file = copy(options->cert_file);
-    tls->key_file = copy(options->key_file);
+    if (!copy(ca_file, &tls->ca_file) || !copy(options->cert_file, &tls->cert_file) ||
+        !copy(options->key_file, &tls->key_file)) {
+        native_socket_failed(socket, "no memory for TLS");
+        tls_free(tls);
+        return NULL;
+    }
     if (load_files(socket, tls) < 0) {
         tls_free(tls);
         return NULL;

@@ -1,7 +1,10 @@
 """HTTP of journeys in C, against the built-in target; and that it says what Python's says."""
 
+import contextlib
 import json
+import select
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -167,9 +170,6 @@ def test_callback_and_metrics(run_c: Run, target: str) -> None:
     assert [m.get("page") for m in metrics] == [None, None, None, "last", None]
 
 
-IN_C = """
-MITE_JOURNEY(journey)
-{
 CALLBACKS = """
 static void see(struct mite_context *ctx, struct mite_response *response, void *arg)
 {
@@ -228,6 +228,9 @@ def test_a_callback_that_fails_ends_the_journey_and_loses_no_message(run_c: Run,
     assert totals(result.stdout).requests == 4
 
 
+IN_C = """
+MITE_JOURNEY(journey)
+{
     const char *url = mite_config(ctx, "url", "");
     MITE_TRANSACTION(ctx, "outer") {
         mite_send(ctx, "hello", MITE_STR("who", "you"), MITE_LIST("list", mite_int(1), mite_float(2.5), mite_nil()));
@@ -323,6 +326,36 @@ def test_sockets_speak_any_protocol(run_c: Run, target: str) -> None:
     result, messages = run_c(source, env=environment)
     exception = of_type(messages, "exception")[0]
     assert exception["ex_type"] == "SocketError" and "cannot connect: Connection refused" in exception["message"]
+
+
+def drip(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection, contextlib.suppress(OSError):
+        while not select.select([connection], [], [], 0.03)[0]:
+            connection.sendall(b".")
+
+
+@pytest.mark.parametrize("call", ["mite_read_exactly(ctx, s, bytes, 100) == -1", "mite_read_line(ctx, s) == NULL"])
+def test_the_timeout_is_of_the_whole_call(run_c: Run, call: str) -> None:
+    source = f"""
+    MITE_JOURNEY(journey)
+    {{
+        char bytes[100] = "";
+        struct mite_socket *s = mite_connect(ctx, mite_config(ctx, "address", ""), .timeout_ms = 200, .may_fail = true);
+        MITE_TRANSACTION(ctx, "call") {{
+            mite_check(ctx, {call}, "%s", bytes);
+        }}
+        mite_check(ctx, strstr(mite_socket_failure(ctx, s), "nothing more came within 0.2 s"));
+    }}
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        result, messages = run_c(source, env={"MITE_CONF_address": f"tcp://127.0.0.1:{listener.getsockname()[1]}"})
+        thread.join()
+    assert result.returncode == 0, result.stdout
+    call_txn = of_type(messages, "txn")[0]
+    assert 0.19 < call_txn["end_time"] - call_txn["start_time"] < 1
 
 
 def test_a_failure_does_not_outlive_its_block(run_c: Run) -> None:
