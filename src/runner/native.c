@@ -6,15 +6,17 @@
  * - A visit waits for one thing at a time. What wakes it may come late (the visit was cancelled), so native_wake()
  *   looks whether it waits for that at all.
  * - Deferred calls get the host, never a visit: it may be gone, or another journey's, when they come.
- * - Cancelling unwinds the fiber from a deferred call, for it may be asked for from inside a fiber.
+ * - Cancelling unwinds the fiber from a deferred call, for it may be asked for from inside a fiber. What does not wait
+ *   then, or waits firmly, sees the mark when it begins to wait.
  */
 #include "runner/native_visit.h"
 
-#include <stdio.h>
 #include "base/clock.h"
 #include "engine/watchdog.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 _Static_assert(sizeof(struct mite_value) == sizeof(struct value), "values cross as they are");
@@ -107,6 +109,15 @@ static void visit_free(struct mite_context *ctx)
     free(ctx);
 }
 
+void native_leave(struct mite_context *ctx)
+{
+    TAILQ_REMOVE(&ctx->native->running, ctx, link);
+    if (ctx->unwind_asked) {
+        TAILQ_REMOVE(&ctx->native->cancelled, ctx, cancel_link);
+        ctx->unwind_asked = false;
+    }
+}
+
 /* On the loop's stack, with all of the journey's code behind. In the queue of the running ones. */
 static void visit_end(struct mite_context *ctx)
 {
@@ -124,7 +135,7 @@ static void visit_end(struct mite_context *ctx)
     native_scratches_end(ctx);
     arena_reset(&ctx->arena);
     context->host = NULL;
-    TAILQ_REMOVE(&native->running, ctx, link);
+    native_leave(ctx);
     TAILQ_INSERT_HEAD(&native->spares, ctx, link);
     ctx->ended(ctx->ended_arg, context, outcome);
 }
@@ -236,22 +247,20 @@ static void start(struct journey_host *host, struct journey *journey, struct con
 
 /* ---- cancelling ---- */
 
-/* One at a time from the front, for each may start others. What begins to wait later sees the mark itself. */
+/* One at a time, for each may cancel others. */
 static void unwind_cancelled(void *arg)
 {
     struct native *native = arg;
     struct mite_context *ctx;
 
     native->cancel_asked = false;
-    do {
-        TAILQ_FOREACH(ctx, &native->running, link)
-        {
-            if (ctx->cancelled && ctx->awaited && !ctx->firm && !fiber_unwinding(ctx->fiber)) {
-                unwind(ctx);
-                break;
-            }
+    while ((ctx = TAILQ_FIRST(&native->cancelled))) {
+        TAILQ_REMOVE(&native->cancelled, ctx, cancel_link);
+        ctx->unwind_asked = false;
+        if (ctx->awaited && !ctx->firm && !fiber_unwinding(ctx->fiber)) {
+            unwind(ctx);
         }
-    } while (ctx);
+    }
 }
 
 static void cancel(struct journey_host *host, struct context *context)
@@ -263,6 +272,10 @@ static void cancel(struct journey_host *host, struct context *context)
         return;
     }
     ctx->cancelled = true;
+    if (!ctx->unwind_asked) {
+        TAILQ_INSERT_TAIL(&native->cancelled, ctx, cancel_link);
+        ctx->unwind_asked = true;
+    }
     if (!native->cancel_asked && loop_defer(native->loop, unwind_cancelled, native) == 0) {
         native->cancel_asked = true;
     }
@@ -295,6 +308,17 @@ static void unload(struct journey_host *host, struct journey *journey)
 
 /* ---- life ---- */
 
+/* Processes that start together must not draw alike. */
+static void seed(unsigned short random[3])
+{
+    uint64_t bits;
+
+    if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) != sizeof bits) {
+        bits = clock_now_ns() * (uint64_t)getpid();
+    }
+    memcpy(random, &bits, 3 * sizeof *random);
+}
+
 int native_new(const struct native_options *options, struct native **out, struct mite_error *error)
 {
     struct native *native = calloc(1, sizeof *native);
@@ -308,7 +332,9 @@ int native_new(const struct native_options *options, struct native **out, struct
     TAILQ_INIT(&native->starting);
     TAILQ_INIT(&native->running);
     TAILQ_INIT(&native->spares);
+    TAILQ_INIT(&native->cancelled);
     buf_init(&native->scratch, 0);
+    seed(native->random);
     *out = native;
     return 0;
 }
@@ -350,6 +376,7 @@ static bool end_visits(struct native *native)
         while (ctx->fiber) {
             end_running(ctx);
         }
+        watchdog_beat();
     }
     while ((ctx = TAILQ_FIRST(&native->starting))) {
         ctx->cancelled = true;
@@ -376,7 +403,6 @@ void native_close(struct native *native)
         if (ctx->timer_made) {
             timer_close(&ctx->timer, on_timer_closed);
         } else {
-        watchdog_beat();
             visit_free(ctx);
         }
     }

@@ -69,7 +69,7 @@ static void let_go(struct mite_context *ctx)
     args_ref(ctx->given);
     log_line(LOG_WARNING, "journey \"%s\" was cut off in \"" STR_FMT "\": its blocking call does not return",
              context->journey_name, STR_ARG(label));
-    TAILQ_REMOVE(&ctx->native->running, ctx, link);
+    native_leave(ctx);
     native_sockets_end(ctx);
     native_session_free(ctx);
     native_end_transactions(ctx, NULL, false);

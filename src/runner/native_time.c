@@ -11,7 +11,7 @@ static void on_timer(struct timer *timer)
 {
     struct mite_context *ctx = (struct mite_context *)((char *)timer - offsetof(struct mite_context, timer));
 
-    if (ctx->awaited) {
+    if (ctx->awaited == ctx->timed) { /* else that wait was left by force, and it waits for something else */
         ctx->timed_out = true;
         native_wake(ctx, ctx->awaited);
     }
@@ -27,6 +27,7 @@ bool native_wait_ns(struct mite_context *ctx, const void *what, uint64_t ns)
     }
     timer_start(&ctx->timer, ns, 0);
     ctx->timed_out = false;
+    ctx->timed = what;
     bool came = native_wait(ctx, what);
     timer_stop(&ctx->timer);
     return came && !ctx->timed_out;
@@ -47,7 +48,7 @@ bool mite_should_stop(struct mite_context *ctx)
 struct mite_separation mite_separation_begin(struct mite_context *ctx, double mean, double plus_minus)
 {
     double spread = plus_minus < 0 ? mean * 0.25 : plus_minus;
-    double seconds = mean + spread * (2 * drand48() - 1);
+    double seconds = mean + spread * (2 * erand48(ctx->native->random) - 1);
 
     return (struct mite_separation){ctx, clock_now_ns() + ns_from_s(seconds)};
 }

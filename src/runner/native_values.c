@@ -244,9 +244,16 @@ static const struct mite_value *config(struct mite_context *ctx, const char *key
     return native_public(config_get(ctx->native->options.config, str_of(key)));
 }
 
+/* A copy, here and below: the controller may change the configuration while the journey runs. */
 const struct mite_value *mite_config_value(struct mite_context *ctx, const char *key)
 {
-    return config(ctx, key, "mite_config_value");
+    const struct mite_value *value = config(ctx, key, "mite_config_value");
+    struct value *copy = value ? mite_alloc(ctx, sizeof *copy) : NULL;
+
+    if (copy && value_copy(ctx->memory, native_value(value), copy) < 0) {
+        native_raise(ctx, "MemoryError", STR("MemoryError: no memory for a configuration value"));
+    }
+    return native_public(copy);
 }
 
 static const char *config_key(struct mite_context *ctx, const char *key)
@@ -254,7 +261,6 @@ static const char *config_key(struct mite_context *ctx, const char *key)
     return mite_format(ctx, "configuration key \"%s\"", key);
 }
 
-/* Texts of a configuration have a zero behind, as copies of values do. */
 const char *mite_config(struct mite_context *ctx, const char *key, const char *fallback)
 {
     const struct mite_value *value = config(ctx, key, "mite_config");
@@ -262,7 +268,7 @@ const char *mite_config(struct mite_context *ctx, const char *key, const char *f
     if (value && value->type != MITE_TYPE_TEXT) {
         wrong_type(ctx, config_key(ctx, key), value, "a text");
     }
-    return value ? value->as.text : fallback;
+    return value ? native_copy(ctx, value_str(native_value(value))) : fallback;
 }
 
 int64_t mite_config_int(struct mite_context *ctx, const char *key, int64_t fallback)

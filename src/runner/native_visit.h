@@ -50,6 +50,7 @@ struct mite_context {
     const char *file;               /* where the journey called last; NULL: nowhere yet */
     int line;
     bool cancelled, failed;
+    bool unwind_asked;   /* it was cancelled and will be looked at */
     const void *awaited; /* what it waits for, until native_wake(); NULL: it does not */
     bool firm;           /* what it waits for cannot be called off */
     struct deferred_call *deferred;
@@ -61,10 +62,12 @@ struct mite_context {
     const struct arena *not_connected_in; /* where that text lies */
     struct blocking_job job;
     struct timer timer;
+    const void *timed; /* what the timer bounds the wait for */
     bool timer_made, timed_out;
     void (*ended)(void *arg, struct context *context, enum journey_outcome outcome);
     void *ended_arg;
-    TAILQ_ENTRY(mite_context) link; /* in one of the host's queues */
+    TAILQ_ENTRY(mite_context) link;        /* in one of the host's queues */
+    TAILQ_ENTRY(mite_context) cancel_link; /* among those to be unwound, while `unwind_asked` */
 };
 
 struct native {
@@ -75,14 +78,16 @@ struct native {
     struct http_client *http;       /* NULL before the first request */
     struct http_counts http_counts; /* of the client that is gone */
     struct visit_queue starting, running, spares;
+    struct visit_queue cancelled;   /* of these, by `cancel_link`: to be unwound */
     bool start_asked, cancel_asked; /* a deferred call will look */
     bool closing;
     struct response_list spare_responses;
     struct blocking *blocking; /* NULL before the first call that blocks */
     struct native_scratch *spare_scratches;
-    struct native_tls *tls; /* settings of TLS connections */
-    unsigned lookups;       /* of names, under way */
-    struct buf scratch;     /* for rendering what is copied at once */
+    struct native_tls *tls;   /* settings of TLS connections */
+    unsigned lookups;         /* of names, under way */
+    struct buf scratch;       /* for rendering what is copied at once */
+    unsigned short random[3]; /* erand48()'s: no two processes draw the same */
 };
 
 /* ---- waiting (native.c) ---- */
@@ -118,6 +123,9 @@ static inline void native_need(struct mite_context *ctx, const void *pointer, co
 void native_report(struct mite_context *ctx, const char *ex_type, struct str message);
 
 /* ---- ending ---- */
+
+/* Takes a visit out of the queues of those that run. */
+void native_leave(struct mite_context *ctx);
 
 /* Ends open transactions, the innermost first, up to `outermost` (included; NULL: all but the root). */
 void native_end_transactions(struct mite_context *ctx, struct transaction *outermost, bool had_error);

@@ -1,47 +1,13 @@
-/*
- * The host of journeys in C, with journeys of this file's own where a loader would bring them. What they do they note
- * in `said`: on a fiber nothing may be asserted, for cmocka would jump off its stack.
- */
-#include <mite/mite.h>
+/* Journeys in C: how they begin, end, are cancelled, and what closing their host does to them. */
+#include "native_stage.h"
 
-#include "fake_journeys.h"
-#include "runner/native_visit.h"
+#include "engine/sanitizer.h"
 
 #include <semaphore.h>
-#include <stdio.h>
-
-int __wrap_loader_find(struct loader *loader, unsigned kind, const char *spec, const struct mite_entry **out,
-                       struct mite_error *error);
-
-int __wrap_loader_find(struct loader *loader, unsigned kind, const char *spec, const struct mite_entry **out,
-                       struct mite_error *error)
-{
-    for (const struct mite_entry *const *p = __start_mite_entries; p < __stop_mite_entries; p++) {
-        if ((*p)->kind == kind && strcmp((*p)->name, spec) == 0) {
-            *out = *p;
-            return 0;
-        }
-    }
-    return error_set(error, MITE_ENOTFOUND, "no %s", spec);
-}
 
 /* ---- what journeys do ---- */
 
-static char said[1024];
 static sem_t held, entered; /* a blocking call waits for `held`, and has said so by `entered` */
-static struct mite_context *seen;
-
-static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static void say(const char *format, ...)
-{
-    size_t n = strlen(said);
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(said + n, sizeof said - n, format, args);
-    va_end(args);
-}
 
 static void say_end(const char **what)
 {
@@ -93,30 +59,6 @@ MITE_JOURNEY(fails_twice)
     mite_fail(ctx, "once");
 }
 
-MITE_JOURNEY(takes_memory)
-{
-    seen = ctx;
-    mite_alloc(ctx, 100);
-    MITE_SCRATCH(ctx) {
-        mite_alloc(ctx, 200);
-        MITE_SCRATCH(ctx) {
-            mite_alloc(ctx, 300);
-            if (mite_arg_count(ctx) > 0) {
-                mite_fail(ctx, "inside");
-            }
-        }
-    }
-}
-
-MITE_JOURNEY(refused_metrics)
-{
-    char text[600] = "";
-
-    seen = ctx;
-    memset(text, 'x', sizeof text - 1);
-    mite_metrics(ctx, MITE_STR("good", text), MITE_STR("bad", "\xff"));
-}
-
 static void block(void *arg)
 {
     sem_post(&entered);
@@ -147,6 +89,12 @@ MITE_JOURNEY(blocks_late)
     mite_sleep(ctx, 3600);
 }
 
+MITE_JOURNEY(blocks_late_after_a_nap)
+{
+    struct mite_context *mine __attribute__((cleanup(block_late), unused)) = ctx;
+    mite_sleep(ctx, 0.02);
+}
+
 static void sleep_late(struct mite_context **ctx)
 {
     say("cleaning;");
@@ -160,89 +108,36 @@ MITE_JOURNEY(sleeps_late)
     mite_sleep(ctx, 3600);
 }
 
+static int slept_late;
+
+static void nap_late(struct mite_context **ctx)
+{
+    mite_sleep(*ctx, 0);
+    slept_late++;
+}
+
+MITE_JOURNEY(naps_late)
+{
+    struct mite_context *mine __attribute__((cleanup(nap_late), unused)) = ctx;
+    mite_sleep(ctx, 3600);
+}
+
 /* ---- the stage ---- */
 
-struct stage {
-    struct loop *loop;
-    struct config config;
-    struct http_client_options http;
-    struct native *native;
-    struct journey_host *host;
-    struct fake_sink sink;
-    int ended, outcomes[JOURNEY_CANCELLED + 1];
-};
-
-static int set_up(void **state)
+static int set_up_threads(void **state)
 {
-    struct stage *stage = calloc(1, sizeof *stage);
-
-    assert_non_null(stage);
-    said[0] = '\0';
-    seen = NULL;
     assert_int_equal(sem_init(&held, 0, 0), 0);
     assert_int_equal(sem_init(&entered, 0, 0), 0);
-    fake_sink_init(&stage->sink);
-    config_init(&stage->config);
-    assert_int_equal(loop_new(&stage->loop, NULL), 0);
-    struct native_options options = {.config = &stage->config, .http = &stage->http};
-    assert_int_equal(native_new(&options, &stage->native, NULL), 0);
-    assert_int_equal(native_open(stage->native, stage->loop, NULL), 0);
-    stage->host = native_journey_host(stage->native);
-    *state = stage;
-    return 0;
+    return set_up(state);
 }
 
-/* Nothing is left on the loop, nor any memory. */
-static int tear_down(void **state)
+static int tear_down_threads(void **state)
 {
-    struct stage *stage = *state;
+    int rc = tear_down(state);
 
-    native_close(stage->native);
-    assert_int_equal(loop_free(stage->loop, NULL), 0);
-    native_free(stage->native);
-    config_done(&stage->config);
     sem_destroy(&held);
     sem_destroy(&entered);
-    free(stage);
-    return 0;
-}
-
-static void on_ended(void *arg, struct context *context, enum journey_outcome outcome)
-{
-    struct stage *stage = arg;
-
-    stage->ended++;
-    stage->outcomes[outcome]++;
-    transaction_end(context->root, outcome == JOURNEY_FAILED);
-    context_unref(context);
-}
-
-static struct context *start(struct stage *stage, const char *name, struct args *args)
-{
-    struct message_origin origin = {.test = STR("test"), .journey = str_of(name), .scenario_data_id = value_nil()};
-    struct context *context = context_new(&stage->sink.sink, &origin);
-    struct journey *journey = NULL;
-
-    assert_non_null(context);
-    context->root = transaction_begin(context, NULL, STR("__root__"));
-    assert_non_null(context->root);
-    assert_int_equal(stage->host->load(stage->host, name, &journey, NULL), 0);
-    stage->host->start(stage->host, journey, context, args, on_ended, stage);
-    stage->host->unload(stage->host, journey);
-    return context;
-}
-
-static void run(struct stage *stage, const char *name, struct args *args)
-{
-    int before = stage->ended;
-
-    start(stage, name, args);
-    FAKE_WAIT(stage->loop, stage->ended > before);
-}
-
-static void turn(struct stage *stage)
-{
-    fake_turn(stage->loop);
+    return rc;
 }
 
 /* ---- beginning and ending ---- */
@@ -354,41 +249,42 @@ static void cancelled_in_a_blocking_call_it_waits_for_that(void **state)
     assert_int_equal(stage->outcomes[JOURNEY_CANCELLED], 1);
 }
 
-/* ---- memory ---- */
-
-static void visits_and_their_memory_are_used_again(void **state)
+/* The timer of the sleep that was cut short is not for what the clean-up waits for. */
+static void a_cancelled_sleep_wakes_nothing_else(void **state)
 {
     struct stage *stage = *state;
-    struct value one = value_int(1), list = value_list(&one, 1);
-    struct args *args = args_new(&list);
+    struct context *context = start(stage, "blocks_late_after_a_nap", NULL);
 
-    assert_non_null(args);
-    run(stage, "takes_memory", NULL);
-    struct mite_context *first = seen;
-    assert_int_equal(stage->sink.by_kind[MESSAGE_ERROR], 0);
-    for (int i = 0; i < 3; i++) {
-        run(stage, "takes_memory", i % 2 ? NULL : args);
-        assert_ptr_equal(seen, first);
-        assert_ptr_equal(first->memory, &first->arena);
-        assert_int_equal(first->arena.used_bytes, 0);
-        assert_null(first->scratch);
-        assert_int_equal(stage->ended, i + 2);
-    }
-    assert_int_equal(stage->sink.by_kind[MESSAGE_ERROR], 2);
-    args_unref(args);
+    turn(stage);
+    stage->host->cancel(stage->host, context);
+    FAKE_WAIT(stage->loop, sem_trywait(&entered) == 0);
+    uint64_t over_ns = clock_now_ns() + 40 * NS_PER_MS;
+    FAKE_WAIT(stage->loop, clock_now_ns() > over_ns);
+    assert_string_equal(said, "cleaning;");
+    sem_post(&held);
+    FAKE_WAIT(stage->loop, stage->ended == 1);
+    assert_string_equal(said, "cleaning;returned;blocked late;");
 }
 
-static void refused_metrics_leave_nothing(void **state)
+static void many_are_cancelled_at_once(void **state)
 {
+    enum { COUNT = 30000 };
     struct stage *stage = *state;
-    const struct arena *arenas;
+    struct context **contexts = calloc(COUNT, sizeof *contexts);
 
-    for (int i = 0; i < 3; i++) {
-        run(stage, "refused_metrics", NULL);
-        arenas = seen->session.arenas;
-        assert_int_equal(arenas[0].used_bytes + arenas[1].used_bytes, 0);
+    slept_late = 0;
+    for (int i = 0; i < COUNT; i++) {
+        contexts[i] = start(stage, "naps_late", NULL);
     }
-    assert_int_equal(stage->outcomes[JOURNEY_FAILED], 3);
+    turn(stage);
+    uint64_t before_ns = clock_cpu_ns();
+    for (int i = 0; i < COUNT; i++) {
+        stage->host->cancel(stage->host, contexts[i]);
+    }
+    FAKE_WAIT(stage->loop, stage->ended == COUNT);
+    assert_int_equal(slept_late, COUNT);
+    assert_true(SANITIZED || RUNNING_ON_VALGRIND || clock_cpu_ns() - before_ns < NS_PER_S);
+    free(contexts);
 }
 
 /* ---- closing ---- */
@@ -468,7 +364,7 @@ static void closing_lets_go_of_one_that_does_not(void **state)
     args_unref(args);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up_threads, tear_down_threads)
 
 int main(void)
 {
@@ -481,8 +377,8 @@ int main(void)
         TEST(cancelled_before_it_began),
         TEST(cancelled_while_it_sleeps),
         TEST(cancelled_in_a_blocking_call_it_waits_for_that),
-        TEST(visits_and_their_memory_are_used_again),
-        TEST(refused_metrics_leave_nothing),
+        TEST(a_cancelled_sleep_wakes_nothing_else),
+        TEST(many_are_cancelled_at_once),
         TEST(closing_ends_what_waits),
         TEST(closing_does_not_wait_for_clean_ups),
         TEST(closing_starts_no_threads),
