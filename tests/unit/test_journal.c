@@ -5,7 +5,9 @@
 #include "value/msgpack.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 struct seen {
@@ -100,6 +102,65 @@ static void test_one_at_a_time(void **state)
     scratch_remove(&scratch);
 }
 
+/* A file that lacks what has happened since is worse than none. */
+static void test_full(void **state)
+{
+    struct rlimit before, small;
+    struct scratch scratch;
+    char path[256];
+    struct journal journal;
+    struct mite_error error = {0};
+    struct seen seen;
+
+    scratch_make(&scratch);
+    snprintf(path, sizeof path, "%s/state", scratch.dir);
+    open_good(&journal, path, &seen);
+    append(&journal, 1);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = (struct rlimit){3, before.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    int rc = journal_append(&journal, STR("\xcd\x01\x02"), &error); /* part of it fits */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(rc, MITE_EIO);
+    assert_int_equal(journal_append(&journal, STR("\x02"), NULL), MITE_EIO);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, 0);
+
+    assert_int_equal(journal_rewrite(&journal, STR("\x03\x04"), NULL), 0);
+    append(&journal, 5);
+    journal_close(&journal);
+    open_good(&journal, path, &seen);
+    assert_int_equal(seen.count, 3);
+    assert_int_equal(seen.numbers[2], 5);
+    journal_remove(&journal);
+    scratch_remove(&scratch);
+}
+
+/* Whatever else somebody has is not taken for a journal that was cut off. */
+static void test_something_else(void **state)
+{
+    static const char *const texts[] = {"\x89PNG\r\n\x1a\n", "\xc1", "\xd9\x7f", "\x01\xc1"};
+    struct scratch scratch;
+    char path[256];
+    struct journal journal;
+    struct stat st;
+
+    scratch_make(&scratch);
+    snprintf(path, sizeof path, "%s/state", scratch.dir);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct mite_error error = {0};
+        struct seen seen = {0};
+        write_whole(path, texts[i]);
+        assert_int_equal(journal_open(&journal, path, see, &seen, &error), MITE_EPROTO);
+        assert_non_null(strstr(error.text, "no file of ours"));
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_size, strlen(texts[i]));
+    }
+    scratch_remove(&scratch);
+}
+
 static void test_reader_may_refuse(void **state)
 {
     struct scratch scratch;
@@ -124,9 +185,8 @@ static void test_reader_may_refuse(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_comes_back),
-        cmocka_unit_test(test_one_at_a_time),
-        cmocka_unit_test(test_reader_may_refuse),
+        cmocka_unit_test(test_comes_back),     cmocka_unit_test(test_one_at_a_time),     cmocka_unit_test(test_full),
+        cmocka_unit_test(test_something_else), cmocka_unit_test(test_reader_may_refuse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
