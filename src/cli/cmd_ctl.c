@@ -2,24 +2,25 @@
 #include "base/clock.h"
 #include "cli/component.h"
 #include "cli/exit.h"
-#include "sinks/table.h"
 #include "sinks/text.h"
 #include "value/json.h"
 #include "value/msgpack.h"
 #include "work/protocol.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define PATIENCE_NS (3 * NS_PER_S)
+#define ARENA_MAX   (4 * (size_t)BUS_MESSAGE_MAX) /* of an answer */
 
 struct ctl {
     struct component component;
     struct bus_socket *socket;
     struct timer deadline;
     struct arena arena;
-    struct value answer; /* nil: none has come */
+    struct value answer; /* the first that came */
+    bool answered;
+    int rc; /* of reading it */
 };
 
 /* ---- what is asked ---- */
@@ -102,18 +103,26 @@ static int ask(struct ctl *ctl, const struct options *options, struct mite_error
 static void on_received(void *arg, struct str peer, struct str body)
 {
     struct ctl *ctl = arg;
-    struct value value;
     size_t used;
 
-    if (msgpack_read(&ctl->arena, body, &used, &value, NULL) == 0 && value.type == VALUE_MAP) {
-        ctl->answer = value;
-        component_ended(&ctl->component);
+    if (ctl->answered) {
+        return;
     }
+    ctl->answered = true;
+    ctl->rc = msgpack_read(&ctl->arena, body, &used, &ctl->answer, NULL);
+    component_ended(&ctl->component);
 }
 
 static void on_deadline(struct timer *timer)
 {
     component_ended(&((struct ctl *)((char *)timer - offsetof(struct ctl, deadline)))->component);
+}
+
+static double number_at(const struct value *map, const char *key)
+{
+    const struct value *v = value_get(map, key);
+
+    return v ? value_number(v, 0) : 0;
 }
 
 static struct str text_at(const struct value *map, const char *key)
@@ -124,103 +133,141 @@ static struct str text_at(const struct value *map, const char *key)
     return text.p ? text : STR("-");
 }
 
-static double number_at(const struct value *map, const char *key)
+/* Runners say what they like: none of it may steer the terminal. */
+static void put_text(struct buf *out, struct str text)
 {
-    const struct value *v = value_get(map, key);
-
-    return v ? value_number(v, 0) : 0;
+    text_fit(out, text, text_width(text), false);
 }
 
-static void print_entry(const struct value *entry)
+/* ---- status ---- */
+
+static void put_entry(struct buf *out, const struct value *status, const struct value *entry)
 {
     const struct value *ended = value_get(entry, "ended");
 
-    printf("%3.0f  " STR_FMT ": wants %.0f, runs %.0f, started %.0f", number_at(entry, "id"),
-           STR_ARG(text_at(entry, "journey")), number_at(entry, "wanted"), number_at(entry, "running"),
-           number_at(entry, "started"));
+    buf_printf(out, "%3.0f  ", number_at(entry, "id"));
+    put_text(out, text_at(entry, "journey"));
+    buf_printf(out, ": wants %.0f, runs %.0f, started %.0f", number_at(entry, "wanted"), number_at(entry, "running"),
+               number_at(entry, "started"));
     if (number_at(entry, "factor") != 1) {
-        printf(", volume times %g", number_at(entry, "factor"));
+        buf_printf(out, ", volume times %g", number_at(entry, "factor"));
     }
     if (number_at(entry, "items_out") > 0) {
-        printf(", %.0f items out", number_at(entry, "items_out"));
+        buf_printf(out, ", %.0f items out", number_at(entry, "items_out"));
     }
-    printf("%s\n", ended && ended->type == VALUE_BOOL && ended->boolean ? ", ended" : "");
+    buf_printf(out, "%s\n", ended && ended->type == VALUE_BOOL && ended->boolean ? ", ended" : "");
 }
 
-static void print_runner(const struct value *runner)
+/* The journey of an entry, by the entry's id; the id where there is none. */
+static struct str journey_of(const struct value *status, struct str id)
 {
-    const struct value *running = value_get(runner, "running");
+    const struct value *entries = value_get(status, "entries");
+    char text[24];
+
+    for (uint32_t i = 0; entries && entries->type == VALUE_LIST && i < entries->count; i++) {
+        snprintf(text, sizeof text, "%.0f", number_at(&entries->items[i], "id"));
+        if (str_is(id, text)) {
+            return text_at(&entries->items[i], "journey");
+        }
+    }
+    return id.p ? id : STR("?");
+}
+
+static void put_running(struct buf *out, const struct value *status, const struct value *running)
+{
     const char *separator = "; runs ";
 
-    printf("runner %.0f  " STR_FMT " pid %.0f, mite " STR_FMT ", " STR_FMT
-           ", %.0f %% of a core, %.0f events queued, heard %.1f s ago",
-           number_at(runner, "id"), STR_ARG(text_at(runner, "host")), number_at(runner, "pid"),
-           STR_ARG(text_at(runner, "version")), STR_ARG(text_at(runner, "state")), 100 * number_at(runner, "cpu"),
-           number_at(runner, "queued"), number_at(runner, "silent"));
     for (uint32_t i = 0; running && running->type == VALUE_MAP && i < running->count; i++) {
         const struct pair *pair = &running->pairs[i];
         if (value_number(&pair->value, 0) > 0) {
-            printf("%s%.0f of " STR_FMT, separator, value_number(&pair->value, 0),
-                   STR_ARG(value_str(&pair->key).p ? value_str(&pair->key) : STR("?")));
+            buf_printf(out, "%s%.0f of ", separator, value_number(&pair->value, 0));
+            put_text(out, journey_of(status, value_str(&pair->key)));
             separator = ", ";
         }
     }
-    printf("\n");
 }
 
-static void print_each(const struct value *list, void (*print)(const struct value *item))
+static void put_runner(struct buf *out, const struct value *status, const struct value *runner)
 {
+    buf_printf(out, "runner %.0f  ", number_at(runner, "id"));
+    put_text(out, text_at(runner, "host"));
+    buf_printf(out, " pid %.0f, mite ", number_at(runner, "pid"));
+    put_text(out, text_at(runner, "version"));
+    buf_text(out, ", ");
+    put_text(out, text_at(runner, "state"));
+    buf_printf(out, ", %.0f %% of a core, %.0f events queued, heard %.1f s ago", 100 * number_at(runner, "cpu"),
+               number_at(runner, "queued"), number_at(runner, "silent"));
+    put_running(out, status, value_get(runner, "running"));
+    buf_char(out, '\n');
+}
+
+static void put_each(struct buf *out, const struct value *status, const char *key,
+                     void (*put)(struct buf *out, const struct value *status, const struct value *item))
+{
+    const struct value *list = value_get(status, key);
+
     for (uint32_t i = 0; list && list->type == VALUE_LIST && i < list->count; i++) {
-        print(&list->items[i]);
+        put(out, status, &list->items[i]);
     }
 }
 
-static void print_status(const struct value *status)
+static void put_status(struct buf *out, const struct value *status)
 {
-    printf(STR_FMT ": " STR_FMT ", %.1f s, %.0f requests, %.0f errors\n", STR_ARG(text_at(status, "test")),
-           STR_ARG(text_at(status, "state")), number_at(status, "elapsed"), number_at(status, "requests"),
-           number_at(status, "errors"));
-    print_each(value_get(status, "entries"), print_entry);
-    print_each(value_get(status, "runners"), print_runner);
+    put_text(out, text_at(status, "test"));
+    buf_text(out, ": ");
+    put_text(out, text_at(status, "state"));
+    buf_printf(out, ", %.1f s, %.0f requests, %.0f errors\n", number_at(status, "elapsed"),
+               number_at(status, "requests"), number_at(status, "errors"));
+    put_each(out, status, "entries", put_entry);
+    put_each(out, status, "runners", put_runner);
     if (number_at(status, "items_lost") > 0) {
-        printf("datapool items lost with runners: %.0f\n", number_at(status, "items_lost"));
+        buf_printf(out, "datapool items lost with runners: %.0f\n", number_at(status, "items_lost"));
     }
     if (number_at(status, "bad_messages") > 0) {
-        printf("messages that made no sense: %.0f\n", number_at(status, "bad_messages"));
+        buf_printf(out, "messages that made no sense: %.0f\n", number_at(status, "bad_messages"));
     }
 }
 
-static void print_json(const struct value *answer)
-{
-    struct buf text;
+/* ---- on stdout ---- */
 
-    buf_init(&text, 0);
-    json_write(&text, answer);
-    printf(STR_FMT "\n", STR_ARG(buf_view(&text)));
-    buf_done(&text);
+static int print(const struct buf *text, struct mite_error *error)
+{
+    bool printed = !text->failed && fwrite(text->data, 1, text->size, stdout) == text->size && fflush(stdout) == 0;
+
+    return printed ? 0 : error_set(error, MITE_EIO, "cannot write the controller's answer");
 }
 
 /* 0, or the code of what went wrong. */
 static int print_answer(const struct ctl *ctl, const struct options *options, struct mite_error *error)
 {
     struct str bad = value_get(&ctl->answer, "error") ? text_at(&ctl->answer, "error") : STR_NONE;
+    struct buf text;
 
-    if (ctl->answer.type == VALUE_NIL) {
+    if (!ctl->answered) {
         return error_set(error, MITE_ETIMEDOUT,
                          "no controller answers at %s: is it running? --controller-socket says where it is",
+                         options->controller_socket);
+    }
+    if (ctl->rc < 0 || ctl->answer.type != VALUE_MAP) {
+        return error_set(error, MITE_EPROTO, "what answers at %s is no controller of this mite",
                          options->controller_socket);
     }
     if (bad.p) {
         return error_set(error, MITE_EINVAL, STR_FMT, STR_ARG(bad));
     }
+    buf_init(&text, 0);
     if (options->ctl_json) {
-        print_json(&ctl->answer);
+        json_write(&text, &ctl->answer);
+        buf_char(&text, '\n');
     } else if (value_get(&ctl->answer, "done")) {
-        printf(STR_FMT "\n", STR_ARG(text_at(&ctl->answer, "done")));
+        put_text(&text, text_at(&ctl->answer, "done"));
+        buf_char(&text, '\n');
     } else {
-        print_status(&ctl->answer);
+        put_status(&text, &ctl->answer);
     }
-    return 0;
+    int rc = print(&text, error);
+    buf_done(&text);
+    return rc;
 }
 
 static void on_stop(void *arg)
@@ -235,7 +282,7 @@ int cmd_ctl(const struct options *options)
     struct mite_error error = {0};
     bool asked = false;
 
-    arena_init(&ctl.arena, 0);
+    arena_init(&ctl.arena, ARENA_MAX);
     ctl.component.name = "ctl";
     int rc = check(options, &error);
     if (rc == 0) {
@@ -257,7 +304,7 @@ int cmd_ctl(const struct options *options)
     if (asked && !ctl.component.stopping && rc == 0) {
         rc = print_answer(&ctl, options, &error);
     }
-    if (ctl.socket && ctl.component.bus && ctl.answer.type == VALUE_NIL) {
+    if (ctl.socket && !ctl.answered) {
         bus_abandon(ctl.component.bus);
     }
     socket_close(ctl.socket);
@@ -266,5 +313,5 @@ int cmd_ctl(const struct options *options)
     }
     int status = component_close(&ctl.component, rc, &error);
     arena_done(&ctl.arena);
-    return status;
+    return status == EXIT_GOOD && ctl.component.stopping ? EXIT_SIGNALLED : status;
 }

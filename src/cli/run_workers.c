@@ -27,9 +27,10 @@
 
 #define PAUSE_NS   (NS_PER_S / 4) /* before a crashed worker is replaced; doubles with each crash in its slot */
 #define TRIES      6
-#define EXIT_NS    NS_PER_S       /* for workers to end by themselves once the load is over */
-#define KILL_NS    (5 * NS_PER_S) /* and when they have been asked to */
-#define PATH_BYTES 80             /* of a socket's path the system takes 107 */
+#define EXIT_NS    NS_PER_S                      /* for workers to end by themselves once the load is over */
+#define KILL_NS    (5 * NS_PER_S)                /* and when they have been asked to */
+#define ARENA_MAX  (4 * (size_t)BUS_MESSAGE_MAX) /* of an event that was read */
+#define PATH_BYTES 80                            /* of a socket's path the system takes 107 */
 
 struct worker_slot {
     char **argv; /* owned, in one piece */
@@ -371,7 +372,7 @@ int run_workers_open(struct run *run, size_t count, struct mite_error *error)
     workers->count = count;
     workers->component =
         (struct component){.name = "workers", .options = run->options, .loop = run->loop, .bus = run->bus};
-    arena_init(&workers->arena, 0);
+    arena_init(&workers->arena, ARENA_MAX);
     choose_sinks(workers);
     int rc = make_dir(workers, error);
     if (rc == 0) {

@@ -1,9 +1,11 @@
 """`mite ctl`: what an operator asks of a running controller."""
 
 import json
+import threading
 from pathlib import Path
 
 import wire
+import zmq
 from helpers import Mite
 from test_controller import Controller, controller, end, leave  # noqa: F401
 
@@ -21,7 +23,7 @@ def test_status_and_steering(controller: Controller, mite: Mite) -> None:  # noq
     assert shown.returncode == 0, shown.stderr
     assert "shop:plain: running" in shown.stdout
     assert "wants 6, runs 6" in shown.stdout
-    assert "50 % of a core, 3 events queued" in shown.stdout and "runs 6 of 1" in shown.stdout
+    assert "50 % of a core, 3 events queued" in shown.stdout and "; runs 6 of shop:buy\n" in shown.stdout
     status = json.loads(mite("ctl", "status", "--json", there).stdout)
     assert status["runners"][0]["version"] == "test" and status["entries"][0]["running"] == 6
 
@@ -43,6 +45,30 @@ def test_status_and_steering(controller: Controller, mite: Mite) -> None:  # noq
     leave(ours)
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 0, out
+
+
+def test_what_runners_say_of_themselves_steers_no_terminal(controller: Controller, mite: Mite) -> None:  # noqa: F811
+    process, address = controller()
+    ours = wire.Ours(address)
+    evil = {"host": "web\x1b]0;pwned\x07\n", "version": "\x1b[2J", "pid": 1, "max_journeys": 0}
+    ours.introduces = False
+    ours.report(introduction=evil)
+    shown = mite("ctl", "status", f"--controller-socket={address}")
+    assert shown.returncode == 0
+    assert "web?]0;pwned??" in shown.stdout and "\x1b" not in shown.stdout
+    end(process, ours)
+
+
+def test_nobody_of_ours_answers(mite: Mite, tmp_path: Path) -> None:
+    with zmq.Context.instance().socket(zmq.REP) as other:
+        address = f"ipc://{tmp_path}/other"
+        other.bind(address)
+        answers = threading.Thread(target=lambda: (other.recv(), other.send(b"\xc0")))
+        answers.start()
+        result = mite("ctl", "status", f"--controller-socket={address}")
+        answers.join()
+    assert result.returncode == 3
+    assert "is no controller of this mite" in result.stderr
 
 
 def test_nonsense_is_told_without_a_controller(mite: Mite) -> None:
