@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NOTES_MAX 8
+#define NOTES_MAX 12
 
 /* Items that never came back, of all pools; one may serve several journeys. */
 static uint64_t count_lost(const struct scenario *scenario)

@@ -196,6 +196,11 @@ void run_fleet_notes(const struct run *run, void (*add)(void *arg, const char *l
             counts->runners_seen, counts->runners_lost);
         add(arg, line);
     }
+    if (counts->runners_back > 0) {
+        snprintf(line, sizeof line, "runners lost for a while, of %zu: %zu; others did their work until they were back",
+                 counts->runners_seen, counts->runners_back);
+        add(arg, line);
+    }
     add_count("runners that report no statistics (theirs are with stats and the collector)", counts->runners_plain, add,
               arg);
     add_count("datapool items lost with runners", counts->items_lost, add, arg);

@@ -19,6 +19,7 @@
 #define DEFAULT_TIMEOUT_S 10
 #define DEFAULT_REPORT_S  0.25
 #define DEFAULT_RUNNERS   10000
+#define ARENA_MAX         ((size_t)256 << 20) /* of a message and its answer */
 
 /* ---- runners are told ---- */
 
@@ -71,7 +72,7 @@ static void apply_want(struct fleet *fleet, size_t entry)
 {
     double wanted = round((double)fleet->model_wants[entry] * fleet->factors[entry]);
 
-    shares_want(&fleet->shares, entry, wanted < 1e15 ? (int64_t)wanted : (int64_t)1e15);
+    shares_want(&fleet->shares, entry, wanted < FLEET_COUNT_MAX ? (int64_t)wanted : FLEET_COUNT_MAX);
 }
 
 void fleet_set_factor(struct fleet *fleet, size_t entry, double factor)
@@ -151,9 +152,12 @@ static const struct windows_hooks window_hooks = {
 
 /* ---- what the clock says ---- */
 
-static uint64_t at_second(const struct fleet *fleet, double second)
+/* When the scenario's clock shows so many seconds; now when it has. */
+static uint64_t at_second(const struct fleet *fleet, uint64_t now_ns, double second)
 {
-    return ns_add(fleet->start_ns, ns_from_s(second));
+    uint64_t elapsed_ns = now_ns - fleet->start_ns, then_ns = ns_from_s(second);
+
+    return then_ns > elapsed_ns ? ns_add(now_ns, then_ns - elapsed_ns) : now_ns;
 }
 
 static int64_t live_runners(const struct fleet *fleet)
@@ -223,10 +227,10 @@ static void run(struct fleet *fleet, uint64_t now_ns)
 {
     double duration_s = fleet->options.scheduling.duration_s;
 
-    if (duration_s > 0 && now_ns >= at_second(fleet, duration_s)) {
+    if (duration_s > 0 && now_ns >= at_second(fleet, now_ns, duration_s)) {
         shares_end_all(&fleet->shares);
     }
-    if (now_ns >= at_second(fleet, (double)fleet->windows.next_s)) {
+    if (now_ns >= at_second(fleet, now_ns, (double)fleet->windows.next_s)) {
         leases_unblock(&fleet->leases);
     }
     windows_open(&fleet->windows, ns_to_s(now_ns - fleet->start_ns), &window_hooks, fleet);
@@ -276,9 +280,9 @@ static void set_timer(struct fleet *fleet, uint64_t now_ns)
     uint64_t others[] = {
         fleet->clock_started ? fleet->next_report_ns : UINT64_MAX,
         fleet->phase == FLEET_WAITING && fleet->begin_ns ? fleet->begin_ns : UINT64_MAX,
-        fleet->phase == FLEET_RUNNING ? at_second(fleet, (double)fleet->windows.next_s) : UINT64_MAX,
+        fleet->phase == FLEET_RUNNING ? at_second(fleet, now_ns, (double)fleet->windows.next_s) : UINT64_MAX,
         fleet->phase == FLEET_RUNNING && fleet->options.scheduling.duration_s > 0
-            ? at_second(fleet, fleet->options.scheduling.duration_s)
+            ? at_second(fleet, now_ns, fleet->options.scheduling.duration_s)
             : UINT64_MAX,
     };
 
@@ -299,6 +303,8 @@ static void on_timer(struct timer *timer)
         return;
     }
     fleet_lose_silent(fleet, now_ns);
+    fleet_state_look(fleet, now_ns);
+    /* Whoever has the totals has started them after we knew better. */
     if (fleet->resumed && fleet->totals->start_ns != fleet->start_ns) {
         totals_take_over(fleet->totals, fleet->start_ns);
     }
@@ -347,6 +353,7 @@ static void release(struct fleet *fleet)
 {
     fleet_state_close(fleet);
     fleet_runners_free(fleet);
+    fleet_figures_free(fleet->left);
     leases_done(&fleet->leases);
     shares_done(&fleet->shares);
     map_done(&fleet->dropped, free);
@@ -426,9 +433,10 @@ int fleet_new(struct loop *loop, struct bus *bus, const struct scenario *scenari
     map_init(&fleet->by_id);
     map_init(&fleet->by_peer);
     map_init(&fleet->dropped);
-    arena_init(&fleet->arena, 0);
+    arena_init(&fleet->arena, ARENA_MAX);
     buf_init(&fleet->out, 0);
     fleet->journal.fd = -1;
+    fleet->first_config = options->config->version;
     set_defaults(fleet);
     if (init(fleet, loop) < 0) {
         release(fleet);
@@ -462,6 +470,8 @@ void fleet_stop(struct fleet *fleet)
 {
     if (fleet->phase < FLEET_DRAINING && !shares_over(&fleet->shares)) {
         shares_end_all(&fleet->shares);
+        fleet->stopped = true;
+        fleet_state_flag(fleet, "stopped", true);
         timer_start(&fleet->timer, 0, 0);
     }
 }
@@ -485,6 +495,7 @@ void fleet_count(const struct fleet *fleet, struct fleet_counts *out)
         .runners = (size_t)live_runners(fleet),
         .runners_seen = fleet->runners_seen,
         .runners_lost = fleet->runners_lost,
+        .runners_back = fleet->runners_back,
         .runners_plain = fleet->runners_plain,
         .items_lost = fleet->leases.lost,
         .journeys = {.elapsed_ns = fleet->clock_started ? now_ns - fleet->start_ns : 0,

@@ -36,7 +36,9 @@ struct fleet_counts {
     uint64_t aborted;                  /* requests that runners cut off at the end */
     uint64_t bad_messages;             /* that made no sense; logged once a kind */
     size_t runners;                    /* that live now */
-    size_t runners_seen, runners_lost;
+    size_t runners_seen;
+    size_t runners_lost;  /* of those seen: lost, and not back */
+    size_t runners_back;  /* of those seen: were lost for a while */
     size_t runners_plain; /* of those seen: they report no statistics */
     uint64_t items_lost;  /* of pools that do not recycle, gone with a runner */
 };
@@ -54,6 +56,8 @@ void fleet_died(struct fleet *fleet, int64_t pid);
 void fleet_stop(struct fleet *fleet);   /* start nothing new */
 void fleet_cancel(struct fleet *fleet); /* and end what runs */
 void fleet_count(const struct fleet *fleet, struct fleet_counts *out);
+/* Of the requests in the totals' window, those that were made before it began: reports come a little later. */
+double fleet_early_requests(const struct fleet *fleet);
 /* Events that runners had to drop, by type. */
 void fleet_each_dropped(const struct fleet *fleet, void (*each)(void *arg, struct str type, uint64_t count), void *arg);
 void fleet_free(struct fleet *fleet); /* NULL is a no-op */

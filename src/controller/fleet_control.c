@@ -8,13 +8,6 @@
 
 /* ---- answers ---- */
 
-static void answer(struct fleet *fleet, struct str peer)
-{
-    if (!fleet->out.failed) {
-        fleet->send(fleet, peer, buf_view(&fleet->out));
-    }
-}
-
 static void say(struct fleet *fleet, struct str peer, const char *key, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -32,7 +25,7 @@ static void say(struct fleet *fleet, struct str peer, const char *key, const cha
     msgpack_write_text(&fleet->out, str_of(key));
     msgpack_write_text(&fleet->out, str_is_utf8(buf_view(&text)) ? buf_view(&text) : STR("it is no UTF-8"));
     buf_done(&text);
-    answer(fleet, peer);
+    fleet_answer(fleet, peer);
 }
 
 #define GOOD "done"
@@ -114,7 +107,7 @@ static void put_running(struct fleet *fleet, const struct fleet_runner *runner)
 
 static void put_runner(struct fleet *fleet, const struct fleet_runner *runner, uint64_t now_ns)
 {
-    static const char *const states[] = {"has said hello", "runs", "has gone", "is lost"};
+    static const char *const states[] = {"has said hello", "runs", "is lost"};
     struct buf *out = &fleet->out;
 
     msgpack_write_map(out, 9);
@@ -155,54 +148,65 @@ static void status(struct fleet *fleet, struct str peer)
     for (size_t i = 0; i < fleet->runner_count; i++) {
         put_runner(fleet, fleet->runners[i], now_ns);
     }
-    answer(fleet, peer);
+    fleet_answer(fleet, peer);
 }
 
 /* ---- commands ---- */
 
-/* The entry of this id or journey; -1: none. */
-static int entry_of(const struct fleet *fleet, struct str name)
+/* There is nothing to steer any more. */
+static bool is_ending(struct fleet *fleet, struct str peer)
 {
-    for (size_t i = 0; i < fleet->scenario->count; i++) {
-        char id[24];
-        snprintf(id, sizeof id, "%lld", (long long)fleet->scenario->entries[i].id);
-        if (str_is(name, id) || str_is(name, fleet->scenario->entries[i].journey_spec)) {
-            return (int)i;
-        }
+    if (fleet->phase >= FLEET_DRAINING) {
+        say(fleet, peer, BAD, "the test is coming to its end");
     }
-    return -1;
+    return fleet->phase >= FLEET_DRAINING;
 }
 
+static bool is_named(const struct fleet *fleet, size_t entry, struct str name)
+{
+    char id[24];
+
+    snprintf(id, sizeof id, "%lld", (long long)fleet->scenario->entries[entry].id);
+    return str_is(name, id) || str_is(name, fleet->scenario->entries[entry].journey_spec);
+}
+
+/* A journey may be that of several entries. */
 static void volume(struct fleet *fleet, struct str peer, struct str name, struct str text)
 {
-    int entry = entry_of(fleet, name);
     char *number = str_copy(text);
-    double factor;
+    double factor = 0;
+    bool good = number && str_to_double(number, &factor) && factor >= 0 && factor <= 1e6;
+    int64_t wanted = 0;
+    size_t found = 0;
 
-    if (entry < 0) {
+    free(number);
+    if (!good) {
+        say(fleet, peer, BAD, "volume: \"" STR_FMT "\" is no factor: a number from 0 to 1000000 is expected",
+            STR_ARG(text));
+        return;
+    }
+    for (size_t i = 0; i < fleet->scenario->count; i++) {
+        if (is_named(fleet, i, name)) {
+            fleet_set_factor(fleet, i, factor);
+            fleet_state_volume(fleet, i);
+            wanted += fleet->shares.entries[i].wanted;
+            found++;
+        }
+    }
+    if (found > 0) {
+        say(fleet, peer, GOOD, STR_FMT " now runs %g times what its model says: %lld journeys at once", STR_ARG(name),
+            factor, (long long)wanted);
+    } else {
         say(fleet, peer, BAD,
             "the scenario has no journey \"" STR_FMT "\": its id or its spec is expected, as `status` shows them",
             STR_ARG(name));
-    } else if (!number || !str_to_double(number, &factor) || factor < 0 || factor > 1e6) {
-        say(fleet, peer, BAD, "volume: \"" STR_FMT "\" is no factor: a number from 0 to 1000000 is expected",
-            STR_ARG(text));
-    } else {
-        fleet_set_factor(fleet, (size_t)entry, factor);
-        fleet_state_steered(fleet, "volume", str_of(fleet->scenario->entries[entry].journey_spec), factor);
-        say(fleet, peer, GOOD, "%s now runs %g times what its model says: %lld journeys at once",
-            fleet->scenario->entries[entry].journey_spec, factor, (long long)fleet->shares.entries[entry].wanted);
     }
-    free(number);
 }
 
 static void set_paused(struct fleet *fleet, struct str peer, bool paused)
 {
-    if (fleet->phase >= FLEET_DRAINING) {
-        say(fleet, peer, BAD, "the test is coming to its end");
-        return;
-    }
     shares_pause(&fleet->shares, paused);
-    fleet_state_steered(fleet, "paused", STR(""), paused);
+    fleet_state_flag(fleet, "paused", paused);
     fleet_spread(fleet);
     say(fleet, peer, GOOD, "%s",
         paused ? "no journey starts until `resume`; those that run end by themselves, and the scenario's clock goes on"
@@ -219,11 +223,20 @@ static void configure(struct fleet *fleet, struct str peer, struct str text)
     }
     struct str key = {text.p, (size_t)(equals - text.p)}, rest = {equals + 1, text.n - key.n - 1};
     struct value value = value_text(rest);
-    if (!fleet->options.config || config_set(fleet->options.config, key, &value) < 0) {
+    struct config *config = fleet->options.config;
+    if (text.n > WORK_TEXT_MAX) {
+        say(fleet, peer, BAD, "config: KEY=VALUE has %zu bytes: %d are allowed", text.n, WORK_TEXT_MAX);
+        return;
+    }
+    if (!config_get(config, key) && config->entries.live_count >= WORK_ENTRIES_MAX) {
+        say(fleet, peer, BAD, "config: there are %d entries, as many as runners take", WORK_ENTRIES_MAX);
+        return;
+    }
+    if (config_set(config, key, &value) < 0) {
         say(fleet, peer, BAD, "config: no memory for it");
         return;
     }
-    fleet_state_steered(fleet, "config", key, 0);
+    fleet_state_config(fleet, key);
     say(fleet, peer, GOOD, "runners get " STR_FMT " with their next orders", STR_ARG(key));
 }
 
@@ -243,14 +256,16 @@ void fleet_control(struct fleet *fleet, struct str peer, const struct work_reque
     }
     if (str_is(command, "status") && count == 0) {
         status(fleet, peer);
+    } else if (str_is(command, "stop") && count == 0) {
+        stop(fleet, peer);
+    } else if (is_ending(fleet, peer)) {
+        return;
     } else if (str_is(command, "volume") && count == 2 && texts[0].p && texts[1].p) {
         volume(fleet, peer, texts[0], texts[1]);
     } else if (str_is(command, "pause") && count == 0) {
         set_paused(fleet, peer, true);
     } else if (str_is(command, "resume") && count == 0) {
         set_paused(fleet, peer, false);
-    } else if (str_is(command, "stop") && count == 0) {
-        stop(fleet, peer);
     } else if (str_is(command, "config") && count == 1 && texts[0].p) {
         configure(fleet, peer, texts[0]);
     } else {

@@ -7,6 +7,7 @@
  *     fleet_orders.c   what runners of ours are told
  *     fleet_plain.c    work for runners that are given it request by request
  *     fleet_control.c  mite ctl
+ *     fleet_figures.c  what runners count
  *     fleet_state.c    --state: what is journaled
  *     fleet_restart.c  and what a restarted controller makes of it
  */
@@ -23,14 +24,19 @@
 /* Beyond the time after which a runner gives itself up: by then it has let go of what it held. */
 #define FLEET_PATIENCE_NS (NS_PER_S / 2)
 #define FLEET_PEER_MAX    64 /* bytes of a routing id that we remember */
-/* Journeys that one runner may claim: sums over all of them stay far from their limits. */
+/* What one runner may claim of anything: sums over all of them stay far from their limits. */
 #define FLEET_COUNT_MAX (INT64_C(1) << 40)
 
+/* Who has said bye is forgotten. */
 enum runner_state {
     RUNNER_GREETED, /* has said hello, no more */
     RUNNER_LIVE,
-    RUNNER_GONE, /* has said bye */
     RUNNER_LOST, /* was silent for too long; may come back */
+};
+
+/* What a runner had started and completed of an entry when it was heard of last. */
+struct runner_past {
+    int64_t started, completed;
 };
 
 struct fleet_runner {
@@ -42,7 +48,9 @@ struct fleet_runner {
     struct lease_holder holder;
     uint64_t heard_ns, idle_ns; /* idle 0: it is not */
     uint64_t dies_ns;           /* its process is dead: what it had sent may come until then; 0: it lives */
-    bool had_work;
+    bool had_work;              /* it has lived: it is among those seen, and in the journal */
+    bool came_back;             /* it was lost once, and is counted so */
+    struct runner_past *past;   /* owned; one an entry, of when it was lost */
 
     /* Of ours. */
     uint64_t seq;      /* of the last report that was handled */
@@ -53,7 +61,7 @@ struct fleet_runner {
     bool nudged;     /* since its last report */
     bool lacks;      /* it was given fewer items than it should hold */
     char *host, *version;
-    int64_t pid;
+    int64_t pid, max_journeys;
     double cpu;
     uint64_t queued, aborted;
     struct map dropped; /* type → uint64_t: as it last reported */
@@ -64,9 +72,9 @@ struct fleet_runner {
 
     uint64_t config_version; /* that it knows */
 
-    bool awaited;            /* an earlier controller knew it, this one has not heard of it yet */
-    struct totals *own;      /* owned; with --state: what it has counted */
-    int64_t *started_before; /* owned; of each entry, as an earlier controller knew when it had gone; NULL: none */
+    uint64_t counted_ns; /* up to when its statistics are in the totals */
+    bool awaited;        /* an earlier controller knew it, to this one it has not introduced itself yet */
+    struct totals *own;  /* owned; with --state: what it has counted */
 };
 
 enum fleet_phase {
@@ -105,17 +113,30 @@ struct fleet {
     enum fleet_phase phase;
     bool clock_started, cancelled;
     uint64_t timeout_ns, interval_ns;
-    uint64_t start_ns, end_ns, next_report_ns, begin_ns; /* begin: when the delay is over; 0: no runner yet */
-    uint64_t bad_messages, aborted, runners_lost, runners_seen, runners_plain;
+    uint64_t start_ns; /* of the scenario's clock: less than no time ago, or before this machine started (it wraps) */
+    uint64_t end_ns, next_report_ns, begin_ns; /* begin: when the delay is over; 0: no runner yet */
+    uint64_t looked_ns;                        /* for silent runners */
+    uint64_t bad_messages, aborted;
+    size_t runners_lost, runners_back, runners_seen, runners_plain;
     struct map dropped; /* type → uint64_t, of all runners */
 
     struct arena arena; /* of the message that is being handled */
     struct buf out;
     struct work_lease *handed; /* owned: the items of the orders that are being made */
     size_t handed_count, handed_room;
-    bool stocked;           /* items have come for whom could have none */
-    struct journal journal; /* of --state */
-    bool resumed;           /* an earlier controller began */
+    size_t handed_bytes; /* of their arguments, in memory */
+    bool stocked;        /* items have come for whom could have none */
+    double early;        /* requests of the totals' window that were made before it began */
+    uint64_t early_ns;   /* when that window began */
+
+    /* --state */
+    struct journal journal;
+    uint64_t retry_ns;     /* when a journal that failed is tried again */
+    uint64_t first_config; /* the configuration's version before anybody changed it */
+    struct totals *left;   /* owned; what runners that have said bye had counted; NULL: nothing */
+    bool stale;            /* the journal says what is not so any more */
+    bool stopped;          /* by somebody, not by its models */
+    bool resumed;          /* an earlier controller began */
 };
 
 /* fleet.c */
@@ -131,6 +152,8 @@ void fleet_set_factor(struct fleet *fleet, size_t entry, double factor);
 
 /* fleet_peers.c */
 void fleet_received(void *arg, struct str peer, struct str body);
+/* Sends fleet->out. */
+void fleet_answer(struct fleet *fleet, struct str peer);
 void fleet_bad(struct fleet *fleet, struct str peer, const char *kind, const char *sentence);
 
 /* fleet_runners.c */
@@ -138,8 +161,16 @@ struct fleet_runner *fleet_find(const struct fleet *fleet, int64_t id);
 struct fleet_runner *fleet_find_peer(const struct fleet *fleet, struct str peer);
 /* NULL: no room for one more, or no memory. id 0: the next one. */
 struct fleet_runner *fleet_greet(struct fleet *fleet, struct str peer, bool plain, int64_t id);
-int fleet_join(struct fleet *fleet, struct fleet_runner *runner, int64_t max_journeys);
-void fleet_leave(struct fleet *fleet, struct fleet_runner *runner, enum runner_state state);
+/* The same without asking for room; for id 0 too. */
+struct fleet_runner *fleet_add(struct fleet *fleet, struct str peer, bool plain, int64_t id);
+int fleet_join(struct fleet *fleet, struct fleet_runner *runner);
+/* It takes part, for the first time or again; or it does not until it comes back. */
+void fleet_set_live(struct fleet *fleet, struct fleet_runner *runner);
+void fleet_set_lost(struct fleet *fleet, struct fleet_runner *runner);
+/* It has said bye, or will not say it any more. */
+void fleet_leave(struct fleet *fleet, struct fleet_runner *runner);
+/* What it counted stays; nothing else does. */
+void fleet_forget(struct fleet *fleet, struct fleet_runner *runner);
 void fleet_lose_silent(struct fleet *fleet, uint64_t now_ns);
 void fleet_runners_free(struct fleet *fleet);
 /* "3 on web-7 (pid 812)" */
@@ -147,38 +178,47 @@ const char *fleet_runner_name(const struct fleet_runner *runner, char *out, size
 
 /* fleet_orders.c: the answer to a report, in runner->answer. */
 void fleet_write_orders(struct fleet *fleet, struct fleet_runner *runner);
-/* What is new of the configuration to one who knows a version, in the arena. */
-const struct pair *fleet_config(struct fleet *fleet, uint64_t known, size_t *count);
+/* What is new of the configuration to one who knows a version, in the arena; then it knows the newest. */
+const struct pair *fleet_config(struct fleet *fleet, uint64_t *known, size_t *count);
 /* The arguments of an item as a value; false when no message can carry them: its entry has failed. */
 bool fleet_item_value(struct fleet *fleet, const struct lease_item *item, struct value *out);
+/* An answer that carries so much of these is long enough. */
+#define FLEET_ANSWER_BYTES ((size_t)16 << 20)
 /* Items of an entry that a runner may have without using them. */
 int64_t fleet_unused(const struct fleet *fleet, const struct lease_pool *pool);
 
 /* fleet_plain.c */
 void fleet_ask(struct fleet *fleet, struct str peer, const struct work_request *request);
 
-/* fleet_state.c. Without --state they do nothing. */
-/* Statistics of a runner, also into its own; 0 or the code of totals_read(). */
-int fleet_state_count(struct fleet *fleet, struct fleet_runner *runner, const struct value *stats,
-                      struct mite_error *error);
+/* fleet_state.c. Without --state they do nothing. Each is called before anybody hears of what it tells. */
 #define FLEET_STATE_FORMAT 1
-void fleet_state_write_header(struct fleet *fleet, struct buf *out);
-void fleet_state_write_leases(struct buf *out, const uint64_t *leases, size_t count);
-/* Sees to it that it has figures of its own; 0 or MITE_ENOMEM. */
-int fleet_state_own(struct fleet_runner *runner, struct mite_error *error);
-/* fleet_restart.c: reads the file, and goes on with what it tells. */
-int fleet_state_open(struct fleet *fleet, struct mite_error *error);
 void fleet_state_began(struct fleet *fleet);
 void fleet_state_joined(struct fleet *fleet, const struct fleet_runner *runner);
-void fleet_state_gone(struct fleet *fleet, const struct fleet_runner *runner);
-/* Before the answer goes out: what came back with it, and the items (fleet->handed, or these) that it hands out. */
+/* It is lost, or has left for good; the items of iterable pools that are lost with it. */
+void fleet_state_gone(struct fleet *fleet, const struct fleet_runner *runner, bool for_good, uint64_t items_lost);
+/* What came back with a report and the items that the answer hands out (fleet->handed, or these). */
 void fleet_state_exchange(struct fleet *fleet, const struct fleet_runner *runner, uint64_t seq,
                           const struct work_lease *handed, size_t handed_count, const uint64_t *done, size_t done_count,
                           const uint64_t *unused, size_t unused_count);
-void fleet_state_steered(struct fleet *fleet, const char *what, struct str key, double number);
-/* The figures of all runners anew, this one's apart, which come again. */
-void fleet_state_recount(struct fleet *fleet, struct fleet_runner *runner);
+void fleet_state_config(struct fleet *fleet, struct str key);
+void fleet_state_volume(struct fleet *fleet, size_t entry);
+void fleet_state_flag(struct fleet *fleet, const char *kind, bool flag); /* "paused", "stopped" */
+/* All that is so now, in place of what the file says. */
+int fleet_state_rewrite(struct fleet *fleet, struct mite_error *error);
+/* Now and then: does that where the file has grown long, is wrong (fleet->stale), or could not be written. */
+void fleet_state_look(struct fleet *fleet, uint64_t now_ns);
 void fleet_state_close(struct fleet *fleet);
+
+/* fleet_figures.c: what runners count, into the totals and, with --state, into their own. */
+void fleet_take_stats(struct fleet *fleet, struct fleet_runner *runner, const struct work_report *report);
+/* Where there are none yet; 0 or MITE_ENOMEM. */
+int fleet_make_figures(struct totals **figures, struct mite_error *error);
+/* It is leaving: its own become those of all that have left. */
+void fleet_keep_figures(struct fleet *fleet, struct fleet_runner *runner);
+void fleet_figures_free(struct totals *figures); /* NULL is a no-op */
+
+/* fleet_restart.c: reads the file, and goes on with what it tells. */
+int fleet_state_open(struct fleet *fleet, struct mite_error *error);
 
 /* fleet_control.c */
 void fleet_control(struct fleet *fleet, struct str peer, const struct work_request *request);

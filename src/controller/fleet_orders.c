@@ -16,6 +16,8 @@
 #define AHEAD_MAX 10000
 #define BLOCK_MAX 20000 /* items in one message */
 
+#define ITEM_BYTES_MAX ((size_t)32 << 20) /* with what is there already, below what a socket takes */
+
 static bool takes_turns(const struct lease_pool *pool)
 {
     return pool->pool->kind == DATAPOOL_RECYCLES && pool->pool->count <= TURNS_MAX;
@@ -78,14 +80,24 @@ static int64_t hold_ahead(const struct fleet *fleet, const struct fleet_runner *
 bool fleet_item_value(struct fleet *fleet, const struct lease_item *item, struct value *out)
 {
     struct mite_error error = {0};
+    size_t before = fleet->arena.used_bytes;
+    int rc = 0;
 
     *out = value_nil();
-    if (item->args && item->args->ops->to_value(item->args, &fleet->arena, out, &error) < 0) {
+    if (item->args) {
+        rc = item->args->ops->to_value(item->args, &fleet->arena, out, &error);
+    }
+    size_t bytes = fleet->arena.used_bytes - before;
+    if (rc == 0 && bytes > ITEM_BYTES_MAX) {
+        rc = error_set(&error, MITE_ELIMIT, "an item of the datapool of %s takes %zu bytes: %zu can be sent",
+                       fleet->scenario->entries[item->entry].journey_spec, bytes, ITEM_BYTES_MAX);
+    }
+    fleet->handed_bytes += bytes;
+    if (rc < 0) {
         fleet_entry_failed(fleet, item->entry, &error);
         error_done(&error);
-        return false;
     }
-    return true;
+    return rc == 0;
 }
 
 /* Room for one more item of the orders that are being made; NULL without memory. */
@@ -110,7 +122,9 @@ static int64_t hand_out(struct fleet *fleet, struct fleet_runner *runner, size_t
     struct lease_item *item;
 
     leases_stock(fleet->leases.of_entry[entry], lacks);
-    for (; lacks > 0 && fleet->handed_count < BLOCK_MAX && (out = next_item(fleet)); lacks--) {
+    for (; lacks > 0 && fleet->handed_count < BLOCK_MAX && fleet->handed_bytes < FLEET_ANSWER_BYTES &&
+           (out = next_item(fleet));
+         lacks--) {
         item = leases_take(&fleet->leases, entry, &runner->holder, runner->seq);
         if (!item) {
             break;
@@ -156,23 +170,27 @@ static void order_entry(struct fleet *fleet, struct fleet_runner *runner, size_t
     }
 }
 
-const struct pair *fleet_config(struct fleet *fleet, uint64_t known, size_t *count)
+const struct pair *fleet_config(struct fleet *fleet, uint64_t *known, size_t *count)
 {
     const struct config *config = fleet->options.config;
     struct map_entry *at;
     uint32_t index = 0;
 
     *count = 0;
-    if (!config || config->version <= known) {
+    if (config->version <= *known) {
         return NULL;
     }
     struct pair *pairs = arena_alloc(&fleet->arena, config->entries.live_count * sizeof *pairs);
-    while (pairs && (at = map_next(&config->entries, &index))) {
+    if (!pairs) {
+        return NULL; /* later, then */
+    }
+    while ((at = map_next(&config->entries, &index))) {
         const struct config_entry *entry = at->value;
-        if (entry->version > known) {
+        if (entry->version > *known) {
             pairs[(*count)++] = (struct pair){value_text(at->key), entry->value};
         }
     }
+    *known = config->version;
     return pairs;
 }
 
@@ -189,8 +207,10 @@ void fleet_write_orders(struct fleet *fleet, struct fleet_runner *runner)
         .cancel = fleet->cancelled,
     };
 
+    uint64_t known = runner->introduced ? 0 : runner->config_version;
+
     buf_clear(&runner->answer);
-    fleet->handed_count = 0;
+    fleet->handed_count = fleet->handed_bytes = 0;
     runner->lacks = false;
     if (!entries) {
         return;
@@ -203,7 +223,11 @@ void fleet_write_orders(struct fleet *fleet, struct fleet_runner *runner)
     orders.items = fleet->handed;
     orders.item_count = fleet->handed_count;
     orders.spawn_rate = shares_rate(&fleet->shares, (size_t)runner->slot);
-    orders.config = fleet_config(fleet, runner->introduced ? 0 : runner->config_version, &orders.config_count);
-    runner->config_version = fleet->options.config ? fleet->options.config->version : 0;
+    orders.config = fleet_config(fleet, &known, &orders.config_count);
     work_write_orders(&runner->answer, &orders);
+    if (runner->answer.failed) {
+        buf_clear(&runner->answer);
+    } else {
+        runner->config_version = known;
+    }
 }

@@ -2,13 +2,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "stats/totals_delta.h"
 #include "value/msgpack.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 #define HIGHEST_SKIP_MAX INT64_C(100000000) /* a mark that is believed */
+#define TYPES_MAX        64                 /* of dropped events */
 
 void fleet_bad(struct fleet *fleet, struct str peer, const char *kind, const char *sentence)
 {
@@ -24,7 +24,7 @@ void fleet_bad(struct fleet *fleet, struct str peer, const char *kind, const cha
     log_once(LOG_WARNING, kind, "a message from %s is passed over: %s", name, sentence);
 }
 
-static void answer(struct fleet *fleet, struct str peer)
+void fleet_answer(struct fleet *fleet, struct str peer)
 {
     if (!fleet->out.failed) {
         fleet->send(fleet, peer, buf_view(&fleet->out));
@@ -36,7 +36,7 @@ static void answer_nothing(struct fleet *fleet, struct str peer)
 {
     buf_clear(&fleet->out);
     msgpack_write_nil(&fleet->out);
-    answer(fleet, peer);
+    fleet_answer(fleet, peer);
 }
 
 /* ---- hello and bye ---- */
@@ -56,11 +56,11 @@ static void welcome(struct fleet *fleet, struct str peer, struct fleet_runner *r
     struct work_welcome message = {
         .runner_id = runner->id, .test = str_of(fleet->scenario->name), .offer = runner->plain ? NULL : &offer};
 
-    message.config = fleet_config(fleet, 0, &message.config_count);
-    runner->config_version = fleet->options.config ? fleet->options.config->version : 0;
+    runner->config_version = 0;
+    message.config = fleet_config(fleet, &runner->config_version, &message.config_count);
     buf_clear(&fleet->out);
     work_write_welcome(&fleet->out, &message);
-    answer(fleet, peer);
+    fleet_answer(fleet, peer);
 }
 
 static void hello(struct fleet *fleet, struct str peer)
@@ -76,10 +76,6 @@ static void hello(struct fleet *fleet, struct str peer)
         return;
     }
     runner->heard_ns = clock_now_ns();
-    runner->awaited = false;
-    if (runner->state > RUNNER_LIVE) {
-        runner->state = RUNNER_GREETED;
-    }
     welcome(fleet, peer, runner);
 }
 
@@ -89,8 +85,10 @@ static void bye(struct fleet *fleet, struct str peer, int64_t id)
 
     if (runner && !runner->plain && !str_equal(peer, str_of(runner->peer))) {
         fleet_bad(fleet, peer, "fleet bye", "it says bye in the name of another runner");
-    } else if (runner && runner->state <= RUNNER_LIVE) {
-        fleet_leave(fleet, runner, RUNNER_GONE);
+    } else if (runner && runner->state == RUNNER_GREETED) {
+        fleet_forget(fleet, runner);
+    } else if (runner && runner->state == RUNNER_LIVE) {
+        fleet_leave(fleet, runner);
     }
     answer_nothing(fleet, peer);
 }
@@ -101,7 +99,7 @@ static uint64_t *count_in(struct map *map, struct str type)
 {
     uint64_t *count = map_get(map, type);
 
-    if (!count && map->live_count < 2 * 32 && (count = calloc(1, sizeof *count)) &&
+    if (!count && map->live_count < TYPES_MAX && (count = calloc(1, sizeof *count)) &&
         map_set(map, type, count, NULL) < 0) {
         free(count);
         count = NULL;
@@ -109,46 +107,25 @@ static uint64_t *count_in(struct map *map, struct str type)
     return count;
 }
 
-/* What was dropped since the last report is added to what all have dropped. */
+/* By how much a count has grown that a runner reports since its process began. */
+static uint64_t growth(uint64_t *before, uint64_t count)
+{
+    uint64_t more = count > *before && count <= FLEET_COUNT_MAX ? count - *before : 0;
+
+    *before += more;
+    return more;
+}
+
 static void take_dropped(struct fleet *fleet, struct fleet_runner *runner, const struct work_report *report)
 {
     for (size_t i = 0; i < report->dropped_count; i++) {
         uint64_t *before = count_in(&runner->dropped, report->dropped[i].type);
         uint64_t *all = count_in(&fleet->dropped, report->dropped[i].type);
-        if (before && all && report->dropped[i].count > *before) {
-            *all += report->dropped[i].count - *before;
-            *before = report->dropped[i].count;
+        if (before && all) {
+            *all += growth(before, report->dropped[i].count);
         }
     }
-    if (report->aborted > runner->aborted) {
-        fleet->aborted += report->aborted - runner->aborted;
-        runner->aborted = report->aborted;
-    }
-}
-
-static void take_stats(struct fleet *fleet, struct fleet_runner *runner, const struct work_report *report)
-{
-    struct mite_error error = {0};
-
-    if (report->stats.type == VALUE_NIL) {
-        return;
-    }
-    if (report->stats_from_start && runner->counted) {
-        fleet_bad(fleet, str_of(runner->peer), "fleet stats twice", "it sends again what is counted already");
-        return;
-    }
-    if (report->stats_from_start) {
-        fleet_state_recount(fleet, runner);
-    }
-    if (fleet_state_count(fleet, runner, &report->stats, &error) < 0) {
-        fleet_bad(fleet, str_of(runner->peer), "fleet stats", error.text);
-        error_done(&error);
-        return;
-    }
-    if (report->stats_from_start && fleet->resumed) {
-        totals_take_over(fleet->totals, fleet->start_ns);
-    }
-    runner->counted = true;
+    fleet->aborted += growth(&runner->aborted, report->aborted);
 }
 
 static void take_introduction(struct fleet_runner *runner, const struct work_introduction *introduction)
@@ -160,33 +137,46 @@ static void take_introduction(struct fleet_runner *runner, const struct work_int
         runner->host = str_copy(introduction->host);
         runner->version = str_copy(introduction->version);
         runner->pid = introduction->pid;
+        runner->max_journeys = introduction->max_journeys;
     }
 }
 
-static void take_entry(struct fleet *fleet, struct fleet_runner *runner, const struct work_entry_report *report)
+/* False when it makes no sense. */
+static bool take_entry(struct fleet *fleet, struct fleet_runner *runner, const struct work_entry_report *report)
 {
     size_t entry = (size_t)(report->scenario_id - 1);
 
-    if (report->scenario_id < 1 || entry >= fleet->scenario->count || report->running < 0 || report->completed < 0 ||
-        report->started < report->completed || report->started > FLEET_COUNT_MAX || report->running > FLEET_COUNT_MAX) {
-        fleet_bad(fleet, str_of(runner->peer), "fleet entry", "a report on an entry that makes no sense");
-        return;
+    if (entry >= fleet->scenario->count || report->started < report->completed || report->started > FLEET_COUNT_MAX ||
+        report->running > FLEET_COUNT_MAX) {
+        return false;
     }
     struct lease_pool *pool = fleet->leases.of_entry[entry];
     if (runner->introduced && pool && pool->pool->kind == DATAPOOL_ONCE && report->highest_id < HIGHEST_SKIP_MAX) {
         leases_skip(pool, report->highest_id);
     }
     shares_report(&fleet->shares, (size_t)runner->slot, entry, report->running, report->started, report->completed);
+    return true;
+}
+
+static void take_entries(struct fleet *fleet, struct fleet_runner *runner, const struct work_report *report)
+{
+    bool good = true;
+
+    for (size_t i = 0; i < report->entry_count; i++) {
+        good = take_entry(fleet, runner, &report->entries[i]) && good;
+    }
+    if (!good) {
+        fleet_bad(fleet, str_of(runner->peer), "fleet entry", "a report on an entry that makes no sense");
+    }
 }
 
 static void take_report(struct fleet *fleet, struct fleet_runner *runner, const struct work_report *report)
 {
     char name[160];
 
-    take_stats(fleet, runner, report);
-    for (size_t i = 0; i < report->entry_count; i++) {
-        take_entry(fleet, runner, &report->entries[i]);
-    }
+    fleet_take_stats(fleet, runner, report);
+    runner->counted_ns = runner->heard_ns;
+    take_entries(fleet, runner, report);
     for (size_t i = 0; i < report->done_count; i++) {
         leases_return_done(&fleet->leases, &runner->holder, report->done[i]);
     }
@@ -200,8 +190,8 @@ static void take_report(struct fleet *fleet, struct fleet_runner *runner, const 
         shares_retire(&fleet->shares, (size_t)runner->slot);
     }
     runner->idle_ns = !report->idle ? 0 : runner->idle_ns ? runner->idle_ns : runner->heard_ns;
-    if (report->trouble.n > 0) {
-        log_line(LOG_WARNING, "runner %s: " STR_FMT, fleet_runner_name(runner, name, sizeof name),
+    if (report->trouble.n > 0) { /* many may have the same */
+        log_once(LOG_WARNING, report->trouble.p, "runner %s: " STR_FMT, fleet_runner_name(runner, name, sizeof name),
                  STR_ARG(report->trouble));
     }
 }
@@ -213,18 +203,42 @@ static void answer_unknown(struct fleet *fleet, struct str peer, uint64_t seq)
 
     buf_clear(&fleet->out);
     work_write_orders(&fleet->out, &orders);
-    answer(fleet, peer);
+    fleet_answer(fleet, peer);
 }
 
-static bool ready_for(struct fleet *fleet, struct fleet_runner *runner, const struct work_report *report)
+/* Whom we know by the journal alone has to say all from the start: what it has counted, and that it is there. */
+static bool must_start_over(struct fleet *fleet, struct fleet_runner *runner, const struct work_report *report)
 {
-    int64_t max_journeys = report->introduction ? report->introduction->max_journeys : 0;
-
-    if (runner->slot >= 0) {
-        return true;
+    if (runner->awaited && report->introduction && report->seq > runner->seq) {
+        runner->awaited = false;
+    } else if (runner->awaited && leases_take_back(&fleet->leases, &runner->holder, report->seq) > 0) {
+        fleet->stale = true;
     }
+    return runner->awaited;
+}
+
+static bool has_joined(struct fleet *fleet, struct fleet_runner *runner, const struct work_report *report)
+{
     take_introduction(runner, report->introduction);
-    return fleet_join(fleet, runner, max_journeys) == 0;
+    return runner->slot >= 0 || fleet_join(fleet, runner) == 0;
+}
+
+/* Without memory for them it gets none, and asks again. */
+static void send_orders(struct fleet *fleet, struct fleet_runner *runner, const struct work_report *report)
+{
+    fleet_write_orders(fleet, runner);
+    runner->nudged = false;
+    if (runner->answer.size == 0) {
+        log_once(LOG_ERROR, "fleet orders", "no memory for a runner's orders: it will ask again");
+        leases_take_back(&fleet->leases, &runner->holder, runner->seq);
+        fleet->handed_count = 0;
+    }
+    fleet_state_exchange(fleet, runner, runner->seq, fleet->handed, fleet->handed_count, report->done,
+                         report->done_count, report->unused, report->unused_count);
+    if (runner->answer.size > 0) {
+        runner->void_up_to = 0;
+        fleet->send(fleet, str_of(runner->peer), buf_view(&runner->answer));
+    }
 }
 
 static void report_in(struct fleet *fleet, struct str peer, const struct work_report *report)
@@ -239,8 +253,7 @@ static void report_in(struct fleet *fleet, struct str peer, const struct work_re
         return; /* from beyond the grave */
     }
     runner->heard_ns = clock_now_ns();
-    if (runner->awaited) { /* of an earlier controller: what it has counted is to come from the start */
-        leases_take_back(&fleet->leases, &runner->holder, report->seq);
+    if (must_start_over(fleet, runner, report)) {
         answer_unknown(fleet, peer, report->seq);
         return;
     }
@@ -252,10 +265,9 @@ static void report_in(struct fleet *fleet, struct str peer, const struct work_re
         fleet->send(fleet, peer, buf_view(&runner->answer));
         return;
     }
-    if (!ready_for(fleet, runner, report)) {
+    if (!has_joined(fleet, runner, report)) {
         return;
     }
-    take_introduction(runner, report->introduction);
     runner->seq = report->seq;
     runner->nudged = true; /* it is about to be told */
     if (!again) {
@@ -266,17 +278,7 @@ static void report_in(struct fleet *fleet, struct str peer, const struct work_re
     }
     fleet_check_pools(fleet);
     fleet_spread(fleet);
-    fleet_write_orders(fleet, runner);
-    runner->nudged = false;
-    runner->void_up_to = 0;
-    fleet_state_exchange(fleet, runner, runner->seq, fleet->handed, fleet->handed_count, report->done,
-                         report->done_count, report->unused, report->unused_count);
-    if (runner->answer.failed || runner->answer.size == 0) {
-        log_once(LOG_ERROR, "fleet orders", "no memory for a runner's orders: it will ask again");
-        buf_clear(&runner->answer);
-    } else {
-        fleet->send(fleet, peer, buf_view(&runner->answer));
-    }
+    send_orders(fleet, runner, report);
 }
 
 /* ---- all of them ---- */

@@ -85,7 +85,7 @@ static int neediest(const struct fleet *fleet, const struct fleet_runner *runner
 
 static void fill(struct fleet *fleet, struct fleet_runner *runner, int64_t ended, int64_t room, struct plain_work *work)
 {
-    int64_t *needs = needs_of(fleet, runner), growth = (int64_t)runner->tokens;
+    int64_t *needs = needs_of(fleet, runner), growth = (int64_t)fmin(runner->tokens, WORK_MAX);
     int64_t most = ended + growth < room ? ended + growth : room;
     int entry;
 
@@ -94,7 +94,9 @@ static void fill(struct fleet *fleet, struct fleet_runner *runner, int64_t ended
     if (!needs || !work->items) {
         return;
     }
-    while ((int64_t)work->count < most && (entry = neediest(fleet, runner, needs)) >= 0) {
+    fleet->handed_bytes = 0;
+    while ((int64_t)work->count < most && fleet->handed_bytes < FLEET_ANSWER_BYTES &&
+           (entry = neediest(fleet, runner, needs)) >= 0) {
         needs[entry] = give(fleet, runner, (size_t)entry, work) ? needs[entry] - 1 : 0;
     }
     if ((int64_t)work->count > ended) {
@@ -160,7 +162,7 @@ static struct fleet_runner *asker(struct fleet *fleet, struct str peer, int64_t 
         fleet_bad(fleet, peer, "fleet asker", "it asks for work in the name of another runner, or of none");
         return NULL;
     }
-    return runner->slot >= 0 || fleet_join(fleet, runner, 0) == 0 ? runner : NULL;
+    return runner->slot >= 0 || fleet_join(fleet, runner) == 0 ? runner : NULL;
 }
 
 static void earn_tokens(struct fleet *fleet, struct fleet_runner *runner, uint64_t now_ns)
@@ -209,14 +211,11 @@ void fleet_ask(struct fleet *fleet, struct str peer, const struct work_request *
             fill(fleet, runner, ended, request->max_work < 0 ? INT64_MAX : request->max_work, &work);
         }
         exchange(fleet, runner, &work, done, done_count);
-        assignment.config = fleet_config(fleet, runner->config_version, &assignment.config_count);
-        runner->config_version = fleet->options.config ? fleet->options.config->version : 0;
+        assignment.config = fleet_config(fleet, &runner->config_version, &assignment.config_count);
     }
     assignment.items = work.items;
     assignment.item_count = work.count;
     buf_clear(&fleet->out);
     work_write_assignment(&fleet->out, &assignment);
-    if (!fleet->out.failed) {
-        fleet->send(fleet, peer, buf_view(&fleet->out));
-    }
+    fleet_answer(fleet, peer);
 }

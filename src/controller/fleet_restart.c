@@ -1,10 +1,12 @@
 /*
  * Design notes
  *
- * At a start the file is read and written anew as it is, less what "items" records say of items that are in again; then
- * pools are brought to where they were. Runners that were there are awaited as if they had just been heard; they are
- * told that they are unknown, say hello, keep their ids and leases, and send all that they have counted. Who repeats
- * the report that items were handed out for never had the answer: those items are in stock again.
+ * At a start the file is read, pools are brought to where they were, and the file is written anew. Runners that were
+ * there are awaited as if they had just been heard; they are told that they are unknown, say hello, keep their ids and
+ * leases, and send all that they have counted. Who repeats the report that items were handed out for never had the
+ * answer: those items are in stock again.
+ *
+ * An item is out under its newest lease alone, whatever older records say of it.
  */
 #include "controller/fleet_internal.h"
 
@@ -15,42 +17,73 @@
 
 #include <stdlib.h>
 
-/* An item that is out, or was given back unused, as the journal tells. */
+#define BLOCK       1000 /* items that are brought back at once */
+#define LEFT_COUNTS 5    /* of a record "left" */
+
+/* An item of which the journal tells, and what became of it. */
 struct remembered {
-    uint64_t lease, seq;
+    uint64_t lease; /* 0: given back unused */
+    uint64_t seq;
     int64_t runner;
     size_t entry;
     struct value id;
-    bool back; /* given back unused */
 };
 
 struct restart {
     struct fleet *fleet;
-    struct buf kept;   /* records that go into the new file as they are */
-    struct map items;  /* lease → struct remembered, owned */
-    struct arena ids;  /* what their ids point to */
-    int64_t *highest;  /* owned; of each entry: of items that were handed out */
-    size_t back_count; /* of items: given back unused */
-    uint64_t last;     /* the newest lease */
-    double wall_s;     /* when the clock started; 0: it had not */
-    bool known;        /* there was something in the file */
+    struct map items;    /* [pool, data id] as msgpack → struct remembered, owned */
+    struct map by_lease; /* those that are out, borrowed */
+    struct arena ids;    /* what their ids point to */
+    struct buf key;      /* scratch */
+    int64_t *highest;    /* owned; of each pool: of items that were handed out */
+    uint64_t last;       /* the newest lease */
+    double wall_s;       /* when the clock started; 0: it had not */
+    bool known;          /* there was something in the file */
 };
 
 /* ---- reading ---- */
 
-static struct str lease_key(const uint64_t *lease)
-{
-    return (struct str){(const char *)lease, sizeof *lease};
-}
-
-static int broken(const struct restart *restart, struct mite_error *error)
+static int broken(struct mite_error *error)
 {
     return error_set(error, MITE_EPROTO, "--state: the file is none of a controller's; name another, or remove it");
+}
+
+static int no_memory(struct mite_error *error)
+{
+    return error_set(error, MITE_ENOMEM, "no memory for what --state tells");
 }
 
 static const struct value *at(const struct value *record, uint32_t index, enum value_type type)
 {
     return record->count > index && record->items[index].type == type ? &record->items[index] : NULL;
+}
+
+/* A number that is none of the file's business to be negative; -1: there is none. */
+static int64_t number_at(const struct value *record, uint32_t index)
+{
+    const struct value *number = at(record, index, VALUE_INT);
+
+    return number && number->integer >= 0 ? number->integer : -1;
+}
+
+/* The index of an entry by its id; the number of entries where there is none. */
+static size_t entry_at(const struct restart *restart, const struct value *record, uint32_t index)
+{
+    int64_t id = number_at(record, index);
+    size_t count = restart->fleet->scenario->count;
+
+    return id >= 1 && (size_t)id <= count ? (size_t)id - 1 : count;
+}
+
+/* NULL where that entry has none. */
+static struct lease_pool *pool_at(const struct restart *restart, const struct value *record, uint32_t index)
+{
+    return restart->fleet->leases.of_entry[entry_at(restart, record, index)];
+}
+
+static struct fleet_runner *runner_at(const struct restart *restart, const struct value *record)
+{
+    return fleet_find(restart->fleet, number_at(record, 1));
 }
 
 static int read_header(struct restart *restart, const struct value *record, struct mite_error *error)
@@ -59,8 +92,8 @@ static int read_header(struct restart *restart, const struct value *record, stru
     const struct value *format = at(record, 1, VALUE_INT), *test = at(record, 2, VALUE_TEXT),
                        *epoch = at(record, 3, VALUE_INT);
 
-    if (!format || !test || !epoch || format->integer != FLEET_STATE_FORMAT) {
-        return broken(restart, error);
+    if (restart->known || !format || !test || !epoch || format->integer != FLEET_STATE_FORMAT) {
+        return broken(error);
     }
     if (!str_is(value_str(test), fleet->scenario->name)) {
         return error_set(error, MITE_EINVAL,
@@ -72,136 +105,230 @@ static int read_header(struct restart *restart, const struct value *record, stru
     return 0;
 }
 
+static int read_clock(struct restart *restart, const struct value *record, struct mite_error *error)
+{
+    restart->wall_s = value_number(&record->items[1], 0);
+    return restart->wall_s > 0 ? 0 : broken(error);
+}
+
+/* ---- runners ---- */
+
 static int read_runner(struct restart *restart, const struct value *record, struct mite_error *error)
 {
-    const struct value *id = at(record, 1, VALUE_INT), *peer = at(record, 2, VALUE_BYTES),
-                       *plain = at(record, 3, VALUE_BOOL);
+    struct fleet *fleet = restart->fleet;
+    const struct value *peer = at(record, 2, VALUE_BYTES), *plain = at(record, 3, VALUE_BOOL),
+                       *came_back = at(record, 4, VALUE_BOOL);
+    struct fleet_runner *runner = runner_at(restart, record);
 
-    if (!id || !peer || !plain || id->integer < 1 || value_str(peer).n > FLEET_PEER_MAX) {
-        return broken(restart, error);
+    if (number_at(record, 1) < 1 || !peer || !plain || !came_back || value_str(peer).n > FLEET_PEER_MAX) {
+        return broken(error);
     }
-    struct fleet_runner *runner = fleet_find(restart->fleet, id->integer);
-    if (!runner) {
-        runner = fleet_greet(restart->fleet, value_str(peer), plain->boolean, id->integer);
+    if (!runner && !(runner = fleet_add(fleet, value_str(peer), plain->boolean, number_at(record, 1)))) {
+        return no_memory(error);
     }
-    if (!runner) {
-        return error_set(error, MITE_ENOMEM, "no memory for what --state tells");
-    }
-    runner->state = RUNNER_LIVE;
+    fleet_set_live(fleet, runner);
     runner->awaited = true;
-    return 0;
-}
-
-static int read_handed(struct restart *restart, int64_t runner, uint64_t seq, const struct value *handed,
-                       struct mite_error *error)
-{
-    const struct value *entry = at(handed, 0, VALUE_INT), *lease = at(handed, 1, VALUE_INT);
-    struct remembered *item = calloc(1, sizeof *item);
-
-    if (!item) {
-        return error_set(error, MITE_ENOMEM, "no memory for what --state tells");
-    }
-    if (!entry || !lease || handed->count != 3 || entry->integer < 1 ||
-        (size_t)entry->integer > restart->fleet->scenario->count || lease->integer < 1) {
-        free(item);
-        return broken(restart, error);
-    }
-    *item = (struct remembered){
-        .lease = (uint64_t)lease->integer, .seq = seq, .runner = runner, .entry = (size_t)entry->integer - 1};
-    void *old = NULL;
-    if (value_copy(&restart->ids, &handed->items[2], &item->id) < 0 ||
-        map_set(&restart->items, lease_key(&item->lease), item, &old) < 0) {
-        free(item);
-        return error_set(error, MITE_ENOMEM, "no memory for what --state tells");
-    }
-    free(old);
-    restart->last = item->lease > restart->last ? item->lease : restart->last;
-    if (item->id.type == VALUE_INT && item->id.integer > restart->highest[item->entry]) {
-        restart->highest[item->entry] = item->id.integer;
+    if (came_back->boolean && !runner->came_back) {
+        runner->came_back = true;
+        fleet->runners_back++;
     }
     return 0;
 }
 
-/* An item that was in again and has gone out once more is remembered by its newest lease alone. */
-static void forget_older(struct restart *restart, const struct remembered *newest)
+/* [[started, completed]...] */
+static int read_past(const struct restart *restart, const struct value *record, uint32_t index, struct runner_past *out,
+                     struct mite_error *error)
 {
-    struct map_entry *entry;
-    uint32_t index = 0;
+    const struct value *counts = at(record, index, VALUE_LIST);
 
-    while (restart->back_count > 0 && (entry = map_next(&restart->items, &index))) {
-        struct remembered *item = entry->value;
-        uint64_t lease = item->lease;
-        if (item->back && item->entry == newest->entry && value_equal(&item->id, &newest->id)) {
-            free(map_remove(&restart->items, lease_key(&lease)));
-            restart->back_count--;
-            return;
+    if (!counts || counts->count != restart->fleet->scenario->count) {
+        return broken(error);
+    }
+    for (uint32_t i = 0; i < counts->count; i++) {
+        const struct value *pair = at(counts, i, VALUE_LIST);
+        if (!pair || number_at(pair, 0) < 0 || number_at(pair, 1) < 0) {
+            return broken(error);
         }
+        out[i] = (struct runner_past){.started = number_at(pair, 0), .completed = number_at(pair, 1)};
     }
+    return 0;
+}
+
+static int read_figures(struct totals **figures, const struct value *value, struct mite_error *error)
+{
+    int rc = value->type != VALUE_NIL ? fleet_make_figures(figures, error) : 0;
+
+    if (*figures) {
+        totals_clear(*figures);
+    }
+    return rc == 0 && value->type != VALUE_NIL ? totals_read(*figures, value, error) : rc;
+}
+
+static int read_counted(struct restart *restart, const struct value *record, struct mite_error *error)
+{
+    struct fleet_runner *runner = runner_at(restart, record);
+
+    if (!runner || record->count != 4) {
+        return broken(error);
+    }
+    int rc = read_past(restart, record, 2, runner->past, error);
+    return rc == 0 ? read_figures(&runner->own, &record->items[3], error) : rc;
+}
+
+static void add_past(struct fleet *fleet, const struct runner_past *past)
+{
+    for (size_t i = 0; i < fleet->scenario->count; i++) {
+        shares_add_past(&fleet->shares, i, past[i].started, past[i].completed);
+    }
+}
+
+/* ---- items ---- */
+
+static struct str lease_key(const uint64_t *lease)
+{
+    return (struct str){(const char *)lease, sizeof *lease};
+}
+
+/* What a runner has under a lease that it gives back; NULL: what it says is not so. */
+static struct remembered *held_by(const struct restart *restart, const struct fleet_runner *runner, int64_t lease)
+{
+    uint64_t number = lease > 0 ? (uint64_t)lease : 0;
+    struct remembered *item = map_get(&restart->by_lease, lease_key(&number));
+
+    return item && item->runner == runner->id ? item : NULL;
+}
+
+static int64_t *highest_of(const struct restart *restart, const struct lease_pool *pool)
+{
+    return &restart->highest[pool - restart->fleet->leases.pools];
+}
+
+/* Entries may share a pool. Valid until the next one. */
+static struct str item_key(struct restart *restart, const struct lease_pool *pool, const struct value *id)
+{
+    buf_clear(&restart->key);
+    msgpack_write_int(&restart->key, pool - restart->fleet->leases.pools);
+    msgpack_write(&restart->key, id);
+    return buf_view(&restart->key);
+}
+
+static void not_out(struct restart *restart, struct remembered *item)
+{
+    map_remove(&restart->by_lease, lease_key(&item->lease));
+    item->lease = 0;
+}
+
+static void forget_item(struct restart *restart, struct remembered *item)
+{
+    not_out(restart, item);
+    free(map_remove(&restart->items, item_key(restart, restart->fleet->leases.of_entry[item->entry], &item->id)));
+}
+
+/* What is known of an item so far, or a place for it; NULL without memory. */
+static struct remembered *remember(struct restart *restart, size_t entry, const struct value *id)
+{
+    struct str key = item_key(restart, restart->fleet->leases.of_entry[entry], id);
+    struct remembered *item = restart->key.failed ? NULL : map_get(&restart->items, key);
+
+    if (item) {
+        not_out(restart, item);
+        return item;
+    }
+    item = restart->key.failed ? NULL : calloc(1, sizeof *item);
+    if (!item || value_copy(&restart->ids, id, &item->id) < 0 || map_set(&restart->items, key, item, NULL) < 0) {
+        free(item);
+        return NULL;
+    }
+    item->entry = entry;
+    return item;
+}
+
+static int read_handed(struct restart *restart, const struct fleet_runner *runner, uint64_t seq,
+                       const struct value *handed, struct mite_error *error)
+{
+    const struct lease_pool *pool = handed ? pool_at(restart, handed, 0) : NULL;
+
+    if (!pool || handed->count != 3 || number_at(handed, 1) < 1) {
+        return broken(error);
+    }
+    const struct value *id = &handed->items[2];
+    size_t entry = entry_at(restart, handed, 0);
+    struct remembered *item = remember(restart, entry, id);
+    if (!item) {
+        return no_memory(error);
+    }
+    item->lease = (uint64_t)number_at(handed, 1);
+    item->seq = seq;
+    item->runner = runner->id;
+    item->entry = entry;
+    if (map_set(&restart->by_lease, lease_key(&item->lease), item, NULL) < 0) {
+        return no_memory(error);
+    }
+    restart->last = item->lease > restart->last ? item->lease : restart->last;
+    if (id->type == VALUE_INT && id->integer > *highest_of(restart, pool)) {
+        *highest_of(restart, pool) = id->integer;
+    }
+    return 0;
 }
 
 static int read_items(struct restart *restart, const struct value *record, struct mite_error *error)
 {
-    const struct value *id = at(record, 1, VALUE_INT), *seq = at(record, 2, VALUE_INT),
-                       *handed = at(record, 3, VALUE_LIST), *done = at(record, 4, VALUE_LIST),
+    struct fleet_runner *runner = runner_at(restart, record);
+    int64_t seq = number_at(record, 2);
+    const struct value *handed = at(record, 3, VALUE_LIST), *done = at(record, 4, VALUE_LIST),
                        *unused = at(record, 5, VALUE_LIST);
-    struct fleet_runner *runner = id ? fleet_find(restart->fleet, id->integer) : NULL;
+    struct remembered *item;
     int rc = 0;
 
-    if (!runner || !seq || !handed || !done || !unused) {
-        return broken(restart, error);
+    if (!runner || seq < 0 || !handed || !done || !unused) {
+        return broken(error);
     }
-    uint64_t told = (uint64_t)seq->integer;
-    runner->seq = told > runner->seq ? told : runner->seq;
+    runner->seq = (uint64_t)seq > runner->seq ? (uint64_t)seq : runner->seq;
     runner->asks = runner->plain ? runner->seq : 0;
     for (uint32_t i = 0; i < done->count; i++) {
-        uint64_t lease = (uint64_t)done->items[i].integer;
-        free(map_remove(&restart->items, lease_key(&lease)));
+        if ((item = held_by(restart, runner, number_at(done, i)))) {
+            forget_item(restart, item);
+        }
     }
     /* Before what went out: that may be an item which came back with this very report. */
     for (uint32_t i = 0; i < unused->count; i++) {
-        uint64_t lease = (uint64_t)unused->items[i].integer;
-        struct remembered *item = map_get(&restart->items, lease_key(&lease));
-        if (item && !item->back) {
-            item->back = true;
-            restart->back_count++;
+        if ((item = held_by(restart, runner, number_at(unused, i)))) {
+            not_out(restart, item);
         }
     }
     for (uint32_t i = 0; rc == 0 && i < handed->count; i++) {
-        rc = handed->items[i].type == VALUE_LIST ? read_handed(restart, runner->id, told, &handed->items[i], error)
-                                                 : broken(restart, error);
-        if (rc == 0) {
-            uint64_t lease = (uint64_t)handed->items[i].items[1].integer;
-            forget_older(restart, map_get(&restart->items, lease_key(&lease)));
-        }
+        rc = read_handed(restart, runner, (uint64_t)seq, at(handed, i, VALUE_LIST), error);
     }
     return rc;
 }
 
 static int read_mark(struct restart *restart, const struct value *record, struct mite_error *error)
 {
-    const struct value *entry = at(record, 1, VALUE_INT), *highest = at(record, 2, VALUE_INT),
-                       *last = at(record, 3, VALUE_INT);
+    const struct lease_pool *pool = pool_at(restart, record, 1);
+    const struct value *highest = at(record, 2, VALUE_INT);
 
-    if (!entry || !highest || !last || entry->integer < 1 || (size_t)entry->integer > restart->fleet->scenario->count) {
-        return broken(restart, error);
+    if (!pool || !highest || number_at(record, 3) < 0) {
+        return broken(error);
     }
-    int64_t *mark = &restart->highest[entry->integer - 1];
-    *mark = highest->integer > *mark ? highest->integer : *mark;
-    restart->last = (uint64_t)last->integer > restart->last ? (uint64_t)last->integer : restart->last;
+    uint64_t last = (uint64_t)number_at(record, 3);
+    restart->last = last > restart->last ? last : restart->last;
+    if (highest->integer > *highest_of(restart, pool)) {
+        *highest_of(restart, pool) = highest->integer;
+    }
     return 0;
 }
 
-static int count_own(struct fleet_runner *runner, const struct value *totals, struct mite_error *error)
+static int read_back(struct restart *restart, const struct value *record, struct mite_error *error)
 {
-    int rc = fleet_state_own(runner, error);
-
-    if (rc == 0) {
-        totals_clear(runner->own);
+    if (!pool_at(restart, record, 1) || record->count != 3) {
+        return broken(error);
     }
-    return rc == 0 && totals->type != VALUE_NIL ? totals_read(runner->own, totals, error) : rc;
+    return remember(restart, entry_at(restart, record, 1), &record->items[2]) ? 0 : no_memory(error);
 }
 
-/* What it held is lost with it, or was checked in. */
+/* ---- runners that have gone ---- */
+
+/* What a runner that has gone held is lost with it, or has been checked in. */
 static void drop_items_of(struct restart *restart, int64_t runner)
 {
     struct map_entry *entry;
@@ -209,9 +336,8 @@ static void drop_items_of(struct restart *restart, int64_t runner)
 
     while ((entry = map_next(&restart->items, &index))) {
         struct remembered *item = entry->value;
-        if (item->runner == runner && !item->back) {
-            uint64_t lease = item->lease;
-            free(map_remove(&restart->items, lease_key(&lease)));
+        if (item->lease > 0 && item->runner == runner) {
+            forget_item(restart, item);
         }
     }
 }
@@ -219,248 +345,181 @@ static void drop_items_of(struct restart *restart, int64_t runner)
 static int read_gone(struct restart *restart, const struct value *record, struct mite_error *error)
 {
     struct fleet *fleet = restart->fleet;
-    const struct value *id = at(record, 1, VALUE_INT), *counts = at(record, 2, VALUE_LIST);
-    struct fleet_runner *runner = id ? fleet_find(fleet, id->integer) : NULL;
+    struct fleet_runner *runner = runner_at(restart, record);
+    const struct value *for_good = at(record, 2, VALUE_BOOL);
 
-    if (!runner || !counts || counts->count != fleet->scenario->count || record->count != 4) {
-        return broken(restart, error);
+    if (!runner || runner->state != RUNNER_LIVE || !for_good || number_at(record, 3) < 0) {
+        return broken(error);
     }
-    runner->state = RUNNER_LOST;
-    runner->awaited = true; /* it may come back */
-    free(runner->started_before);
-    runner->started_before = calloc(counts->count + 1, sizeof *runner->started_before);
-    for (uint32_t i = 0; runner->started_before && i < counts->count; i++) {
-        const struct value *pair = &counts->items[i],
-                           *started = pair->type == VALUE_LIST ? at(pair, 0, VALUE_INT) : NULL;
-        runner->started_before[i] = started ? started->integer : 0;
-    }
+    fleet->leases.lost += (uint64_t)number_at(record, 3);
     drop_items_of(restart, runner->id);
-    return count_own(runner, &record->items[3], error);
-}
-
-static int read_steered(struct restart *restart, const struct value *record, const char *what, struct mite_error *error)
-{
-    struct fleet *fleet = restart->fleet;
-    const struct value *key = at(record, 1, VALUE_TEXT);
-
-    if (!key || record->count != 3) {
-        return broken(restart, error);
-    }
-    double number = value_number(&record->items[2], 0);
-    if (strcmp(what, "config") == 0) {
-        return fleet->options.config && config_set(fleet->options.config, value_str(key), &record->items[2]) < 0
-                   ? error_set(error, MITE_ENOMEM, "no memory for what --state tells")
-                   : 0;
-    }
-    if (strcmp(what, "paused") == 0) {
-        shares_pause(&fleet->shares, number > 0);
-        return 0;
-    }
-    for (size_t i = 0; i < fleet->scenario->count; i++) {
-        if (str_is(value_str(key), fleet->scenario->entries[i].journey_spec)) {
-            fleet->factors[i] = number;
-        }
+    if (for_good->boolean) {
+        add_past(fleet, runner->past);
+        fleet_forget(fleet, runner);
+    } else {
+        fleet_set_lost(fleet, runner);
     }
     return 0;
 }
 
+static int read_left(struct restart *restart, const struct value *record, struct mite_error *error)
+{
+    struct fleet *fleet = restart->fleet;
+    const struct value *counts = at(record, 1, VALUE_LIST);
+    struct runner_past *past = calloc(fleet->scenario->count, sizeof *past);
+    int rc = past ? 0 : no_memory(error);
+
+    if (rc == 0 && (record->count != 4 || !counts || counts->count != LEFT_COUNTS)) {
+        rc = broken(error);
+    }
+    for (uint32_t i = 0; rc == 0 && i < LEFT_COUNTS; i++) {
+        rc = number_at(counts, i) < 0 ? broken(error) : 0;
+    }
+    rc = rc == 0 ? read_past(restart, record, 2, past, error) : rc;
+    rc = rc == 0 ? read_figures(&fleet->left, &record->items[3], error) : rc;
+    if (rc == 0) {
+        fleet->next_id = number_at(counts, 0);
+        fleet->runners_seen += (size_t)number_at(counts, 1);
+        fleet->runners_plain += (size_t)number_at(counts, 2);
+        fleet->runners_back += (size_t)number_at(counts, 3);
+        fleet->leases.lost += (uint64_t)number_at(counts, 4);
+        add_past(fleet, past);
+    }
+    free(past);
+    return rc;
+}
+
+/* ---- steering ---- */
+
+static int read_config(struct restart *restart, const struct value *record, struct mite_error *error)
+{
+    const struct value *key = at(record, 1, VALUE_TEXT);
+
+    if (!key || record->count != 3) {
+        return broken(error);
+    }
+    return config_set(restart->fleet->options.config, value_str(key), &record->items[2]) < 0 ? no_memory(error) : 0;
+}
+
+static int read_volume(struct restart *restart, const struct value *record, struct mite_error *error)
+{
+    size_t entry = entry_at(restart, record, 1);
+    double factor = record->count == 3 ? value_number(&record->items[2], -1) : -1;
+
+    if (entry == restart->fleet->scenario->count || factor < 0) {
+        return broken(error);
+    }
+    restart->fleet->factors[entry] = factor;
+    return 0;
+}
+
+static int read_paused(struct restart *restart, const struct value *record, struct mite_error *error)
+{
+    const struct value *flag = at(record, 1, VALUE_BOOL);
+
+    shares_pause(&restart->fleet->shares, flag && flag->boolean);
+    return flag ? 0 : broken(error);
+}
+
+static int read_stopped(struct restart *restart, const struct value *record, struct mite_error *error)
+{
+    const struct value *flag = at(record, 1, VALUE_BOOL);
+
+    restart->fleet->stopped = flag && flag->boolean;
+    return flag ? 0 : broken(error);
+}
+
 static int read_record(void *arg, const struct value *record, struct str bytes, struct mite_error *error)
 {
+    static const struct {
+        const char *kind;
+        int (*read)(struct restart *restart, const struct value *record, struct mite_error *error);
+    } kinds[] = {
+        {"mite", read_header},     {"clock", read_clock},   {"runner", read_runner}, {"counted", read_counted},
+        {"gone", read_gone},       {"left", read_left},     {"items", read_items},   {"mark", read_mark},
+        {"back", read_back},       {"config", read_config}, {"volume", read_volume}, {"paused", read_paused},
+        {"stopped", read_stopped},
+    };
     struct restart *restart = arg;
     struct str kind = record->type == VALUE_LIST && record->count > 1 ? value_str(&record->items[0]) : STR_NONE;
-    int rc = broken(restart, error);
 
-    if (!kind.p || str_is(kind, "mite") == restart->known) {
-        return rc;
+    for (size_t i = 0; kind.p && i < sizeof kinds / sizeof *kinds; i++) {
+        if (str_is(kind, kinds[i].kind) && (restart->known || i == 0)) {
+            return kinds[i].read(restart, record, error);
+        }
     }
-    error_done(error);
-    bool items = str_is(kind, "items") || str_is(kind, "mark");
-    if (str_is(kind, "mite")) {
-        rc = read_header(restart, record, error);
-    } else if (str_is(kind, "clock")) {
-        restart->wall_s = value_number(&record->items[1], 0);
-        rc = 0;
-    } else if (str_is(kind, "runner")) {
-        rc = read_runner(restart, record, error);
-    } else if (str_is(kind, "mark")) {
-        rc = read_mark(restart, record, error);
-    } else if (items) {
-        rc = read_items(restart, record, error);
-    } else if (str_is(kind, "gone")) {
-        rc = read_gone(restart, record, error);
-    } else if (str_is(kind, "config") || str_is(kind, "paused") || str_is(kind, "volume")) {
-        const char *what = str_is(kind, "config") ? "config" : str_is(kind, "paused") ? "paused" : "volume";
-        rc = read_steered(restart, record, what, error);
-    }
-    if (rc == 0 && !items) {
-        buf_str(&restart->kept, bytes);
-    }
-    return rc;
+    return broken(error);
 }
 
 /* ---- bringing back ---- */
 
+/* Out again, in stock again, or gone: those that were handed out and did not come back unused have been used. */
+static void place(struct restart *restart, struct lease_pool *pool, struct lease_item *item)
+{
+    struct leases *leases = &restart->fleet->leases;
+    const struct remembered *known = map_get(&restart->items, item_key(restart, pool, &item->id));
+    struct fleet_runner *runner = known && known->lease > 0 ? fleet_find(restart->fleet, known->runner) : NULL;
+
+    if (runner) {
+        leases_restore(leases, item, known->entry, &runner->holder, known->lease, known->seq);
+    } else if (!known && pool->pool->kind == DATAPOOL_ONCE) {
+        leases_drop(pool, item);
+    }
+}
+
 /* All that a pool which recycles has; of one that gives each once, what had been handed out. */
-static void bring_back(struct restart *restart, size_t entry)
+static void bring_back(struct restart *restart, struct lease_pool *pool)
 {
-    struct lease_pool *pool = restart->fleet->leases.of_entry[entry];
-    int64_t highest = restart->highest[entry];
+    int64_t highest = *highest_of(restart, pool);
+    int64_t left = pool->pool->kind == DATAPOOL_RECYCLES ? pool->pool->count : highest;
 
-    if (!pool || restart->last == 0) {
-        return;
-    }
-    if (pool->pool->kind == DATAPOOL_OWN) {
-        log_line(
-            LOG_WARNING,
-            "--state: the datapool of %s is of a class of your own: which of its items are out is known to it alone",
-            restart->fleet->scenario->entries[entry].journey_spec);
-        return;
-    }
-    int64_t wanted = pool->pool->kind == DATAPOOL_RECYCLES ? pool->pool->count - pool->out : highest;
-    while (pool->in_stock + pool->out < wanted && !pool->dry && !pool->over) {
+    while (left > 0 && !pool->dry && !pool->over) {
         int64_t before = pool->in_stock;
-        leases_stock(pool, pool->in_stock + 1000 < wanted ? pool->in_stock + 1000 : wanted);
-        if (pool->in_stock == before) {
-            break;
+        struct lease_item *item = TAILQ_LAST(&pool->stock, lease_items), *next;
+        leases_stock(pool, before + (left < BLOCK ? left : BLOCK));
+        left = pool->in_stock > before ? left - (pool->in_stock - before) : 0;
+        for (item = item ? TAILQ_NEXT(item, link) : TAILQ_FIRST(&pool->stock); item; item = next) {
+            next = TAILQ_NEXT(item, link);
+            place(restart, pool, item);
         }
     }
-}
-
-static void restore_item(struct restart *restart, const struct remembered *item)
-{
-    struct fleet *fleet = restart->fleet;
-    struct fleet_runner *runner = fleet_find(fleet, item->runner);
-
-    if (!item->back && runner && fleet->leases.of_entry[item->entry]) {
-        leases_restore(&fleet->leases, item->entry, &runner->holder, &item->id, item->lease, item->seq);
-    }
-}
-
-static bool was_given_back(const struct restart *restart, size_t entry, const struct value *id)
-{
-    struct map_entry *at_item;
-    uint32_t index = 0;
-
-    while ((at_item = map_next(&restart->items, &index))) {
-        const struct remembered *item = at_item->value;
-        if (item->back && restart->fleet->leases.of_entry[item->entry] == restart->fleet->leases.of_entry[entry] &&
-            value_equal(&item->id, id)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* What is in stock now was handed out and did not come back unused: it has been used. */
-static void drop_used(struct restart *restart, size_t entry)
-{
-    struct lease_pool *pool = restart->fleet->leases.of_entry[entry];
-    struct lease_item *item, *next;
-
-    if (!pool || pool->pool->kind != DATAPOOL_ONCE) {
-        return;
-    }
-    for (item = TAILQ_FIRST(&pool->stock); item; item = next) {
-        next = TAILQ_NEXT(item, link);
-        if (item->id.type == VALUE_INT && item->id.integer <= restart->highest[entry] &&
-            !was_given_back(restart, entry, &item->id)) {
-            leases_drop(pool, item);
-        }
-    }
-    pool->highest_id = restart->highest[entry] > pool->highest_id ? restart->highest[entry] : pool->highest_id;
-}
-
-/* Entries that share a pool have its highest id in common. */
-static void share_highest(struct restart *restart)
-{
-    struct lease_pool **pools = restart->fleet->leases.of_entry;
-
-    for (size_t i = 0; i < restart->fleet->scenario->count; i++) {
-        for (size_t j = 0; j < restart->fleet->scenario->count; j++) {
-            if (pools[i] && pools[i] == pools[j] && restart->highest[j] > restart->highest[i]) {
-                restart->highest[i] = restart->highest[j];
-            }
-        }
-    }
+    pool->highest_id = highest > pool->highest_id ? highest : pool->highest_id;
 }
 
 static void restore_items(struct restart *restart)
 {
-    struct fleet *fleet = restart->fleet;
-    struct map_entry *entry;
-    uint32_t index = 0;
+    struct leases *leases = &restart->fleet->leases;
 
-    share_highest(restart);
-    for (size_t i = 0; i < fleet->scenario->count; i++) {
-        bring_back(restart, i);
+    for (size_t i = 0; restart->last > 0 && i < leases->pool_count; i++) {
+        if (leases->pools[i].pool->kind != DATAPOOL_OWN) {
+            bring_back(restart, &leases->pools[i]);
+        } else {
+            log_line(LOG_WARNING, "--state: which items of a datapool of your own class are out is known to it alone");
+        }
     }
-    while ((entry = map_next(&restart->items, &index))) {
-        restore_item(restart, entry->value);
-    }
-    for (size_t i = 0; i < fleet->scenario->count; i++) {
-        drop_used(restart, i);
-    }
-    fleet->leases.last = restart->last > fleet->leases.last ? restart->last : fleet->leases.last;
+    leases->last = restart->last > leases->last ? restart->last : leases->last;
 }
 
-static void write_marks(const struct restart *restart, struct buf *out)
+static void restore_figures(struct fleet *fleet)
 {
-    for (size_t i = 0; i < restart->fleet->scenario->count; i++) {
-        msgpack_write_list(out, 4);
-        msgpack_write_text(out, STR("mark"));
-        msgpack_write_int(out, (int64_t)i + 1);
-        msgpack_write_int(out, restart->highest[i]);
-        msgpack_write_int(out, (int64_t)restart->last);
+    if (fleet->left) {
+        totals_add(fleet->totals, fleet->left);
     }
-}
-
-static void write_item(const struct remembered *item, struct buf *out)
-{
-    msgpack_write_list(out, 6);
-    msgpack_write_text(out, STR("items"));
-    msgpack_write_int(out, item->runner);
-    msgpack_write_int(out, (int64_t)item->seq);
-    msgpack_write_list(out, 1);
-    msgpack_write_list(out, 3);
-    msgpack_write_int(out, (int64_t)item->entry + 1);
-    msgpack_write_int(out, (int64_t)item->lease);
-    msgpack_write(out, &item->id);
-    msgpack_write_list(out, 0);
-    fleet_state_write_leases(out, &item->lease, item->back);
-}
-
-/* What the new file says of items: those that are out, or were given back unused. */
-static void write_items(const struct restart *restart, struct buf *out)
-{
-    struct map_entry *entry;
-    uint32_t index = 0;
-
-    write_marks(restart, out);
-    while ((entry = map_next(&restart->items, &index))) {
-        write_item(entry->value, out);
-    }
-}
-
-static void restore_counts(struct fleet *fleet)
-{
     for (size_t i = 0; i < fleet->runner_count; i++) {
-        struct fleet_runner *runner = fleet->runners[i];
-        for (size_t entry = 0; runner->started_before && entry < fleet->scenario->count; entry++) {
-            shares_add_started(&fleet->shares, entry, runner->started_before[entry]);
-        }
-        if (runner->own) {
-            totals_add(fleet->totals, runner->own);
+        add_past(fleet, fleet->runners[i]->past);
+        if (fleet->runners[i]->own) {
+            totals_add(fleet->totals, fleet->runners[i]->own);
         }
     }
 }
 
+/* The clock has gone on; on a machine that was started since, from before its own time. */
 static void restore_clock(struct fleet *fleet, double wall_s)
 {
-    double elapsed_s = clock_wall_s() - wall_s;
+    uint64_t now_ns = clock_now_ns();
 
-    if (wall_s > 0 && elapsed_s >= 0) {
-        uint64_t now_ns = clock_now_ns(), elapsed_ns = ns_from_s(elapsed_s);
-        fleet->start_ns = elapsed_ns < now_ns ? now_ns - elapsed_ns : 0;
+    if (wall_s > 0) {
+        fleet->start_ns = now_ns - ns_from_s(clock_wall_s() - wall_s);
         fleet->begin_ns = now_ns;
         fleet->clock_started = true;
         fleet->phase = FLEET_RUNNING;
@@ -469,42 +528,42 @@ static void restore_clock(struct fleet *fleet, double wall_s)
     }
 }
 
-static int start_again(struct restart *restart, struct mite_error *error)
+static void go_on(struct restart *restart)
 {
     struct fleet *fleet = restart->fleet;
 
-    if (!restart->known) {
-        fleet_state_write_header(fleet, &restart->kept);
-    } else {
-        restore_items(restart);
-        restore_counts(fleet);
-        restore_clock(fleet, restart->wall_s);
-        write_items(restart, &restart->kept);
-        log_line(LOG_INFO, "going on with what %s tells: %zu runners, %u items", fleet->journal.path,
-                 fleet->runner_count, restart->items.live_count);
+    restore_items(restart);
+    restore_figures(fleet);
+    restore_clock(fleet, restart->wall_s);
+    if (fleet->stopped) {
+        shares_end_all(&fleet->shares);
     }
-    return restart->kept.failed ? error_set(error, MITE_ENOMEM, "no memory for what --state tells")
-                                : journal_rewrite(&fleet->journal, buf_view(&restart->kept), error);
+    log_line(LOG_INFO, "going on with what %s tells: %zu runners, %u items", fleet->journal.path, fleet->runner_count,
+             restart->by_lease.live_count);
 }
 
 int fleet_state_open(struct fleet *fleet, struct mite_error *error)
 {
-    struct restart restart = {.fleet = fleet, .highest = calloc(fleet->scenario->count + 1, sizeof *restart.highest)};
+    struct restart restart = {.fleet = fleet};
 
-    fleet->journal.fd = -1;
     if (!fleet->options.state_file) {
-        free(restart.highest);
         return 0;
     }
-    buf_init(&restart.kept, 0);
+    restart.highest = calloc(fleet->leases.pool_count + 1, sizeof *restart.highest);
     map_init(&restart.items);
+    map_init(&restart.by_lease);
     arena_init(&restart.ids, 0);
+    buf_init(&restart.key, 0);
     int rc = restart.highest ? journal_open(&fleet->journal, fleet->options.state_file, read_record, &restart, error)
-                             : error_set(error, MITE_ENOMEM, "no memory for --state");
-    rc = rc == 0 ? start_again(&restart, error) : rc;
-    buf_done(&restart.kept);
+                             : no_memory(error);
+    if (rc == 0 && restart.known) {
+        go_on(&restart);
+    }
+    rc = rc == 0 ? fleet_state_rewrite(fleet, error) : rc;
     map_done(&restart.items, free);
+    map_done(&restart.by_lease, NULL);
     arena_done(&restart.ids);
+    buf_done(&restart.key);
     free(restart.highest);
     return rc;
 }

@@ -9,6 +9,8 @@
 
 /* What a process has sent may be read a little after its death is known. */
 #define LAST_WORDS_NS (NS_PER_S / 10)
+#define AWAY_NS       NS_PER_S /* longer than the timer ever waits */
+#define LOST_MAX      10000    /* lost runners that are remembered */
 
 static struct str id_key(const int64_t *id)
 {
@@ -40,11 +42,8 @@ static void runner_free(struct fleet_runner *runner)
     lease_holder_done(&runner->holder);
     buf_done(&runner->answer);
     map_done(&runner->dropped, free);
-    if (runner->own) {
-        totals_done(runner->own);
-        free(runner->own);
-    }
-    free(runner->started_before);
+    fleet_figures_free(runner->own);
+    free(runner->past);
     free(runner->host);
     free(runner->version);
     free(runner);
@@ -74,37 +73,23 @@ static struct fleet_runner *runner_new(const struct fleet *fleet, struct str pee
     snprintf(runner->peer, sizeof runner->peer, STR_FMT, STR_ARG(peer));
     buf_init(&runner->answer, 0);
     map_init(&runner->dropped);
-    if (lease_holder_init(&runner->holder, fleet->scenario->count) < 0) {
+    runner->past = calloc(fleet->scenario->count, sizeof *runner->past);
+    if (!runner->past || lease_holder_init(&runner->holder, fleet->scenario->count) < 0) {
         runner_free(runner);
         return NULL;
     }
     return runner;
 }
 
+/* ---- coming ---- */
+
 /* Those that live, or may yet. */
 static size_t present(const struct fleet *fleet)
 {
-    size_t count = 0;
-
-    for (size_t i = 0; i < fleet->runner_count; i++) {
-        count += fleet->runners[i]->state <= RUNNER_LIVE;
-    }
-    return count;
+    return fleet->runner_count - fleet->runners_lost;
 }
 
-static void forget(struct fleet *fleet, size_t index)
-{
-    struct fleet_runner *runner = fleet->runners[index];
-
-    map_remove(&fleet->by_id, id_key(&runner->id));
-    if (!runner->plain) {
-        map_remove(&fleet->by_peer, str_of(runner->peer));
-    }
-    fleet->runners[index] = fleet->runners[--fleet->runner_count];
-    runner_free(runner);
-}
-
-static int add(struct fleet *fleet, struct fleet_runner *runner)
+static int insert(struct fleet *fleet, struct fleet_runner *runner)
 {
     struct fleet_runner **runners = realloc(fleet->runners, (fleet->runner_count + 1) * sizeof *runners);
 
@@ -123,84 +108,153 @@ static int add(struct fleet *fleet, struct fleet_runner *runner)
     return 0;
 }
 
-struct fleet_runner *fleet_greet(struct fleet *fleet, struct str peer, bool plain, int64_t id)
+struct fleet_runner *fleet_add(struct fleet *fleet, struct str peer, bool plain, int64_t id)
 {
-    if (present(fleet) >= fleet->options.max_runners) {
-        log_once(LOG_WARNING, "fleet full", "%zu runners are here, as many as may be: a further one is turned away",
-                 fleet->options.max_runners);
-        return NULL;
-    }
     struct fleet_runner *runner = runner_new(fleet, peer, plain, id ? id : fleet->next_id);
-    if (!runner || add(fleet, runner) < 0) {
-        if (runner) {
-            runner_free(runner);
-        }
-        log_once(LOG_ERROR, "fleet memory", "no memory for a further runner");
-        return NULL;
+
+    if (runner && insert(fleet, runner) < 0) {
+        runner_free(runner);
+        runner = NULL;
     }
-    fleet->next_id = runner->id >= fleet->next_id ? runner->id + 1 : fleet->next_id;
+    if (runner && runner->id >= fleet->next_id) {
+        fleet->next_id = runner->id + 1;
+    }
     return runner;
 }
 
-int fleet_join(struct fleet *fleet, struct fleet_runner *runner, int64_t max_journeys)
+struct fleet_runner *fleet_greet(struct fleet *fleet, struct str peer, bool plain, int64_t id)
 {
-    int slot = shares_join(&fleet->shares, max_journeys);
+    if (present(fleet) >= fleet->options.max_runners || fleet->runners_lost >= LOST_MAX) {
+        log_once(LOG_WARNING, "fleet full", "%zu runners are here and %zu are lost: a further one is turned away",
+                 present(fleet), fleet->runners_lost);
+        return NULL;
+    }
+    struct fleet_runner *runner = fleet_add(fleet, peer, plain, id);
+    if (!runner) {
+        log_once(LOG_ERROR, "fleet memory", "no memory for a further runner");
+    }
+    return runner;
+}
+
+void fleet_set_live(struct fleet *fleet, struct fleet_runner *runner)
+{
+    if (!runner->had_work) {
+        runner->had_work = true;
+        fleet->runners_seen++;
+        fleet->runners_plain += runner->plain;
+    }
+    if (runner->state == RUNNER_LOST) {
+        fleet->runners_lost--;
+        fleet->runners_back += !runner->came_back;
+        runner->came_back = true;
+    }
+    runner->state = RUNNER_LIVE;
+}
+
+static void say_joined(const struct fleet *fleet, const struct fleet_runner *runner)
+{
+    bool back = runner->state == RUNNER_LOST;
+    enum log_level level = back ? LOG_WARNING : fleet->options.quiet ? LOG_DEBUG : LOG_INFO;
     char name[160];
+
+    log_line(level, "runner %s %s", fleet_runner_name(runner, name, sizeof name),
+             back            ? "is back"
+             : runner->plain ? "has joined; it is given its work request by request"
+                             : "has joined");
+}
+
+int fleet_join(struct fleet *fleet, struct fleet_runner *runner)
+{
+    int slot = shares_join(&fleet->shares, runner->max_journeys);
 
     if (slot < 0) {
         return slot;
     }
-    fleet->runners_seen += !runner->had_work;
-    fleet->runners_plain += !runner->had_work && runner->plain;
-    log_line(runner->state == RUNNER_LOST ? LOG_WARNING
-             : fleet->options.quiet       ? LOG_DEBUG
-                                          : LOG_INFO,
-             "runner %s %s", fleet_runner_name(runner, name, sizeof name),
-             runner->state == RUNNER_LOST ? "is back"
-             : runner->plain              ? "has joined; it is given its work request by request"
-                                          : "has joined");
+    for (size_t i = 0; i < fleet->scenario->count; i++) {
+        shares_resume(&fleet->shares, (size_t)slot, i, runner->past[i].started, runner->past[i].completed);
+    }
+    say_joined(fleet, runner);
     runner->slot = slot;
-    fleet_state_joined(fleet, runner);
-    runner->state = RUNNER_LIVE;
-    runner->had_work = true;
     runner->idle_ns = 0;
+    runner->counted_ns = runner->heard_ns;
+    fleet_set_live(fleet, runner);
+    fleet_state_joined(fleet, runner);
     if (runner->plain) {
         fleet_clock(fleet);
     }
     return 0;
 }
 
-void fleet_leave(struct fleet *fleet, struct fleet_runner *runner, enum runner_state state)
+/* ---- going ---- */
+
+void fleet_forget(struct fleet *fleet, struct fleet_runner *runner)
 {
-    fleet_state_gone(fleet, runner);
+    size_t index = 0;
+
+    while (fleet->runners[index] != runner) {
+        index++;
+    }
+    fleet->runner_count--;
+    memmove(&fleet->runners[index], &fleet->runners[index + 1], (fleet->runner_count - index) * sizeof *fleet->runners);
+    map_remove(&fleet->by_id, id_key(&runner->id));
+    if (!runner->plain) {
+        map_remove(&fleet->by_peer, str_of(runner->peer));
+    }
+    fleet_keep_figures(fleet, runner);
+    runner_free(runner);
+}
+
+/* What it had is for others from now on. Returns how many items are lost with it. */
+static uint64_t let_go(struct fleet *fleet, struct fleet_runner *runner)
+{
+    uint64_t items_lost = leases_lose(&fleet->leases, &runner->holder);
+
+    for (size_t i = 0; runner->slot >= 0 && i < fleet->scenario->count; i++) {
+        const struct share *share = &fleet->shares.runners[runner->slot].shares[i];
+        runner->past[i] = (struct runner_past){.started = share->started, .completed = share->completed};
+    }
     if (runner->slot >= 0) {
         shares_leave(&fleet->shares, (size_t)runner->slot);
         runner->slot = -1;
     }
-    leases_lose(&fleet->leases, &runner->holder);
     runner->void_up_to = fleet->leases.last;
-    runner->state = state;
     runner->idle_ns = 0;
     buf_done(&runner->answer);
+    return items_lost;
+}
+
+void fleet_leave(struct fleet *fleet, struct fleet_runner *runner)
+{
+    uint64_t items_lost = let_go(fleet, runner);
+
+    fleet_state_gone(fleet, runner, true, items_lost);
+    fleet_forget(fleet, runner);
     fleet_spread(fleet);
+}
+
+void fleet_set_lost(struct fleet *fleet, struct fleet_runner *runner)
+{
+    runner->state = RUNNER_LOST;
+    fleet->runners_lost++;
 }
 
 static void lose(struct fleet *fleet, struct fleet_runner *runner, uint64_t silent_ns)
 {
-    uint64_t lost = fleet->leases.lost;
+    uint64_t items_lost = let_go(fleet, runner);
     char name[160], items[64] = "";
 
-    fleet->runners_lost++;
-    fleet_leave(fleet, runner, RUNNER_LOST);
-    if (fleet->leases.lost > lost) {
-        snprintf(items, sizeof items, "; %" PRIu64 " datapool items are lost with it", fleet->leases.lost - lost);
+    fleet_set_lost(fleet, runner);
+    fleet_state_gone(fleet, runner, false, items_lost);
+    fleet_spread(fleet);
+    if (items_lost > 0) {
+        snprintf(items, sizeof items, "; %" PRIu64 " datapool items are lost with it", items_lost);
     }
+    fleet_runner_name(runner, name, sizeof name);
     if (runner->dies_ns) {
-        log_line(LOG_WARNING, "runner %s has died: its work is given to others%s",
-                 fleet_runner_name(runner, name, sizeof name), items);
+        log_line(LOG_WARNING, "runner %s has died: its work is given to others%s", name, items);
     } else {
-        log_line(LOG_WARNING, "runner %s has been silent for %.1f s: its work is given to others%s",
-                 fleet_runner_name(runner, name, sizeof name), ns_to_s(silent_ns), items);
+        log_line(LOG_WARNING, "runner %s has been silent for %.1f s: its work is given to others%s", name,
+                 ns_to_s(silent_ns), items);
     }
 }
 
@@ -215,19 +269,32 @@ void fleet_died(struct fleet *fleet, int64_t pid)
     }
 }
 
+/* While we were held up ourselves, by a model or by the machine, nobody was silent: what they said waits to be read. */
+static void forgive(struct fleet *fleet, uint64_t now_ns)
+{
+    uint64_t away_ns = fleet->looked_ns ? now_ns - fleet->looked_ns : 0;
+
+    fleet->looked_ns = now_ns;
+    for (size_t i = 0; away_ns > AWAY_NS && i < fleet->runner_count; i++) {
+        struct fleet_runner *runner = fleet->runners[i];
+        runner->heard_ns = runner->heard_ns + away_ns < now_ns ? runner->heard_ns + away_ns : now_ns;
+    }
+}
+
 void fleet_lose_silent(struct fleet *fleet, uint64_t now_ns)
 {
+    forgive(fleet, now_ns);
     for (size_t i = fleet->runner_count; i-- > 0;) {
         struct fleet_runner *runner = fleet->runners[i];
         uint64_t silent_ns = now_ns > runner->heard_ns ? now_ns - runner->heard_ns : 0;
         bool dead = runner->dies_ns && now_ns >= runner->dies_ns;
-        if (runner->state > RUNNER_LIVE || (!dead && silent_ns < fleet->timeout_ns + FLEET_PATIENCE_NS)) {
+        if (runner->state == RUNNER_LOST || (!dead && silent_ns < fleet->timeout_ns + FLEET_PATIENCE_NS)) {
             continue;
         }
         if (runner->state == RUNNER_GREETED) {
-            forget(fleet, i);
+            fleet_forget(fleet, runner);
         } else if (runner->idle_ns) {
-            fleet_leave(fleet, runner, RUNNER_GONE);
+            fleet_leave(fleet, runner);
         } else {
             lose(fleet, runner, silent_ns);
         }

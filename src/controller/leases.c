@@ -249,52 +249,43 @@ static struct str number_key(const uint64_t *number)
     return (struct str){(const char *)number, sizeof *number};
 }
 
-struct lease_item *leases_take(struct leases *leases, size_t entry, struct lease_holder *holder, uint64_t seq)
+static bool hand_out(struct leases *leases, struct lease_item *item, size_t entry, struct lease_holder *holder,
+                     uint64_t lease, uint64_t seq)
 {
-    struct lease_pool *pool = leases->of_entry[entry];
-    struct lease_item *item = TAILQ_FIRST(&pool->stock);
-    uint64_t number = leases->last + 1;
+    struct lease_pool *pool = item->pool;
 
-    if (!item || map_set(&leases->by_number, number_key(&number), item, NULL) < 0) {
-        return NULL;
+    if (map_set(&leases->by_number, number_key(&lease), item, NULL) < 0) {
+        return false;
     }
     TAILQ_REMOVE(&pool->stock, item, link);
     pool->in_stock--;
     pool->out++;
-    if (item->seq == 0) {
-        pool->given++;
-    }
     if (item->id.type == VALUE_INT && item->id.integer > pool->highest_id) {
         pool->highest_id = item->id.integer;
     }
-    leases->last = item->lease = number;
+    leases->last = lease > leases->last ? lease : leases->last;
+    item->lease = lease;
     item->seq = seq;
     item->entry = entry;
     item->holder = holder;
     holder->by_entry[entry]++;
     TAILQ_INSERT_TAIL(&holder->items, item, link);
-    return item;
+    return true;
 }
 
-bool leases_restore(struct leases *leases, size_t entry, struct lease_holder *holder, const struct value *id,
+struct lease_item *leases_take(struct leases *leases, size_t entry, struct lease_holder *holder, uint64_t seq)
+{
+    struct lease_item *item = TAILQ_FIRST(&leases->of_entry[entry]->stock);
+
+    return item && hand_out(leases, item, entry, holder, leases->last + 1, seq) ? item : NULL;
+}
+
+void leases_restore(struct leases *leases, struct lease_item *item, size_t entry, struct lease_holder *holder,
                     uint64_t lease, uint64_t seq)
 {
-    struct lease_pool *pool = leases->of_entry[entry];
-    struct lease_item *item;
-
-    TAILQ_FOREACH(item, &pool->stock, link)
-    {
-        if (value_equal(&item->id, id)) {
-            uint64_t last = leases->last;
-            TAILQ_REMOVE(&pool->stock, item, link);
-            TAILQ_INSERT_HEAD(&pool->stock, item, link);
-            leases->last = lease - 1;
-            bool taken = leases_take(leases, entry, holder, seq) != NULL;
-            leases->last = lease > last ? lease : last;
-            return taken;
-        }
+    if (!hand_out(leases, item, entry, holder, lease, seq)) {
+        leases_drop(item->pool, item); /* without memory it is nobody's, rather than two runners' */
     }
-    return false;
 }
 
 static void unlink_item(struct leases *leases, struct lease_item *item)
@@ -364,7 +355,6 @@ uint64_t leases_lose(struct leases *leases, struct lease_holder *holder)
         next = TAILQ_NEXT(item, link);
         unlink_item(leases, item);
         if (item->pool->pool->kind == DATAPOOL_ONCE) {
-            item->pool->lost++;
             lost++;
             item_free(item);
         } else {
@@ -375,16 +365,19 @@ uint64_t leases_lose(struct leases *leases, struct lease_holder *holder)
     return lost;
 }
 
-void leases_take_back(struct leases *leases, struct lease_holder *holder, uint64_t seq)
+size_t leases_take_back(struct leases *leases, struct lease_holder *holder, uint64_t seq)
 {
     struct lease_item *item, *next;
+    size_t count = 0;
 
     for (item = TAILQ_FIRST(&holder->items); item; item = next) {
         next = TAILQ_NEXT(item, link);
         if (item->seq == seq) {
             give_back(leases, item);
+            count++;
         }
     }
+    return count;
 }
 
 void leases_clear_stock(struct leases *leases)
@@ -417,7 +410,6 @@ static int64_t drop_between(struct lease_pool *pool, int64_t known, int64_t up_t
     for (item = TAILQ_FIRST(&pool->stock); item; item = next) {
         next = TAILQ_NEXT(item, link);
         if (item->id.type == VALUE_INT && item->id.integer > known && item->id.integer <= up_to) {
-            pool->given++;
             pool->highest_id = item->id.integer > pool->highest_id ? item->id.integer : pool->highest_id;
             leases_drop(pool, item);
         }

@@ -44,12 +44,10 @@ struct lease_pool {
     struct leases *leases;
     struct lease_items stock;
     int64_t in_stock, out;
-    int64_t asked; /* checkouts under way */
-    int64_t given; /* items that ever left the stock: for pools that give each once, the mark */
-    int64_t highest_id;
-    uint64_t lost;
-    bool dry;  /* it had nothing free: not before something comes back, or the next window */
-    bool over; /* it gives nothing any more */
+    int64_t asked;      /* checkouts under way */
+    int64_t highest_id; /* of items that ever left the stock; -1: none */
+    bool dry;           /* it had nothing free: not before something comes back, or the next window */
+    bool over;          /* it gives nothing any more */
 };
 
 struct lease_hooks {
@@ -89,11 +87,11 @@ uint64_t leases_find(const struct leases *leases, const struct lease_holder *hol
                      const struct value *id);
 /* The holder is lost, with all that it has. Returns how many items were lost. */
 uint64_t leases_lose(struct leases *leases, struct lease_holder *holder);
-/* After a restart: an item in stock, by its id, is out again under the lease that it had; false: it is not there. */
-bool leases_restore(struct leases *leases, size_t entry, struct lease_holder *holder, const struct value *id,
+/* After a restart: an item in stock is out again, under the lease that it had. */
+void leases_restore(struct leases *leases, struct lease_item *item, size_t entry, struct lease_holder *holder,
                     uint64_t lease, uint64_t seq);
-/* What was handed out for this report never arrived. */
-void leases_take_back(struct leases *leases, struct lease_holder *holder, uint64_t seq);
+/* What was handed out for this report never arrived. Returns how many items that were. */
+size_t leases_take_back(struct leases *leases, struct lease_holder *holder, uint64_t seq);
 
 /* Nothing more is handed out: what is in stock goes back to its pools. */
 void leases_clear_stock(struct leases *leases);

@@ -77,6 +77,18 @@ int shares_join(struct shares *shares, int64_t max_journeys)
     return slot;
 }
 
+void shares_resume(struct shares *shares, size_t runner, size_t entry, int64_t started, int64_t completed)
+{
+    shares->runners[runner].shares[entry] = (struct share){
+        .running = started - completed, /* until it says otherwise */
+        .started = started,
+        .completed = completed,
+        .was_completed = completed,
+        .starts_max = started,
+        .starts_next = started,
+    };
+}
+
 void shares_retire(struct shares *shares, size_t index)
 {
     shares->due = shares->due || shares->runners[index].max_journeys > 0;
@@ -115,6 +127,16 @@ void shares_leave(struct shares *shares, size_t index)
 
 /* ---- what runners say ---- */
 
+/* As much has been started as may be. */
+static void check_limits(struct shares *shares, size_t index)
+{
+    if (shares->started >= shares->iterations) {
+        shares_end_all(shares);
+    } else if (shares->entries[index].started >= shares->entries[index].max_starts) {
+        shares_end(shares, index);
+    }
+}
+
 void shares_report(struct shares *shares, size_t runner, size_t index, int64_t running, int64_t started,
                    int64_t completed)
 {
@@ -134,20 +156,20 @@ void shares_report(struct shares *shares, size_t runner, size_t index, int64_t r
     }
     share->running = running;
     set_granted(shares, index, share, share->starts_next > share->started ? share->starts_next : share->started);
-    if (shares->started >= shares->iterations) {
-        shares_end_all(shares);
-    } else if (entry->started >= entry->max_starts) {
-        shares_end(shares, index);
-    }
+    check_limits(shares, index);
     check_last(shares, index);
 }
 
-void shares_add_started(struct shares *shares, size_t entry, int64_t started)
+void shares_add_past(struct shares *shares, size_t index, int64_t started, int64_t completed)
 {
-    shares->entries[entry].started += started;
-    shares->entries[entry].granted += started;
+    struct share_entry *entry = &shares->entries[index];
+
+    entry->started += started;
+    entry->completed += completed;
+    entry->granted += started;
     shares->started += started;
     shares->granted += started;
+    check_limits(shares, index);
 }
 
 /* ---- entries ---- */

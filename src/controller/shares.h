@@ -64,17 +64,20 @@ void shares_done(struct shares *shares);
 
 /* A slot, or MITE_ENOMEM. max_journeys 0: no limit. */
 int shares_join(struct shares *shares, int64_t max_journeys);
+/* Behind shares_join(): it was here before, and what it had started and completed of an entry then is counted already.
+ */
+void shares_resume(struct shares *shares, size_t runner, size_t entry, int64_t started, int64_t completed);
 /* It is on its way out: it is to run nothing more. */
 void shares_retire(struct shares *shares, size_t runner);
 /* It has gone: what it ran is to be run by others. What it started stays counted, grants come back. */
 void shares_leave(struct shares *shares, size_t runner);
 
-/* What a runner says of one entry: counts since it joined. */
+/* What a runner says of one entry: counts since its process began. */
 void shares_report(struct shares *shares, size_t runner, size_t entry, int64_t running, int64_t started,
                    int64_t completed);
 
-/* Started by runners that an earlier controller had. */
-void shares_add_started(struct shares *shares, size_t entry, int64_t started);
+/* Of runners that an earlier controller had. */
+void shares_add_past(struct shares *shares, size_t entry, int64_t started, int64_t completed);
 
 void shares_want(struct shares *shares, size_t entry, int64_t wanted);
 void shares_end(struct shares *shares, size_t entry);

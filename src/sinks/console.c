@@ -20,17 +20,18 @@ static void print_total(const struct totals *totals, const struct progress *prog
              (unsigned long long)totals->errors, (long long)progress->running, (long long)progress->started);
 }
 
-static void print_window(const struct totals *totals, const struct progress *progress, uint64_t length_ns)
+/* `requests`: those of the window that tell its rate. */
+static void print_window(const struct totals *totals, const struct progress *progress, double requests)
 {
     static const double percents[SHOWN_PERCENTS] = {25, 50, 75, 90, 99};
     const struct totals_window *window = &totals->window;
-    uint64_t at[SHOWN_PERCENTS];
+    uint64_t at[SHOWN_PERCENTS], length_ns = totals_window_ns(totals);
     hist_percentiles(&window->latency, percents, SHOWN_PERCENTS, at);
     log_line(LOG_INFO,
              "Last 2 Secs> #Reqs:%llu #Errs:%llu Req/S:%.1f min:%.6f 25%%:%.6f 50%%:%.6f 75%%:%.6f 90%%:%.6f 99%%:%.6f "
              "99.9%%:%.6f max:%.6f running:%lld started:%lld",
              (unsigned long long)window->requests, (unsigned long long)window->errors,
-             (double)window->requests / ns_to_s(length_ns > WINDOW_MIN_NS ? length_ns : WINDOW_MIN_NS),
+             requests / ns_to_s(length_ns > WINDOW_MIN_NS ? length_ns : WINDOW_MIN_NS),
              ns_to_s(hist_min(&window->latency)), ns_to_s(at[0]), ns_to_s(at[1]), ns_to_s(at[2]), ns_to_s(at[3]),
              ns_to_s(at[4]), ns_to_s(hist_percentile(&window->latency, 99.9)), ns_to_s(window->latency.max_ns),
              (long long)progress->running, (long long)progress->started);
@@ -48,12 +49,12 @@ static void print_journeys(const struct totals *totals)
     }
 }
 
-void console_print(struct console *console, const struct progress *progress)
+static void print(struct console *console, const struct progress *progress, double requests)
 {
     struct totals *totals = console->totals;
     if (!console->hide_constant_logs) {
         print_total(totals, progress);
-        print_window(totals, progress, totals_window_ns(totals));
+        print_window(totals, progress, requests);
         if (console->journey_logging) {
             print_journeys(totals);
         }
@@ -61,11 +62,16 @@ void console_print(struct console *console, const struct progress *progress)
     totals_next_window(totals);
 }
 
+void console_print(struct console *console, const struct progress *progress)
+{
+    print(console, progress, (double)console->totals->window.requests);
+}
+
 void console_finish(struct console *console, const struct progress *progress)
 {
     const struct totals_window *window = &console->totals->window;
     if (window->requests > 0 || window->errors > 0) {
-        console_print(console, progress);
+        print(console, progress, (double)window->requests - progress->early);
     }
 }
 

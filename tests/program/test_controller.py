@@ -198,6 +198,7 @@ def test_the_dead_may_come_back(controller: Controller) -> None:
         ours.report()
     status, out, _ = end(process, ours)
     assert totals(out).requests == 7
+    assert "runners lost, of" not in out and "lost for a while, of 1: 1" in out
 
 
 def test_iterations_are_exact(controller: Controller) -> None:

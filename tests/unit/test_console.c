@@ -98,6 +98,20 @@ static void test_last_window_is_shown(void **state)
     assert_non_null(strstr(lines(f), "Last 2 Secs> #Reqs:1 #Errs:0 Req/S:2.0 min:0.250000 "));
 }
 
+/* Reports of a fleet come a little late: what was made before a window is none of its rate, but is in its count. */
+static void test_rate_of_a_short_window(void **state)
+{
+    struct fixture *f = *state;
+    console_init(&f->console, &f->totals, false, false);
+    for (int i = 0; i < 25; i++) {
+        send_request(&f->totals.sink, NULL, "GET", 200, 0.25);
+    }
+    f->progress.early = 20;
+    fake_now += NS_PER_S / 20;
+    console_finish(&f->console, &f->progress);
+    assert_non_null(strstr(lines(f), "Last 2 Secs> #Reqs:25 #Errs:0 Req/S:100.0 min:0.250000 "));
+}
+
 static void test_journey_logging(void **state)
 {
     struct fixture *f = *state;
@@ -170,7 +184,7 @@ int main(void)
         TEST(test_two_second_lines),      TEST(test_last_window_is_shown),
         TEST(test_journey_logging),       TEST(test_hidden),
         TEST(test_a_kind_is_logged_once), TEST(test_everything_at_debug),
-        TEST(test_debug_console_message),
+        TEST(test_debug_console_message), TEST(test_rate_of_a_short_window),
     };
     return cmocka_run_group_tests_name("console", tests, NULL, NULL);
 }

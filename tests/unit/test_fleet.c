@@ -5,6 +5,8 @@
 #include "stats_messages.h"
 #include "value/msgpack.h"
 
+#include <math.h>
+
 #define US(n) "mite1:runner-" #n
 
 static const struct fleet_options fast = {.scheduling = {.spawn_rate = 1e6}, .runner_timeout_s = 0.05};
@@ -293,6 +295,187 @@ static void test_statistics_once(void **state)
     fake_fleet_done(&fake);
 }
 
+/* Ten requests of a report that reaches over the beginning of a window. */
+static void test_early_requests(void **state)
+{
+    struct fake_fleet fake;
+    struct fake_runner one = {0};
+    struct totals fresh;
+    struct buf bytes;
+    struct arena arena;
+    size_t used;
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", NULL, 4);
+    fake_open(&fake, fast);
+    fake_join(&fake, &one, US(1));
+    fake_report(&fake, &one);
+    assert_int_equal(totals_init(&fresh), 0);
+    buf_init(&bytes, 0);
+    arena_init(&arena, 0);
+    for (int i = 0; i < 10; i++) {
+        send_request(&fresh.sink, "__root__ :: pay", "GET", 200, 0.001);
+    }
+    totals_write(&bytes, &fresh);
+    struct work_report report = {.seq = 2, .runner_id = one.id, .epoch = one.epoch};
+    assert_int_equal(msgpack_read(&arena, buf_view(&bytes), &used, &report.stats, NULL), 0);
+
+    uint64_t now_ns = clock_now_ns(), length_ns = 10 * NS_PER_S; /* so that what this test takes is next to nothing */
+    fake.fleet->runners[0]->counted_ns = now_ns - length_ns;
+    fake.totals.window.start_ns = now_ns - length_ns / 5;
+    fake_say_again(&fake, &one, &report);
+    assert_true(fabs(fleet_early_requests(fake.fleet) - 8) < 0.5);
+    report.seq = 3;
+    fake_say_again(&fake, &one, &report); /* all of these are of the window */
+    assert_true(fabs(fleet_early_requests(fake.fleet) - 8) < 0.5);
+    assert_int_equal(fake.totals.window.requests, 20);
+    totals_next_window(&fake.totals);
+    assert_true(fleet_early_requests(fake.fleet) == 0);
+    arena_done(&arena);
+    buf_done(&bytes);
+    totals_done(&fresh);
+    fake_fleet_done(&fake);
+}
+
+/* ---- coming and going ---- */
+
+static void test_lost_and_back(void **state)
+{
+    struct fake_fleet fake;
+    struct fake_runner one = {.max_journeys = 4};
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", NULL, 9);
+    fake_open(&fake, fast);
+    fake_join(&fake, &one, US(1));
+    fake_report(&fake, &one);
+    run_until_started(&fake, &one);
+    one.running = 4, one.started = 20, one.completed = 16;
+    fake_report(&fake, &one);
+    for (int times = 1; times <= 2; times++) {
+        wait_until_lost(&fake, 1);
+        assert_int_equal(counts_of(&fake).journeys.running, 0);
+        one.started++, one.completed++;
+        fake_report(&fake, &one);
+        assert_int_equal(one.entry.target, 4); /* no more than it takes */
+        struct fleet_counts counts = counts_of(&fake);
+        assert_int_equal(counts.runners_lost, 0);
+        assert_int_equal(counts.runners_back, 1);
+        assert_int_equal(counts.runners_seen, 1);
+        assert_int_equal(counts.journeys.running, 4);
+        assert_int_equal(counts.journeys.started, 20 + times); /* once each */
+        assert_int_equal(counts.journeys.completed, 16 + times);
+    }
+    fake_fleet_done(&fake);
+}
+
+/* It may have gone by another connection than its last report. */
+static void test_late_report_of_one_that_has_left(void **state)
+{
+    struct fake_fleet fake;
+    struct fake_runner one = {0};
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", NULL, 4);
+    fake_open(&fake, fast);
+    fake_join(&fake, &one, US(1));
+    fake_report(&fake, &one);
+    one.started = one.completed = 3;
+    fake_report(&fake, &one);
+    fake_tell(&fake, one.peer, &(struct work_request){.kind = WORK_BYE, .runner_id = one.id});
+    assert_int_equal(fake.fleet->runner_count, 0); /* nobody has to remember it */
+    one.seq--;
+    fake_report(&fake, &one);
+    assert_false(one.orders.known);
+    fake_tell(&fake, one.peer, &(struct work_request){.kind = WORK_BYE, .runner_id = one.id});
+    struct fleet_counts counts = counts_of(&fake);
+    assert_int_equal(counts.runners, 0);
+    assert_int_equal(counts.runners_seen, 1);
+    assert_int_equal(counts.journeys.started, 3);
+    fake_hello(&fake, "plain");
+    fake_tell(&fake, "plain", &(struct work_request){.kind = WORK_BYE, .runner_id = 2});
+    assert_int_equal(fake.fleet->runner_count, 0);
+    fake_fleet_done(&fake);
+}
+
+/* Who did not listen itself has heard nobody: they are not silent for that. */
+static void test_held_up(void **state)
+{
+    struct fake_fleet fake;
+    struct fake_runner one = {0};
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", NULL, 4);
+    fake_open(&fake, (struct fleet_options){0});
+    fake_join(&fake, &one, US(1));
+    fake_report(&fake, &one);
+    uint64_t now_ns = clock_now_ns();
+    fleet_lose_silent(fake.fleet, now_ns);
+    fleet_lose_silent(fake.fleet, now_ns + 60 * NS_PER_S);
+    assert_int_equal(counts_of(&fake).runners, 1);
+    for (uint64_t s = 61; s < 75; s++) {
+        fleet_lose_silent(fake.fleet, now_ns + s * NS_PER_S);
+    }
+    assert_int_equal(counts_of(&fake).runners_lost, 1);
+    fake_fleet_done(&fake);
+}
+
+/* ---- large things ---- */
+
+static struct datapool *pool_of_large(uint32_t count, size_t bytes)
+{
+    char *text = malloc(bytes);
+    struct value args[1] = {value_text((struct str){memset(text, 'x', bytes), bytes})}, items[64];
+    struct datapool *pool;
+
+    for (uint32_t i = 0; i < count; i++) {
+        items[i] = value_list(args, 1);
+    }
+    struct value list = value_list(items, count);
+    assert_int_equal(datapool_recyclable_new(&list, &pool, NULL), 0);
+    free(text);
+    return pool;
+}
+
+/* No answer becomes longer than a socket takes. */
+static void test_large_items(void **state)
+{
+    struct fake_fleet fake;
+    struct fake_runner one = {0};
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", pool_of_large(40, 1 << 20), 40);
+    fake_open(&fake, fast);
+    fake_join(&fake, &one, US(1));
+    fake_report(&fake, &one);
+    run_until_started(&fake, &one);
+    for (int i = 0; i < 3; i++) {
+        fake_report(&fake, &one);
+        assert_in_range(one.orders.item_count, 1, 17);
+        assert_true(fake.last.size < BUS_MESSAGE_MAX / 2);
+    }
+    assert_int_equal(one.held_count, 40);
+    fake_fleet_done(&fake);
+}
+
+static void test_an_item_that_is_too_large(void **state)
+{
+    struct fake_fleet fake;
+    struct fake_runner one = {0};
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", pool_of_large(1, 40 << 20), 1);
+    fake_open(&fake, fast);
+    fake_join(&fake, &one, US(1));
+    fake_report(&fake, &one);
+    run_until_started(&fake, &one);
+    fake_report(&fake, &one);
+    assert_int_equal(fake.failed_entries, 1);
+    assert_non_null(strstr(fake.failure, "can be sent"));
+    assert_int_equal(one.held_count, 0);
+    fake_fleet_done(&fake);
+}
+
 /* ---- plain runners ---- */
 
 static struct work_assignment ask(struct fake_fleet *fake, int64_t id, int64_t running, const struct work_lease *done,
@@ -387,13 +570,14 @@ static void test_nonsense(void **state)
     assert_int_equal(fake.answers, 3); /* who waits for an answer gets one */
     assert_int_equal(counts_of(&fake).bad_messages, 3);
     fake_join(&fake, &one, US(1));
-    struct work_entry_report entry = {.scenario_id = 9, .running = 1, .started = 1, .highest_id = -1};
+    struct work_entry_report nine = {.scenario_id = 9, .running = 1, .started = 1, .highest_id = -1};
+    struct work_entry_report entries[] = {nine, nine, nine};
     struct pair pair = {value_text(STR("counts")), value_int(3)};
     struct work_report report = {.seq = 1,
                                  .runner_id = one.id,
                                  .epoch = one.epoch,
-                                 .entries = &entry,
-                                 .entry_count = 1,
+                                 .entries = entries,
+                                 .entry_count = 3, /* one bad message all the same */
                                  .stats = value_map(&pair, 1)};
     fake_say_again(&fake, &one, &report);
     assert_true(one.orders.known);
@@ -449,6 +633,65 @@ static void test_control(void **state)
     fake_fleet_done(&fake);
 }
 
+static void tell_config(struct fake_fleet *fake, struct str text)
+{
+    struct value argument = value_text(text);
+    struct work_request request = {
+        .kind = WORK_CONTROL, .command = STR("config"), .arguments = &argument, .argument_count = 1};
+
+    fake_tell(fake, "ctl", &request);
+}
+
+/* What runners would refuse, they are not sent. */
+static void test_limits_of_the_configuration(void **state)
+{
+    char text[WORK_TEXT_MAX + 2];
+    struct fake_fleet fake;
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", NULL, 4);
+    fake_open(&fake, fast);
+    memset(text, 'k', sizeof text);
+    text[WORK_TEXT_MAX - 1] = '=';
+    tell_config(&fake, (struct str){text, WORK_TEXT_MAX + 1});
+    assert_non_null(memmem(fake.last.data, fake.last.size, "are allowed", 11));
+    tell_config(&fake, (struct str){text, WORK_TEXT_MAX});
+    assert_int_equal(fake.config.entries.live_count, 1);
+    for (int i = 1; i < WORK_ENTRIES_MAX + 2; i++) {
+        tell_config(&fake, (struct str){text, (size_t)snprintf(text, sizeof text, "k%d=1", i)});
+    }
+    assert_int_equal(fake.config.entries.live_count, WORK_ENTRIES_MAX);
+    assert_non_null(memmem(fake.last.data, fake.last.size, "as many as", 10));
+    tell_config(&fake, STR("k7=2"));
+    assert_true(str_is(value_str(config_get(&fake.config, STR("k7"))), "2"));
+    fake_fleet_done(&fake);
+}
+
+static void test_volume_of_a_journey_in_several_entries(void **state)
+{
+    struct fake_fleet fake;
+    struct fake_runner one = {0};
+    struct value arguments[2] = {value_text(STR("shop:buy")), value_text(STR("2"))};
+    struct work_request volume = {
+        .kind = WORK_CONTROL, .command = STR("volume"), .arguments = arguments, .argument_count = 2};
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", NULL, 4);
+    fake_add(&fake, "shop:buy", NULL, 1);
+    fake_open(&fake, fast);
+    fake_join(&fake, &one, US(1));
+    fake_report(&fake, &one);
+    run_until_started(&fake, &one);
+    fake_tell(&fake, "ctl", &volume);
+    assert_non_null(memmem(fake.last.data, fake.last.size, "10 journeys", 11));
+    arguments[0] = value_text(STR("2"));
+    arguments[1] = value_text(STR("1"));
+    fake_tell(&fake, "ctl", &volume);
+    assert_int_equal(fake.fleet->shares.entries[0].wanted, 8);
+    assert_int_equal(fake.fleet->shares.entries[1].wanted, 1);
+    fake_fleet_done(&fake);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -458,10 +701,18 @@ int main(void)
         cmocka_unit_test(test_lost_items_are_counted),
         cmocka_unit_test(test_iterations),
         cmocka_unit_test(test_statistics_once),
+        cmocka_unit_test(test_early_requests),
+        cmocka_unit_test(test_lost_and_back),
+        cmocka_unit_test(test_late_report_of_one_that_has_left),
+        cmocka_unit_test(test_held_up),
+        cmocka_unit_test(test_large_items),
+        cmocka_unit_test(test_an_item_that_is_too_large),
         cmocka_unit_test(test_plain_runner),
         cmocka_unit_test(test_growth_of_a_plain_runner),
         cmocka_unit_test(test_nonsense),
         cmocka_unit_test(test_control),
+        cmocka_unit_test(test_limits_of_the_configuration),
+        cmocka_unit_test(test_volume_of_a_journey_in_several_entries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,6 +100,29 @@ static void test_who_leaves_is_replaced(void **state)
     shares_done(&shares);
 }
 
+/* What a runner reports it counts since its process began: of one that was lost for a while much of that is known. */
+static void test_who_comes_back_is_counted_once(void **state)
+{
+    struct shares shares = make(1, 0, 100);
+
+    shares_join(&shares, 0);
+    shares_want(&shares, 0, 9);
+    shares_spread(&shares);
+    shares_report(&shares, 0, 0, 5, 50, 45);
+    shares_leave(&shares, 0);
+    shares_join(&shares, 0);
+    shares_resume(&shares, 0, 0, 50, 45);
+    shares_spread(&shares);
+    assert_int_equal(shares.started, 50);
+    assert_int_equal(shares_running(&shares, 0), 5);
+    shares_report(&shares, 0, 0, 2, 60, 58);
+    assert_int_equal(shares.entries[0].started, 60);
+    assert_int_equal(shares.entries[0].completed, 58);
+    assert_int_equal(shares.granted, 60);
+    assert_int_equal(shares_starts(&shares, 0, 0), 40);
+    shares_done(&shares);
+}
+
 static double rates(const struct shares *shares)
 {
     double sum = 0;
@@ -257,15 +280,11 @@ static void test_parts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_targets_are_exact),
-        cmocka_unit_test(test_caps),
-        cmocka_unit_test(test_who_leaves_is_replaced),
-        cmocka_unit_test(test_rates_never_exceed),
-        cmocka_unit_test(test_small_rates),
-        cmocka_unit_test(test_starts_add_up),
-        cmocka_unit_test(test_last_start_is_not_stranded),
-        cmocka_unit_test(test_entry_that_ends_all),
-        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_targets_are_exact),      cmocka_unit_test(test_caps),
+        cmocka_unit_test(test_who_leaves_is_replaced), cmocka_unit_test(test_who_comes_back_is_counted_once),
+        cmocka_unit_test(test_rates_never_exceed),     cmocka_unit_test(test_small_rates),
+        cmocka_unit_test(test_starts_add_up),          cmocka_unit_test(test_last_start_is_not_stranded),
+        cmocka_unit_test(test_entry_that_ends_all),    cmocka_unit_test(test_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
