@@ -42,8 +42,9 @@ static void on_blocked(void *arg, uint64_t blocked_ns)
     }
     native_watch_hooks.blocked(NULL, blocked_ns);
     if (signals_count() > 0 && !patience->stopping && !patience->asked_to_stop) {
+        uint64_t end_ns = clock_now_ns() + patience->stop_ns, planned_ns = patience->deadline_ns;
         patience->asked_to_stop = true;
-        patience->deadline_ns = clock_now_ns() + patience->stop_ns;
+        patience->deadline_ns = planned_ns && planned_ns < end_ns ? planned_ns : end_ns;
     }
     if (blocked_ns > HELD_UP_NS && patience->deadline_ns && clock_now_ns() > patience->deadline_ns) {
         crash_give_up("it blocks the loop past the end of the run", EXIT_BROKE);
