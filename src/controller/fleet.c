@@ -56,12 +56,31 @@ static void nudge_all(struct fleet *fleet)
     }
 }
 
-static void nudge_lacking(struct fleet *fleet)
+/* Whether journeys of its wait for items of this pool. */
+static bool starves(const struct fleet *fleet, const struct fleet_runner *runner, const struct lease_pool *pool)
+{
+    for (size_t i = 0; !runner->plain && runner->slot >= 0 && i < fleet->scenario->count; i++) {
+        if (fleet->leases.of_entry[i] == pool &&
+            fleet->shares.runners[runner->slot].shares[i].target > runner->holder.by_entry[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No more of them than will find something; each time others are the first. */
+static void nudge_starving(struct fleet *fleet)
 {
     fleet->stocked = false;
-    for (size_t i = 0; i < fleet->runner_count; i++) {
-        if (fleet->runners[i]->lacks) {
-            nudge(fleet, fleet->runners[i]);
+    for (size_t i = 0; i < fleet->leases.pool_count; i++) {
+        const struct lease_pool *pool = &fleet->leases.pools[i];
+        int64_t items = pool->in_stock + (!pool->dry && !pool->over && pool->asked == 0);
+        for (size_t n = fleet->runner_count; n > 0 && items > 0; n--) {
+            struct fleet_runner *runner = fleet->runners[fleet->turn++ % fleet->runner_count];
+            if (starves(fleet, runner, pool)) {
+                nudge(fleet, runner);
+                items--;
+            }
         }
     }
 }
@@ -109,7 +128,12 @@ void fleet_check_pools(struct fleet *fleet)
 
 static void pool_stocked(void *arg, struct lease_pool *pool)
 {
-    ((struct fleet *)arg)->stocked = true;
+    struct fleet *fleet = arg;
+
+    if (!fleet->stocked) {
+        fleet->stocked = true;
+        fleet_look_soon(fleet);
+    }
 }
 
 static void pool_over(void *arg, struct lease_pool *pool, int code, const struct mite_error *error)
@@ -318,7 +342,7 @@ static void on_timer(struct timer *timer)
         report_when_due(fleet, now_ns);
     }
     if (fleet->stocked) {
-        nudge_lacking(fleet);
+        nudge_starving(fleet);
     }
     if (fleet->phase < FLEET_DRAINING && shares_over(&fleet->shares)) {
         drain(fleet, now_ns);

@@ -59,7 +59,6 @@ struct fleet_runner {
     bool introduced; /* with the report that is being answered */
     bool counted;    /* its statistics are in the totals */
     bool nudged;     /* since its last report */
-    bool lacks;      /* it was given fewer items than it should hold */
     char *host, *version;
     int64_t pid, max_journeys;
     double cpu;
@@ -126,6 +125,7 @@ struct fleet {
     size_t handed_count, handed_room;
     size_t handed_bytes; /* of their arguments, in memory */
     bool stocked;        /* items have come for whom could have none */
+    size_t turn;         /* of the runners: who is told of that first */
     double early;        /* requests of the totals' window that were made before it began */
     uint64_t early_ns;   /* when that window began */
 

@@ -115,8 +115,8 @@ static struct work_lease *next_item(struct fleet *fleet)
     return &fleet->handed[fleet->handed_count];
 }
 
-/* Returns how many it still lacks. */
-static int64_t hand_out(struct fleet *fleet, struct fleet_runner *runner, size_t entry, int64_t lacks)
+/* As many as there are. */
+static void hand_out(struct fleet *fleet, struct fleet_runner *runner, size_t entry, int64_t lacks)
 {
     struct work_lease *out;
     struct lease_item *item;
@@ -133,11 +133,10 @@ static int64_t hand_out(struct fleet *fleet, struct fleet_runner *runner, size_t
             .scenario_id = fleet->scenario->entries[entry].id, .lease = item->lease, .data_id = item->id};
         if (!fleet_item_value(fleet, item, &out->args)) {
             leases_return_done(&fleet->leases, &runner->holder, item->lease);
-            return 0;
+            return;
         }
         fleet->handed_count++;
     }
-    return lacks;
 }
 
 static void order_entry(struct fleet *fleet, struct fleet_runner *runner, size_t entry, struct work_entry_orders *out)
@@ -166,7 +165,7 @@ static void order_entry(struct fleet *fleet, struct fleet_runner *runner, size_t
         held -= share->running;
     }
     if (out->hold > held && fleet->phase == FLEET_RUNNING) {
-        runner->lacks = hand_out(fleet, runner, entry, out->hold - held) > 0 || runner->lacks;
+        hand_out(fleet, runner, entry, out->hold - held);
     }
 }
 
@@ -211,7 +210,6 @@ void fleet_write_orders(struct fleet *fleet, struct fleet_runner *runner)
 
     buf_clear(&runner->answer);
     fleet->handed_count = fleet->handed_bytes = 0;
-    runner->lacks = false;
     if (!entries) {
         return;
     }

@@ -24,11 +24,12 @@
  * repeated one with the same orders; an older one it ignores. What a report tells (items that are done, statistics) and
  * what orders hand out (items) can therefore neither be lost nor come twice.
  *
- * A report is due every `interval`, at once when asked for, and early when items run low. Orders say how many
- * instances of each journey the runner keeps running (its target), and it replaces those that end by itself: what the
- * controller does not depend on how fast they end. Items travel in blocks, each under a lease: a number that the
- * controller never uses twice. Of a pool that recycles a runner holds up to `hold` items and takes turns among them by
- * itself; of others it holds up to `hold` unused ones, and each goes back as done after its journey.
+ * A report is due every `interval`, at once when asked for, and early when items run low or somebody waits for those
+ * that are to go back. Orders say how many instances of each journey the runner keeps running (its target), and it
+ * replaces those that end by itself: what the controller does not depend on how fast they end. Items travel in blocks,
+ * each under a lease: a number that the controller never uses twice. Of a pool that recycles a runner holds up to
+ * `hold` items and takes turns among them by itself; of others it holds up to `hold` unused ones, and each goes back as
+ * done after its journey.
  *
  * Who has had no answer for `timeout` (counted from when its last answered report was sent) starts nothing more and
  * cancels the journeys that hold items; the controller gives those items to others half a second after that.

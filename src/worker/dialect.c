@@ -6,7 +6,8 @@
  * - Statistics go from `fresh` into a report and into `whole` in one step. They are not lost with a report: the link
  *   sends it until it is answered, and who does not know us gets `whole`.
  * - Silence is counted from the moment at which the last answered report was made: the controller counts from when it
- *   came, which is later, so we stop first.
+ *   came, which is later, so we stop first. Orders that answer a report from before that are as old, whatever held them
+ *   up: what they lend may be others' by now. It is kept, and the next report, due at once, tells whose it is.
  */
 #include "base/clock.h"
 #include "stats/totals_delta.h"
@@ -17,7 +18,9 @@
 #include <unistd.h>
 
 #define ANSWER_PATIENCE_NS NS_PER_S
-#define LEAST_GAP_NS       (10 * NS_PER_MS) /* between a report and one that is sent early */
+/* Between a report and one that is sent early: because something has changed, or somebody waits for it. */
+#define EARLY_GAP_NS  (10 * NS_PER_MS)
+#define URGENT_GAP_NS (2 * NS_PER_MS)
 
 /* ---- reports ---- */
 
@@ -33,26 +36,21 @@ static int write_stats(struct worker *worker, const struct totals *totals, struc
     return rc;
 }
 
-/* Figures that could not be written stay where they are, for the next report. */
+/* What is reported is not fresh any more. */
+static void settle_stats(struct worker *worker)
+{
+    totals_add(&worker->dialect.whole, worker->options.fresh);
+    totals_clear(worker->options.fresh);
+}
+
 static int add_stats(struct worker *worker, struct work_report *report)
 {
-    struct totals *fresh = worker->options.fresh, *whole = &worker->dialect.whole;
-    int rc = 0;
-
     report->stats_from_start = worker->dialect.introduces;
     if (report->stats_from_start) {
-        totals_add(whole, fresh);
-        totals_clear(fresh);
-        return write_stats(worker, whole, report);
+        settle_stats(worker);
+        return write_stats(worker, &worker->dialect.whole, report);
     }
-    if (!totals_empty(fresh)) {
-        rc = write_stats(worker, fresh, report);
-    }
-    if (rc == 0) {
-        totals_add(whole, fresh);
-        totals_clear(fresh);
-    }
-    return rc;
+    return totals_empty(worker->options.fresh) ? 0 : write_stats(worker, worker->options.fresh, report);
 }
 
 /* Of one core, since the last time. */
@@ -64,7 +62,7 @@ static double cpu_share(struct dialect *dialect, uint64_t now_ns)
     return spent_ns >= passed_ns ? 1 : (double)spent_ns / (double)passed_ns;
 }
 
-static int make_report(struct worker *worker, uint64_t now_ns)
+static int send_report(struct worker *worker, uint64_t now_ns)
 {
     struct dialect *dialect = &worker->dialect;
     struct work_introduction introduction = {.host = str_of(worker->options.host),
@@ -88,16 +86,47 @@ static int make_report(struct worker *worker, uint64_t now_ns)
         rc = add_stats(worker, &request.report);
     }
     if (rc < 0) {
-        if (dialect->local) {
-            local_told(dialect->local, false);
-        }
         return rc;
     }
     worker->hooks.describe(worker->hooks.arg, &worker->report, &request.report);
     request.report.cpu = cpu_share(dialect, now_ns);
     buf_clear(&worker->out);
     work_write_request(&worker->out, &request);
-    return 0;
+    return worker_send(worker, ANSWER_PATIENCE_NS);
+}
+
+static uint64_t interval_ns(const struct dialect *dialect)
+{
+    return ns_from_s(dialect->offer.interval_s);
+}
+
+/* Nothing has been told: all of it is for the next report. */
+static void not_reported(struct worker *worker)
+{
+    worker_say(worker, LOG_ERROR, "no memory for a report to the controller");
+    if (worker->dialect.local) {
+        local_told(worker->dialect.local, false);
+    }
+    timer_start(&worker->dialect.due.timer, interval_ns(&worker->dialect), 0);
+}
+
+static void schedule_next(struct worker *worker)
+{
+    struct dialect *dialect = &worker->dialect;
+    uint64_t at_ns = ns_add(dialect->sent_ns, dialect->gap_ns), now_ns = clock_now_ns();
+
+    timer_start(&dialect->due.timer, at_ns > now_ns ? at_ns - now_ns : 0, 0);
+}
+
+/* From anywhere: sends nothing yet. */
+static void hurry(struct worker *worker, uint64_t gap_ns)
+{
+    if (gap_ns < worker->dialect.gap_ns) {
+        worker->dialect.gap_ns = gap_ns;
+        if (!link_waits(worker->link)) {
+            schedule_next(worker);
+        }
+    }
 }
 
 static void report_now(struct worker *worker)
@@ -109,47 +138,25 @@ static void report_now(struct worker *worker)
         return;
     }
     if (link_waits(worker->link)) {
-        dialect->hurries = true;
+        hurry(worker, URGENT_GAP_NS);
         return;
     }
     timer_stop(&dialect->due.timer);
-    if (make_report(worker, now_ns) < 0) {
-        worker_say(worker, LOG_ERROR, "no memory for a report to the controller");
-        timer_start(&dialect->due.timer, ns_from_s(dialect->offer.interval_s), 0);
+    if (send_report(worker, now_ns) < 0) {
+        not_reported(worker);
         return;
     }
+    settle_stats(worker);
     dialect->seq++;
     dialect->sent_ns = now_ns;
-    dialect->hurries = false;
+    dialect->gap_ns = interval_ns(dialect);
     dialect->idle_told = dialect->idle;
     worker->troubled = false;
-    worker_send(worker, ANSWER_PATIENCE_NS);
 }
 
-/* From anywhere: sends nothing yet. */
-static void report_soon(void *arg)
+static void on_urgent(void *arg, bool starves)
 {
-    struct worker *worker = arg;
-    struct dialect *dialect = &worker->dialect;
-    uint64_t at_ns = dialect->sent_ns + LEAST_GAP_NS, now_ns = clock_now_ns();
-
-    if (link_waits(worker->link)) {
-        dialect->hurries = true;
-    } else {
-        timer_start(&dialect->due.timer, at_ns > now_ns ? at_ns - now_ns : 0, 0);
-    }
-}
-
-static void schedule_next(struct worker *worker)
-{
-    struct dialect *dialect = &worker->dialect;
-    uint64_t at_ns = ns_add(dialect->sent_ns, ns_from_s(dialect->offer.interval_s)), now_ns = clock_now_ns();
-
-    if (dialect->hurries) {
-        report_soon(worker);
-    } else {
-        timer_start(&dialect->due.timer, at_ns > now_ns ? at_ns - now_ns : 0, 0);
-    }
+    hurry(arg, starves ? URGENT_GAP_NS : EARLY_GAP_NS);
 }
 
 static void on_due(struct timer *timer)
@@ -183,6 +190,18 @@ static void listen_from(struct worker *worker, uint64_t from_ns)
     timer_start(&worker->dialect.silence.timer, end_ns > now_ns ? end_ns - now_ns : 0, 0);
 }
 
+/* What the controller has lent may be others' soon. */
+static void let_go(struct worker *worker)
+{
+    struct local *local = worker->dialect.local;
+
+    worker->lost = true;
+    if (local) {
+        local_pause(local);
+        runner_cancel_some(worker->runner, holds_item, local);
+    }
+}
+
 static void on_silence(struct timer *timer)
 {
     struct worker *worker = worker_of(timer);
@@ -197,15 +216,32 @@ static void on_silence(struct timer *timer)
         worker_say_bye(worker);
         return;
     }
-    worker->lost = true;
     worker_say(worker, LOG_WARNING,
                "no answer from the controller at %s for %g s: nothing starts until it is back, and journeys that hold "
                "items are cancelled",
                worker->options.address, dialect->offer.timeout_s);
-    if (dialect->local) {
-        local_pause(dialect->local);
-        runner_cancel_some(worker->runner, holds_item, dialect->local);
+    let_go(worker);
+}
+
+/* Orders are about to be obeyed. Returns whether they are still worth it. */
+static bool heard_in_time(struct worker *worker)
+{
+    struct dialect *dialect = &worker->dialect;
+
+    if (clock_now_ns() < ns_add(dialect->sent_ns, ns_from_s(dialect->offer.timeout_s))) {
+        worker_heard(worker);
+        listen_from(worker, dialect->sent_ns);
+        return true;
     }
+    if (!worker->lost && !dialect->idle) {
+        worker_say(worker, LOG_WARNING,
+                   "the orders of the controller at %s are more than %g s old: they are asked for again, and journeys "
+                   "that hold items are cancelled",
+                   worker->options.address, dialect->offer.timeout_s);
+        timer_stop(&dialect->silence.timer);
+        let_go(worker);
+    }
+    return false;
 }
 
 /* ---- orders ---- */
@@ -255,7 +291,7 @@ static int find_local(struct worker *worker, const struct work_orders *orders, s
         .runner = worker->runner,
         .max_journeys = worker->options.max_journeys,
         .finished = on_finished,
-        .urgent = report_soon,
+        .urgent = on_urgent,
         .arg = worker,
     };
 
@@ -275,7 +311,7 @@ static void stop_local(struct worker *worker)
     }
 }
 
-static void obey(struct worker *worker, const struct work_orders *orders)
+static void obey(struct worker *worker, const struct work_orders *orders, bool in_time)
 {
     struct dialect *dialect = &worker->dialect;
     struct mite_error error = {0};
@@ -283,7 +319,7 @@ static void obey(struct worker *worker, const struct work_orders *orders)
     worker_set_config(worker, orders->config, orders->config_count);
     int rc = orders->entry_count > 0 ? find_local(worker, orders, &error) : 0;
     if (rc == 0 && dialect->local && orders->entry_count > 0) {
-        rc = local_obey(dialect->local, orders, &error);
+        rc = in_time ? local_obey(dialect->local, orders, &error) : local_take(dialect->local, orders, &error);
     }
     if (rc < 0) {
         worker_trouble(worker, error.text);
@@ -296,7 +332,8 @@ static void obey(struct worker *worker, const struct work_orders *orders)
         runner_ask_stop(worker->runner);
         stop_local(worker);
     }
-    if (orders->cancel) {
+    if (orders->cancel && !dialect->cancelled) { /* once: what journeys do at their end is not to be cut off */
+        dialect->cancelled = true;
         runner_cancel_all(worker->runner);
     }
 }
@@ -329,8 +366,6 @@ void dialect_received(struct worker *worker, struct str body)
         return; /* an answer that was given up, or came twice */
     }
     link_answered(worker->link);
-    worker_heard(worker);
-    listen_from(worker, dialect->sent_ns);
     if (!orders.known) {
         start_over(worker);
         return;
@@ -342,7 +377,7 @@ void dialect_received(struct worker *worker, struct str body)
     if (dialect->idle_told) {
         worker_say_bye(worker);
     } else if (is_ready(worker, &orders)) {
-        obey(worker, &orders);
+        obey(worker, &orders, heard_in_time(worker));
         schedule_next(worker);
     } else if (!worker_hold(worker, body)) {
         schedule_next(worker); /* what it said of targets comes again */
@@ -385,7 +420,7 @@ void dialect_idle(struct worker *worker)
 void dialect_drain(struct worker *worker)
 {
     stop_local(worker);
-    report_soon(worker);
+    hurry(worker, EARLY_GAP_NS);
 }
 
 /* ---- life ---- */
@@ -407,6 +442,7 @@ void dialect_forget(struct worker *worker)
 {
     local_free(worker->dialect.local);
     worker->dialect.local = NULL;
+    worker->dialect.cancelled = false;
 }
 
 void dialect_done(struct worker *worker)

@@ -32,10 +32,11 @@ struct dialect {
     uint64_t epoch;              /* of the controller whose leases and marks these are */
     uint64_t sent_ns;            /* when that report was made */
     uint64_t cpu_ns;             /* CPU time of the process then */
+    uint64_t gap_ns;             /* from then to the next one; less than the interval when something hurries */
     bool introduces;             /* the next report introduces the runner */
-    bool hurries;                /* another report is due at once */
     bool idle;                   /* told to stop, and nothing runs */
     bool idle_told;              /* by the report that is under way */
+    bool cancelled;              /* told to end what runs */
     struct worker_timer due;     /* the next report */
     struct worker_timer silence; /* no answer for too long */
 };
@@ -100,12 +101,14 @@ void worker_heard(struct worker *worker);
 void worker_say_hello(struct worker *worker);
 void worker_say_bye(struct worker *worker);
 void worker_end(struct worker *worker);
+/* If it is to end, runs nothing, and no controller is there to be told. */
+void worker_end_alone(struct worker *worker);
 /* False: `spec` must be prepared first; what came is held and will be handled again. */
 bool worker_may_run(struct worker *worker, struct str spec, bool has_datapool);
 bool worker_hold(struct worker *worker, struct str answer); /* false: no memory, and it is lost */
 void worker_set_config(struct worker *worker, const struct pair *config, size_t count);
-/* Sends what worker->out holds. */
-void worker_send(struct worker *worker, uint64_t patience_ns);
+/* Sends what worker->out holds. MITE_ENOMEM: then nothing is under way. */
+int worker_send(struct worker *worker, uint64_t patience_ns);
 
 /* Journeys that the runner runs now. */
 int64_t worker_running(const struct worker *worker);

@@ -261,10 +261,11 @@ struct datapool *leased_pool_base(struct leased_pool *pool)
     return &pool->base;
 }
 
+/* One that is void is another controller's: the numbers of this one begin anew. */
 static bool has_lease(const struct leased_pool *pool, const struct work_lease *lease)
 {
     for (const struct item *item = first_with(pool, &lease->data_id); item; item = item->same_id) {
-        if (item->lease == lease->lease) {
+        if (item->lease == lease->lease && !item->is_void) {
             return true;
         }
     }
@@ -418,6 +419,7 @@ void leased_pool_count(const struct leased_pool *pool, struct leased_counts *out
     *out = (struct leased_counts){
         .unused = unused,
         .out = pool->counts[ITEM_OUT] - pool->void_out,
+        .returned = pool->counts[ITEM_RETURNED],
         .highest_id = pool->highest_id,
         .low = !pool->recycles && pool->touched && (int64_t)(2 * unused) <= pool->hold,
     };

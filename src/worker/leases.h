@@ -17,6 +17,7 @@ struct leased_pool;
 struct leased_counts {
     size_t unused;      /* here to be given out */
     size_t out;         /* with journeys, and still the runner's own */
+    size_t returned;    /* to be told of by the next report */
     int64_t highest_id; /* largest integer id ever seen; -1: none */
     bool low;           /* of a pool that does not recycle: half of what it may hold has gone since the last report */
 };

@@ -11,7 +11,6 @@
 
 struct link {
     struct timer timer; /* of the patience; first member */
-    struct loop *loop;
     struct link_options options;
     struct bus_socket *socket; /* NULL: could not be made, is tried again */
     struct buf request;        /* what is sent again */
@@ -120,7 +119,6 @@ int link_open(struct loop *loop, const struct link_options *options, struct link
     if (!link) {
         return error_set(error, MITE_ENOMEM, "no memory for the line to the controller");
     }
-    link->loop = loop;
     link->options = *options;
     buf_init(&link->request, BUS_MESSAGE_MAX);
     int rc = timer_init(&link->timer, loop, on_silence);

@@ -175,15 +175,20 @@ static void obey_entry(struct local *local, const struct work_entry_orders *orde
     }
 }
 
+int local_take(struct local *local, const struct work_orders *orders, struct mite_error *error)
+{
+    if (orders->void_up_to > 0) {
+        local_void(local, orders->void_up_to);
+    }
+    return take_items(local, orders, error);
+}
+
 int local_obey(struct local *local, const struct work_orders *orders, struct mite_error *error)
 {
     if (!local_matches(local, orders)) {
         return error_set(error, MITE_EPROTO, "the controller's entries are not those that it introduced");
     }
-    if (orders->void_up_to > 0) {
-        local_void(local, orders->void_up_to);
-    }
-    int rc = take_items(local, orders, error);
+    int rc = local_take(local, orders, error);
     for (size_t i = 0; i < orders->entry_count; i++) {
         obey_entry(local, &orders->entries[i]);
     }
@@ -209,14 +214,6 @@ void local_stop(struct local *local)
         }
     }
     controller_stop(local->controller);
-}
-
-int64_t local_running(const struct local *local)
-{
-    struct controller_counts counts;
-
-    controller_count(local->controller, &counts);
-    return counts.running;
 }
 
 /* ---- reports ---- */
@@ -302,14 +299,18 @@ bool local_is_void(const struct local *local, int64_t scenario_id, const struct 
 
 void local_completed(struct local *local, int64_t scenario_id, const struct value *data_id, bool failed_at_once)
 {
-    const struct local_entry *entry = &local->entries[index_of(scenario_id)];
+    size_t index = index_of(scenario_id);
+    struct leased_pool *pool = local->entries[index].pool;
+    struct controller_entry_counts journeys;
     struct leased_counts items;
 
     controller_work_ops.completed(local->controller, RUNNER_ID, scenario_id, data_id, failed_at_once);
-    if (entry->pool) {
-        leased_pool_count(entry->pool, &items);
-        if (items.low) {
-            local->options.urgent(local->options.arg);
+    if (pool) {
+        controller_count_entry(local->controller, index, &journeys);
+        leased_pool_count(pool, &items);
+        bool starves = items.returned > 0 && items.unused == 0 && journeys.running < journeys.wanted;
+        if (starves || items.low) {
+            local->options.urgent(local->options.arg, starves);
         }
     }
 }

@@ -18,8 +18,9 @@ struct local_options {
     void *runner;                             /* borrowed */
     int64_t max_journeys;
     void (*finished)(void *arg); /* after local_stop: nothing runs any more; from the loop */
-    /* Something has changed that the controller should hear of before the next report is due; from anywhere. */
-    void (*urgent)(void *arg);
+    /* Something has changed that the controller should hear of before the next report is due: items run low, or
+     * journeys starve while items are here that have to go back first. From anywhere. */
+    void (*urgent)(void *arg, bool starves);
     void *arg;
 };
 
@@ -30,12 +31,12 @@ int local_new(struct loop *loop, const struct work_orders *orders, const struct 
 /* Whether it was made from the same entries. */
 bool local_matches(const struct local *local, const struct work_orders *orders);
 int local_obey(struct local *local, const struct work_orders *orders, struct mite_error *error);
+/* Only what they say of items: they are too old to start anything by. */
+int local_take(struct local *local, const struct work_orders *orders, struct mite_error *error);
 /* Wants nothing, until the next orders; what runs goes on. */
 void local_pause(struct local *local);
 /* Starts nothing any more, and gives back the items that it has. */
 void local_stop(struct local *local);
-/* What runs, with no exception. */
-int64_t local_running(const struct local *local);
 
 /* Fills in entries and leases, in the arena. MITE_ENOMEM, MITE_ELIMIT: then nothing counts as told. */
 int local_tell(struct local *local, struct arena *arena, struct work_report *report);

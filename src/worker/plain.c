@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define ANSWER_PATIENCE_NS (10 * NS_PER_S)
+#define RETRY_NS           NS_PER_S  /* what there was no memory for */
 #define LEAST_PAUSE_NS     NS_PER_MS /* between an answer and the next request; less than that are no items worth */
 #define LOOK_NS            (20 * NS_PER_MS) /* how often we look whether a former controller's journeys have ended */
 #define LOOKS              100              /* and how many times: one that swallows its cancellation holds up nobody */
@@ -143,11 +144,15 @@ static void ask(struct worker *worker)
     buf_clear(&worker->out);
     work_write_request(&worker->out, &request);
     free(running);
+    if (worker_send(worker, ANSWER_PATIENCE_NS) < 0) {
+        worker_say(worker, LOG_ERROR, "no memory for a request to the controller");
+        timer_start(&plain->due.timer, RETRY_NS, 0);
+        return;
+    }
     plain->ended = false;
     plain->last = (plain->stopping || worker->draining) && plain->total == 0;
     plain->asked_ns = clock_now_ns();
     forget_returned(plain, count);
-    worker_send(worker, ANSWER_PATIENCE_NS);
 }
 
 static void schedule_next(struct worker *worker)
@@ -239,7 +244,7 @@ void plain_received(struct worker *worker, struct str body)
     struct work_assignment work;
 
     if (work_read_assignment(&worker->arena, body, &work, &error) < 0) {
-        worker_bad_message(worker, &error);
+        worker_unexpected(worker, body, &error);
         return;
     }
     link_answered(worker->link);
@@ -268,8 +273,12 @@ void plain_received(struct worker *worker, struct str body)
 void plain_completed(struct worker *worker, int64_t scenario_id, const struct value *data_id)
 {
     struct plain *plain = &worker->plain;
+    int64_t *running = running_of(plain, scenario_id);
 
-    --*running_of(plain, scenario_id);
+    if (!running || *running == 0) { /* from orders of our dialect; it took long to end */
+        return;
+    }
+    --*running;
     plain->total--;
     plain->ended = true;
     if (worker->phase != WORKER_PLAIN || plain->looks > 0) { /* a controller that is gone gave it */
@@ -306,6 +315,7 @@ void plain_disconnected(struct worker *worker)
     }
     timer_stop(&worker->plain.due.timer);
     worker_say_hello(worker);
+    worker_end_alone(worker);
 }
 
 void plain_drain(struct worker *worker)

@@ -77,11 +77,9 @@ uint64_t worker_bad_messages(const struct worker *worker)
 
 /* ---- requests ---- */
 
-void worker_send(struct worker *worker, uint64_t patience_ns)
+int worker_send(struct worker *worker, uint64_t patience_ns)
 {
-    if (worker->out.failed || link_send(worker->link, buf_view(&worker->out), patience_ns) < 0) {
-        worker_say(worker, LOG_ERROR, "no memory for a message to the controller");
-    }
+    return worker->out.failed ? MITE_ENOMEM : link_send(worker->link, buf_view(&worker->out), patience_ns);
 }
 
 static void send_plain(struct worker *worker, enum work_request_kind kind, uint64_t patience_ns)
@@ -90,7 +88,9 @@ static void send_plain(struct worker *worker, enum work_request_kind kind, uint6
 
     buf_clear(&worker->out);
     work_write_request(&worker->out, &request);
-    worker_send(worker, patience_ns);
+    if (worker_send(worker, patience_ns) < 0) {
+        worker_say(worker, LOG_ERROR, "no memory for a message to the controller");
+    }
 }
 
 void worker_say_hello(struct worker *worker)
@@ -106,6 +106,14 @@ void worker_end(struct worker *worker)
         timer_stop(&worker->bye.timer);
         link_answered(worker->link);
         worker->hooks.over(worker->hooks.arg);
+    }
+}
+
+void worker_end_alone(struct worker *worker)
+{
+    if (worker->phase == WORKER_HELLO && (worker->draining || worker->plain.stopping) && !worker->dialect.local &&
+        worker_running(worker) == 0) {
+        worker_end(worker);
     }
 }
 
@@ -245,9 +253,7 @@ static void completed(void *arg, int64_t runner_id, int64_t scenario_id, const s
     } else {
         plain_completed(worker, scenario_id, data_id);
     }
-    if (worker->draining && worker->phase == WORKER_HELLO && !worker->dialect.local && worker_running(worker) == 0) {
-        worker_end(worker); /* there is nobody to tell */
-    }
+    worker_end_alone(worker);
 }
 
 static void idle(void *arg, int64_t runner_id)
@@ -336,8 +342,8 @@ void worker_drain(struct worker *worker)
         dialect_drain(worker);
     } else if (worker->phase == WORKER_PLAIN) {
         plain_drain(worker);
-    } else if (worker_running(worker) == 0) {
-        worker_end(worker); /* nobody has given it anything to do */
+    } else { /* orders that are under way are awaited: what they lend has to go back */
+        worker_end_alone(worker);
     }
 }
 

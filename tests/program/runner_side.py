@@ -31,6 +31,14 @@ async def stay(ctx, *args):
 async def cling(ctx, *args):
     await asyncio.sleep(3600)
 
+async def tidy(ctx, *args):
+    ctx.send("begun")
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        await asyncio.sleep(0.3)
+        ctx.send("tidied")
+
 async def fail(ctx, *args):
     raise MiteError("no stock")
 

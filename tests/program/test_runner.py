@@ -227,6 +227,26 @@ def test_a_silent_controller_ends_what_holds_items(context: Context, runner: Sta
     dialect.close()
 
 
+def test_orders_that_come_too_late_start_nothing(context: Context, runner: Start) -> None:
+    dialect = Dialect(context, timeout=0.5)
+    process = runner(dialect)
+    dialect.welcome()
+    dialect.report()
+    entries = [entry(1, 2, "shop:visit", hold=2, pool=2)]
+    dialect.orders(entries)
+    dialect.report()
+    assert dialect.receive()[1] == dialect.seq, "it is sent again after a second"
+    dialect.orders(bare(entries), items=[[1, 1, 1, []], [1, 2, 2, []]])  # by now they may be somebody else's
+    report = dialect.report()
+    assert report["entries"][0][1:4] == [0, 0, 0] and "done" not in report and "unused" not in report
+    dialect.orders(bare(entries), void_up_to=2, items=[[1, 3, 1, []], [1, 4, 2, []]])
+    dialect.until(lambda report: report["entries"][0][3] > 2, bare(entries))
+    dialect.orders(bare(entries), stop=True)
+    dialect.end(bare(entries))
+    assert "is back" in ends(process)
+    dialect.close()
+
+
 def test_who_is_unknown_introduces_itself_again_and_keeps_its_items(dialect: Dialect, runner: Start) -> None:
     process = runner(dialect)
     total = Sum()
@@ -308,6 +328,19 @@ def test_another_test_begins_when_the_journeys_of_the_last_one_have_ended(
     dialect.end([entry(1, 1), entry(2, 1)])
     ends(process)
     dialect.close()
+
+
+def test_journeys_that_are_cancelled_may_tidy_up(dialect: Dialect, runner: Start, events: Events) -> None:
+    process = runner(dialect, f"--message-socket={events.address}")
+    dialect.welcome()
+    dialect.report()
+    dialect.orders([entry(1, 2, "shop:tidy")])
+    for _ in range(2):
+        events.next("begun")
+    dialect.until(lambda report: report["idle"], [entry(1, 2)], stop=True, cancel=True)  # each time, as ours does
+    dialect.orders([entry(1, 2)])
+    ends(process)
+    assert [event["type"] for event in events.rest()].count("tidied") == 2
 
 
 def test_configuration_reaches_journeys_while_they_run(dialect: Dialect, runner: Start, events: Events) -> None:

@@ -69,6 +69,15 @@ def test_plain_controller_that_dies_is_greeted_anew(context: Context, runner: St
     ends(process)
 
 
+def test_plain_controller_that_goes_once_it_has_said_stop_is_not_waited_for(plain: Plain, runner: Start) -> None:
+    process = runner(plain)
+    plain.welcome()
+    plain.work([[1, 7, "shop:visit", []]], stop=True)
+    assert plain.receive(ASK)[2] == [[1, 7]]
+    plain.close()
+    ends(process)
+
+
 def test_plain_answers_that_make_no_sense_are_passed_over(dialect: Dialect, runner: Start) -> None:
     process = runner(dialect)
     assert dialect.receive() == [HELLO, None]

@@ -222,6 +222,26 @@ static void an_id_may_be_out_twice_and_one_of_them_void(void **state)
     close_pool(&f);
 }
 
+/* Another controller begins with the same numbers, while journeys of the last one still end. */
+static void a_void_lease_does_not_stand_in_the_way_of_its_number(void **state)
+{
+    struct fixture f;
+
+    open_pool(&f, true, 2);
+    add(&f, 1, 2);
+    struct given old = check_out(&f);
+    leased_pool_void(f.pool, UINT64_MAX);
+    add(&f, 1, 2);
+    assert_int_equal(counts(&f).unused, 2);
+    check_in(&f, old);
+    assert_int_equal(counts(&f).unused, 2);
+    struct given young = check_out(&f);
+    assert_false(leased_pool_is_void(f.pool, &young.id));
+    check_in(&f, young);
+    assert_int_equal(counts(&f).unused, 2);
+    close_pool(&f);
+}
+
 static void a_lease_that_is_here_already_is_passed_over(void **state)
 {
     struct fixture f;
@@ -309,6 +329,7 @@ int main(void)
         cmocka_unit_test(a_smaller_hold_gives_the_newest_back),
         cmocka_unit_test(what_is_void_is_nobodys),
         cmocka_unit_test(an_id_may_be_out_twice_and_one_of_them_void),
+        cmocka_unit_test(a_void_lease_does_not_stand_in_the_way_of_its_number),
         cmocka_unit_test(a_lease_that_is_here_already_is_passed_over),
         cmocka_unit_test(low_is_half_of_what_was_held_and_once),
         cmocka_unit_test(a_report_takes_no_more_than_it_may),

@@ -11,7 +11,7 @@ struct fixture {
     struct local *local;
     struct arena arena;
     struct work_report report;
-    int finished, urgent;
+    int finished, low, starving;
 };
 
 static void on_completed(void *arg, int64_t runner_id, int64_t scenario_id, const struct value *data_id,
@@ -32,9 +32,9 @@ static void on_finished(void *arg)
     ((struct fixture *)arg)->finished++;
 }
 
-static void on_urgent(void *arg)
+static void on_urgent(void *arg, bool starves)
 {
-    ((struct fixture *)arg)->urgent++;
+    *(starves ? &((struct fixture *)arg)->starving : &((struct fixture *)arg)->low) += 1;
 }
 
 static int set_up(void **state)
@@ -190,7 +190,7 @@ static void items_are_used_and_asked_for(void **state)
     f->journeys.lasts_ns = NS_PER_MS;
     begin(f, &orders);
     FAKE_WAIT(f->loop, f->journeys.started == 4 && f->journeys.running == 0);
-    assert_true(f->urgent > 0);
+    assert_true(f->low > 0);
     assert_true(local_holds(f->local, 1));
     tell(f);
     assert_int_equal(f->report.done_count, 4);
@@ -201,6 +201,68 @@ static void items_are_used_and_asked_for(void **state)
     orders.item_count = 1;
     obey(f, &orders); /* who waited for one starts */
     assert_int_equal(f->journeys.started, 5);
+}
+
+/* Also when a report has been made since the item was given out. */
+static void what_others_wait_for_is_urgent_to_give_back(void **state)
+{
+    struct work_entry_orders entries[] = {ENTRY(1, 2)};
+    const struct work_lease items[] = {{.scenario_id = 1, .lease = 1, .data_id = value_int(1)}};
+    struct work_orders orders = ORDERS(entries);
+    struct fixture *f = *state;
+
+    entries[0].has_pool = true;
+    entries[0].hold = 1;
+    orders.items = items;
+    orders.item_count = 1;
+    f->journeys.lasts_ns = UINT64_MAX;
+    begin(f, &orders);
+    FAKE_WAIT(f->loop, f->journeys.running == 1);
+    tell(f);
+    local_told(f->local, true);
+    fake_end_all(&f->journeys);
+    FAKE_WAIT(f->loop, f->journeys.running == 0);
+    assert_int_equal(f->starving, 1);
+    tell(f);
+    assert_int_equal(f->report.done_count, 1);
+    local_told(f->local, true);
+    entries[0].target = 1;
+    f->journeys.lasts_ns = UINT64_MAX;
+    const struct work_lease next = {.scenario_id = 1, .lease = 2, .data_id = value_int(1)};
+    orders.items = &next;
+    obey(f, &orders);
+    entries[0].target = 0;
+    orders.item_count = 0;
+    obey(f, &orders);
+    fake_end_all(&f->journeys);
+    FAKE_WAIT(f->loop, f->journeys.running == 0);
+    assert_int_equal(f->starving, 1); /* nobody waits for that one */
+}
+
+static void what_is_too_old_brings_items_and_starts_nothing(void **state)
+{
+    struct work_entry_orders entries[] = {ENTRY(1, 2)};
+    const struct work_lease items[] = {{.scenario_id = 1, .lease = 1, .data_id = value_int(1)},
+                                       {.scenario_id = 1, .lease = 2, .data_id = value_int(2)}};
+    struct work_orders orders = ORDERS(entries);
+    struct fixture *f = *state;
+
+    entries[0].has_pool = entries[0].recycles = true;
+    entries[0].hold = 2;
+    orders.items = items;
+    orders.item_count = 2;
+    f->journeys.lasts_ns = UINT64_MAX;
+    assert_int_equal(make_local(f, &orders, NULL), 0);
+    assert_int_equal(local_take(f->local, &orders, NULL), 0);
+    for (int i = 0; i < 5; i++) {
+        uv_run(loop_uv(f->loop), UV_RUN_NOWAIT);
+    }
+    assert_int_equal(f->journeys.started, 0);
+    tell(f);
+    assert_int_equal(f->report.done_count + f->report.unused_count, 0);
+    orders.item_count = 0;
+    obey(f, &orders);
+    FAKE_WAIT(f->loop, f->journeys.running == 2);
 }
 
 static void stopping_gives_items_back_and_is_told_when_it_is_done(void **state)
@@ -273,6 +335,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(orders_take_effect_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(starts_are_counted_from_what_was_reported, set_up, tear_down),
         cmocka_unit_test_setup_teardown(items_are_used_and_asked_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_others_wait_for_is_urgent_to_give_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_too_old_brings_items_and_starts_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stopping_gives_items_back_and_is_told_when_it_is_done, set_up, tear_down),
         cmocka_unit_test_setup_teardown(orders_that_make_no_sense_are_refused, set_up, tear_down),
     };

@@ -38,6 +38,7 @@ struct test {
     struct fake_sink reports;
     struct fleet *fleet;
     struct side sides[WORKERS];
+    double report_interval_s;
     int drained, finished;
     bool in_use[ITEMS_MAX]; /* a shared item is with a journey */
     int used[ITEMS_MAX];    /* how often each of the others was */
@@ -206,6 +207,72 @@ static struct datapool *make_pool(int64_t scenario_id, uint32_t count)
     return pool;
 }
 
+/* A class of the user's own, whose methods take a turn of the loop. */
+struct own_pool {
+    struct datapool base;
+    struct datapool *items; /* owned */
+    struct loop *loop;
+};
+
+struct own_call {
+    struct datapool *items;
+    datapool_checkout_done *checked_out; /* or */
+    datapool_checkin_done *checked_in;
+    void *arg;
+    struct value id;
+};
+
+static void answer_own(void *arg)
+{
+    struct own_call *call = arg;
+
+    if (call->checked_out) {
+        call->items->ops->checkout(call->items, call->checked_out, call->arg);
+    } else {
+        call->items->ops->checkin(call->items, &call->id, call->checked_in, call->arg);
+    }
+    free(call);
+}
+
+static void call_own(struct datapool *pool, struct own_call what)
+{
+    struct own_pool *own = (struct own_pool *)pool;
+    struct own_call *call = malloc(sizeof *call);
+
+    assert_non_null(call);
+    *call = what;
+    call->items = own->items;
+    assert_int_equal(loop_defer(own->loop, answer_own, call), 0);
+}
+
+static void own_checkout(struct datapool *pool, datapool_checkout_done *done, void *arg)
+{
+    call_own(pool, (struct own_call){.checked_out = done, .arg = arg});
+}
+
+static void own_checkin(struct datapool *pool, const struct value *id, datapool_checkin_done *done, void *arg)
+{
+    call_own(pool, (struct own_call){.checked_in = done, .arg = arg, .id = *id});
+}
+
+static void own_free(struct datapool *pool)
+{
+    datapool_unref(((struct own_pool *)pool)->items);
+    free(pool);
+}
+
+static struct datapool *make_own_pool(struct test *test, uint32_t count)
+{
+    static const struct datapool_ops ops = {.checkout = own_checkout, .checkin = own_checkin, .free = own_free};
+    struct own_pool *own = calloc(1, sizeof *own);
+
+    assert_non_null(own);
+    *own = (struct own_pool){.base = {.ops = &ops, .kind = DATAPOOL_OWN, .refs = 1},
+                             .items = make_pool(SHARED, count),
+                             .loop = test->bus.loop};
+    return &own->base;
+}
+
 static void add_entry(struct test *test, struct datapool *pool, int64_t volume, int64_t duration_s)
 {
     struct volume_model *model;
@@ -218,7 +285,7 @@ static void open_fleet(struct test *test, double runner_timeout_s)
 {
     struct fleet_options options = {.scheduling = {.spawn_rate = 10000},
                                     .runner_timeout_s = runner_timeout_s,
-                                    .report_interval_s = 0.02,
+                                    .report_interval_s = test->report_interval_s,
                                     .quiet = true,
                                     .config = &test->config};
     struct controller_hooks hooks = {.draining = on_draining, .finished = on_finished, .arg = test};
@@ -239,6 +306,7 @@ static int set_up(void **state)
     config_init(&test->config);
     assert_int_equal(totals_init(&test->totals), 0);
     fake_sink_init(&test->reports);
+    test->report_interval_s = 0.02;
     *state = test;
     return 0;
 }
@@ -407,6 +475,27 @@ static void journeys_wait_until_they_are_prepared(void **state)
     bus_until(&test->bus, side->over);
 }
 
+/* Items are fewer than journeys that wait for one: what comes back goes out again long before a report is due. */
+static void items_of_ones_own_class_turn_over_by_themselves(void **state)
+{
+    struct test *test = *state;
+
+    test->report_interval_s = 1;
+    add_entry(test, make_own_pool(test, 3), 10, -1);
+    open_fleet(test, 100);
+    for (size_t i = 0; i < WORKERS; i++) {
+        side_open(test, i);
+        worker_start(test->sides[i].worker, test->sides[i].runner);
+    }
+    bus_until(&test->bus, test->ended > 200);
+    assert_true(test->sides[0].journeys.started > 20);
+    assert_true(test->sides[1].journeys.started > 20);
+    assert_int_equal(test->twice, 0);
+    fleet_stop(test->fleet);
+    bus_until(&test->bus, test->finished && test->sides[0].over && test->sides[1].over);
+    assert_int_equal(counts_of(test).journeys.completed, test->ended);
+}
+
 static void configuration_comes_along(void **state)
 {
     struct test *test = *state;
@@ -435,6 +524,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_worker_that_is_asked_to_end_gives_everything_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(others_take_over_while_a_worker_is_on_its_way_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(journeys_wait_until_they_are_prepared, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(items_of_ones_own_class_turn_over_by_themselves, set_up, tear_down),
         cmocka_unit_test_setup_teardown(configuration_comes_along, set_up, tear_down),
     };
 
