@@ -1,3 +1,4 @@
+#include "cli/complain.h"
 #include "cli/exit.h"
 #include "cli/options.h"
 #include "cli/python.h"
@@ -23,7 +24,7 @@ int cmd_har(const struct options *options)
         python->stop();
     }
     if (rc < 0) {
-        run_complain(&error);
+        complain("mite", &error);
         error_done(&error);
         status = status == EXIT_GOOD ? EXIT_BROKE : status;
     }

@@ -2,13 +2,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/complain.h"
 #include "cli/exit.h"
 #include "cli/python.h"
 #include "engine/signals.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 void component_say(const struct component *component, const char *format, ...)
 {
@@ -184,15 +184,6 @@ static int status_of(int code)
                                                                                  : EXIT_BROKE;
 }
 
-static void complain(const struct component *component, const struct mite_error *error)
-{
-    component_say(component, "%s", error->text);
-    if (error->detail) {
-        size_t n = strlen(error->detail);
-        fprintf(stderr, "%s%s", error->detail, n && error->detail[n - 1] == '\n' ? "" : "\n");
-    }
-}
-
 int component_close(struct component *component, int code, struct mite_error *error)
 {
     if (component->signals_watched) {
@@ -210,7 +201,7 @@ int component_close(struct component *component, int code, struct mite_error *er
     log_flush_repeats();
     code = code == 0 ? closed : code;
     if (code != 0) {
-        complain(component, error);
+        complain(component->name, error);
     }
     error_done(error);
     return status_of(code);

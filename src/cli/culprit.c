@@ -66,7 +66,7 @@ void culprit_blocks(void *arg, const char *journey, const char *location, uint64
     char who[128] = "code outside of any journey";
 
     if (journey) {
-        snprintf(who, sizeof(who), "journey \"%.100s\"", journey);
+        snprintf(who, sizeof who, "journey \"%.100s\"", journey);
     }
     log_line(LOG_WARNING, "%s has blocked the loop for %.1f s at %s: nothing else runs meanwhile", who,
              ns_to_s(blocked_ns), location);

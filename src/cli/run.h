@@ -84,8 +84,6 @@ void run_print_results(struct run *run, size_t *crossed);
 /* From the beginning until the results are out, a crash still gives what was measured. */
 int run_watch_crashes(struct run *run, struct mite_error *error);
 void run_forget_crashes(void);
-/* Says on stderr what went wrong, with the user's traceback below it when there is one; empties the error. */
-void run_complain(const struct mite_error *error);
 
 /* Who runs the journeys (run_engine.c). */
 int engine_make(struct run *run, const struct controller_hooks *hooks, struct mite_error *error);
@@ -95,6 +93,9 @@ void engine_stop(struct run *run);
 void engine_cancel(struct run *run);
 void engine_count(const struct run *run, struct controller_counts *out);
 void engine_end(struct run *run); /* and the loop */
+
+/* How long the load goes on, as options and models say, from the start of the scenario's clock; -1: not known. */
+double run_duration_s(const struct run *run);
 
 /* Start nothing new; running journeys get --graceful-stop to end. Again: cancel them. */
 void run_stop(struct run *run);

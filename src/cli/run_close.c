@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "cli/complain.h"
 #include "cli/run.h"
 #include "cli/run_fleet.h"
 #include "sinks/report.h"
@@ -134,7 +135,7 @@ int run_close(struct run *run)
     run_forget_crashes();
     status = exit_status(run, crossed);
     if (webhook_end(&run->webhook, &error) < 0) {
-        run_complain(&error);
+        complain("mite", &error);
         error_done(&error);
     }
     processors_free(&run->processors);

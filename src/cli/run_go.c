@@ -1,6 +1,8 @@
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/complain.h"
 #include "cli/run.h"
+#include "controller/windows.h"
 #include "engine/signals.h"
 #include "engine/watchdog.h"
 
@@ -62,18 +64,21 @@ static void on_signal(void *arg, int number, int count)
     }
 }
 
-/* As options and models say. */
-static void set_deadline(struct run *run)
+double run_duration_s(const struct run *run)
 {
     const struct options *options = run->options;
-    double duration_s = (double)scenario_duration_s(&run->scenario);
+    double end_s = (double)windows_end_s(&run->scenario, options->max_loop_delay_s);
 
-    if (options->duration_s > 0 && (duration_s < 0 || options->duration_s < duration_s)) {
-        duration_s = options->duration_s;
-    }
+    return options->duration_s > 0 && (end_s < 0 || options->duration_s < end_s) ? options->duration_s : end_s;
+}
+
+static void set_deadline(struct run *run)
+{
+    double duration_s = run_duration_s(run);
+
     if (duration_s >= 0) {
         run->patience.deadline_ns =
-            clock_now_ns() + ns_from_s(options->delay_start_s) + ns_from_s(duration_s) + run->patience.stop_ns;
+            clock_now_ns() + ns_from_s(run->options->delay_start_s) + ns_from_s(duration_s) + run->patience.stop_ns;
     }
 }
 
@@ -117,7 +122,7 @@ void run_go(struct run *run)
 
     run->loading = true;
     if (go(run, &error) < 0) {
-        run_complain(&error);
+        complain("mite", &error);
         error_done(&error);
         run->status = run->status ? run->status : EXIT_BROKE;
     }

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/complain.h"
 #include "cli/python.h"
 #include "cli/run.h"
 #include "cli/run_fleet.h"
@@ -7,25 +8,14 @@
 #include "cli/setup.h"
 #include "engine/watchdog.h"
 
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
-#include <string.h>
-
-void run_complain(const struct mite_error *error)
-{
-    fprintf(stderr, "mite: %s\n", error->text);
-    if (error->detail) {
-        size_t n = strlen(error->detail);
-
-        fprintf(stderr, "%s%s", error->detail, n && error->detail[n - 1] == '\n' ? "" : "\n");
-    }
-}
 
 /* `status` is what the command ends with when rc says that this step failed; Ctrl-C is no fault of the step's. */
 static bool step(struct run *run, int rc, int status, struct mite_error *error)
 {
     if (rc < 0) {
-        run_complain(error);
+        complain("mite", error);
         error_done(error);
         run->status = rc == MITE_ECANCELLED ? EXIT_SIGNALLED : status;
     }
@@ -155,7 +145,7 @@ static void on_entry_failed(void *arg, const struct scenario_entry *entry, const
     struct run *run = arg;
 
     if (fatal) {
-        run_complain(error);
+        complain("mite", error);
         run->status = EXIT_USAGE;
         engine_stop(run);
         return;
@@ -207,17 +197,11 @@ static int make_engine(struct run *run, struct mite_error *error)
 static int make_display(struct run *run, struct mite_error *error)
 {
     const struct options *options = run->options;
-    int64_t duration = scenario_duration_s(&run->scenario);
-
-    if (options->duration_s > 0 && (duration < 0 || options->duration_s < (double)duration)) {
-        duration = (int64_t)(options->duration_s + 0.999);
-    }
-
     struct display_options display = {
         .title = run->scenario.name,
         .lines = run->processors.http_stats && !options->hide_constant_logs,
         .journey_logging = options->journey_logging,
-        .duration_s = duration,
+        .duration_s = (int64_t)ceil(run_duration_s(run)),
         .progress = on_progress,
         .arg = run,
     };

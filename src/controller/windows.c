@@ -2,9 +2,22 @@
 
 #include <math.h>
 
+static int64_t whole_seconds(double length_s)
+{
+    return length_s > 1 ? lround(length_s) : 1;
+}
+
 void windows_init(struct windows *windows, const struct scenario *scenario, double length_s)
 {
-    *windows = (struct windows){.scenario = scenario, .length_s = length_s > 1 ? lround(length_s) : 1};
+    *windows = (struct windows){.scenario = scenario, .length_s = whole_seconds(length_s)};
+}
+
+/* A model stops at the first window that starts behind its duration: one that starts at its very end is still run. */
+int64_t windows_end_s(const struct scenario *scenario, double length_s)
+{
+    int64_t duration_s = scenario_duration_s(scenario), window_s = whole_seconds(length_s);
+
+    return duration_s < 0 ? -1 : (duration_s / window_s + 1) * window_s;
 }
 
 static void ask_model(const struct windows *windows, size_t index, int64_t end_s, const struct windows_hooks *hooks,

@@ -20,6 +20,8 @@ struct windows_hooks {
 };
 
 void windows_init(struct windows *windows, const struct scenario *scenario, double length_s);
+/* When the last model stops, in seconds; -1: not known. */
+int64_t windows_end_s(const struct scenario *scenario, double length_s);
 /* Asks for every window that has begun since the last call: models see all of them. */
 void windows_open(struct windows *windows, double elapsed_s, const struct windows_hooks *hooks, void *arg);
 /* Asks for the newest of those again: what the models want has changed in its midst. */

@@ -137,7 +137,7 @@ static void chain_free(struct volume_model *model)
 
 static const struct volume_model_ops chain_ops = {.at = chain_at, .free = chain_free};
 
-/* Whole seconds, -1: without end. */
+/* The last whole second that it has a value for, -1: without end. */
 static int64_t chain_duration_s(const struct chain *chain)
 {
     double total_s = 0;
@@ -145,7 +145,7 @@ static int64_t chain_duration_s(const struct chain *chain)
     for (size_t i = 0; i < chain->count; i++) {
         total_s += chain->stretches[i].duration_s;
     }
-    return total_s < (double)(INT64_MAX / 2) ? (int64_t)ceil(total_s) : -1;
+    return total_s < (double)(INT64_MAX / 2) ? (int64_t)total_s : -1;
 }
 
 int volume_chain_new(const struct volume_stretch *stretches, size_t count, struct volume_model **out,

@@ -21,7 +21,7 @@ struct volume_model_ops {
 
 struct volume_model {
     const struct volume_model_ops *ops;
-    int64_t duration_s;  /* -1: not known or without end */
+    int64_t duration_s;  /* stops at the first window that starts behind it; -1: not known or without end */
     int64_t max_starts;  /* journeys in all; -1: no limit (oneshot models have 1) */
     bool stops_scenario; /* its end ends the whole scenario (oneshot_vm(stop_scenario=True)) */
 };

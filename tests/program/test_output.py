@@ -260,6 +260,14 @@ def test_live_block_redraws_on_a_terminal_and_gives_it_back(tmp_path: Path, targ
     assert "Total>" not in child.before
 
 
+def test_live_block_counts_to_the_end_of_the_last_window(tmp_path: Path, target: str) -> None:
+    child = terminal(tmp_path, target)
+    child.expect(r"of (\d\d:\d\d)")
+    assert child.match.group(1) == "00:31"  # a model of 30 s is asked once more at its end
+    child.sendintr()
+    child.expect(pexpect.EOF)
+
+
 def test_no_color_is_obeyed(tmp_path: Path, target: str) -> None:
     child = terminal(tmp_path, target, NO_COLOR="1")
     child.expect(r"p50")

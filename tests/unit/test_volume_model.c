@@ -95,7 +95,7 @@ static void stretches_follow_each_other(void **state)
     assert_int_equal(at(model, 15), 1);
     assert_int_equal(at(model, 17), 1);
     assert_int_equal(at(model, 18), -1);
-    assert_int_equal(model->duration_s, 18);
+    assert_int_equal(model->duration_s, 17);
     volume_model_free(model);
 }
 
