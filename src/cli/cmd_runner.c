@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "bus/sender.h"
 #include "cli/allow.h"
+#include "cli/complain.h"
 #include "cli/culprit.h"
 #include "cli/events.h"
 #include "cli/exit.h"
@@ -68,15 +69,6 @@ static void say(const char *text)
     fprintf(stderr, "runner: %s\n", text);
 }
 
-static void complain(const struct mite_error *error)
-{
-    say(error->text);
-    if (error->detail) {
-        size_t n = strlen(error->detail);
-        fprintf(stderr, "%s%s", error->detail, n && error->detail[n - 1] == '\n' ? "" : "\n");
-    }
-}
-
 /* ---- the end ---- */
 
 static void end(struct agent *agent)
@@ -107,6 +99,7 @@ static void on_deadline(struct timer *timer)
     struct agent *agent = (struct agent *)((char *)timer - offsetof(struct agent, deadline));
 
     if (agent->flushing || agent->cancelled) {
+        bus_abandon(agent->bus); /* what nobody has taken by now is not waited for a second time */
         end(agent);
         return;
     }
@@ -156,7 +149,7 @@ static int on_prepare(void *arg, const char *spec, bool has_datapool)
     }
     if (runner_preload(agent->runner, spec, has_datapool, &error) < 0) {
         worker_trouble(agent->worker, error.text);
-        complain(&error);
+        complain("runner", &error);
         error_done(&error);
     }
     return 0;
@@ -175,7 +168,7 @@ static void start_python(struct agent *agent)
     } else {
         agent->python_failed = true;
         worker_trouble(agent->worker, error.text);
-        complain(&error);
+        complain("runner", &error);
         error_done(&error);
     }
 }
@@ -479,20 +472,21 @@ static int run_one(const struct options *options)
 {
     struct agent *agent = calloc(1, sizeof *agent);
     struct mite_error error = {0};
-    int status = EXIT_BROKE;
 
-    if (agent) {
-        agent->options = options;
-        int rc = agent_open(agent, &error);
-        if (rc == 0) {
-            rc = agent_go(agent, &error);
-        }
-        if (rc < 0) {
-            complain(&error);
-        }
-        agent_close(agent);
-        status = status_of(agent, rc);
+    if (!agent) {
+        say("out of memory");
+        return EXIT_BROKE;
     }
+    agent->options = options;
+    int rc = agent_open(agent, &error);
+    if (rc == 0) {
+        rc = agent_go(agent, &error);
+    }
+    if (rc < 0) {
+        complain("runner", &error);
+    }
+    agent_close(agent);
+    int status = status_of(agent, rc);
     error_done(&error);
     free(agent);
     return status;
@@ -504,7 +498,7 @@ int cmd_runner(const struct options *options)
     size_t workers;
 
     if (workers_parse(options->workers, &workers, &error) < 0) {
-        complain(&error);
+        complain("runner", &error);
         return EXIT_USAGE;
     }
     return workers > 1 ? workers_run("runner", options, workers) : run_one(options);

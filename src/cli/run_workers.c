@@ -13,46 +13,38 @@
 #include "base/log.h"
 #include "bus/peek.h"
 #include "cli/command_line.h"
+#include "cli/complain.h"
 #include "cli/intake.h"
+#include "cli/restarts.h"
+#include "cli/socket_dir.h"
 #include "cli/workers.h"
 #include "engine/children.h"
 #include "value/msgpack.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define PAUSE_NS   (NS_PER_S / 4) /* before a crashed worker is replaced; doubles with each crash in its slot */
-#define TRIES      6
-#define EXIT_NS    NS_PER_S                      /* for workers to end by themselves once the load is over */
-#define KILL_NS    (5 * NS_PER_S)                /* and when they have been asked to */
-#define ARENA_MAX  (4 * (size_t)BUS_MESSAGE_MAX) /* of an event that was read */
-#define PATH_BYTES 80                            /* of a socket's path the system takes 107 */
-
-struct worker_slot {
-    char **argv; /* owned, in one piece */
-    unsigned crashes;
-    uint64_t due_ns; /* 0: not waiting to be started again */
-};
+#define EXIT_NS   NS_PER_S                      /* for workers to end by themselves once the load is over */
+#define KILL_NS   (5 * NS_PER_S)                /* and when they have been asked to */
+#define ARENA_MAX (4 * (size_t)BUS_MESSAGE_MAX) /* of an event that was read */
 
 struct run_workers {
     struct run *run;
     size_t count;
-    char dir[PATH_BYTES];
-    char controller_socket[PATH_BYTES + 32], event_socket[PATH_BYTES + 32];
+    struct socket_dir dir;
     struct component component; /* what intake.h needs: borrowed parts of the run */
     struct intake *intake;
     struct children *children;
     char **environment; /* owned, in one piece */
-    struct timer pause, patience;
-    bool timers_made, finishing, drained;
+    struct restarts restarts;
+    struct timer patience;
+    bool patience_made, finishing, drained;
     bool asked;          /* to end, by a signal */
     struct fanout sinks; /* of events: those of the run, but for the totals */
     struct arena arena;
-    struct worker_slot slots[];
+    char **argvs[]; /* owned, each in one piece; by slot */
 };
 
 int run_workers_wanted(const struct run *run, size_t *out, struct mite_error *error)
@@ -75,7 +67,7 @@ int run_workers_wanted(const struct run *run, size_t *out, struct mite_error *er
 
 const char *run_workers_controller_socket(const struct run_workers *workers)
 {
-    return workers->controller_socket;
+    return workers->dir.controller;
 }
 
 /* ---- events ---- */
@@ -147,8 +139,8 @@ static const char *events_wanted(const struct run *run)
 
 static int start(struct run_workers *workers, size_t slot, struct mite_error *error)
 {
-    workers->slots[slot].due_ns = 0;
-    return children_start(workers->children, slot, workers->slots[slot].argv, workers->environment, error);
+    restarts_started(&workers->restarts, slot);
+    return children_start(workers->children, slot, workers->argvs[slot], workers->environment, error);
 }
 
 /* Each has its part of --runner-max-journeys. */
@@ -161,8 +153,8 @@ static char **command_of(const struct run_workers *workers, size_t slot)
     command_line_init(&line);
     command_line_program(&line);
     command_line_add(&line, "runner");
-    command_line_printf(&line, "--controller-socket=%s", workers->controller_socket);
-    command_line_printf(&line, "--message-socket=%s", workers->event_socket);
+    command_line_printf(&line, "--controller-socket=%s", workers->dir.controller);
+    command_line_printf(&line, "--message-socket=%s", workers->dir.events);
     command_line_printf(&line, "--events=%s", events_wanted(workers->run));
     command_line_add(&line, "--workers=1");
     command_line_printf(&line, "--runner-max-journeys=%lld",
@@ -174,6 +166,12 @@ static char **command_of(const struct run_workers *workers, size_t slot)
     return command_line_take(&line);
 }
 
+/* Who ends now is not missed. */
+static bool is_over(const struct run *run)
+{
+    return run->draining || run->finished;
+}
+
 static void stop_for_good(struct run_workers *workers, int status)
 {
     struct run *run = workers->run;
@@ -182,33 +180,16 @@ static void stop_for_good(struct run_workers *workers, int status)
     run_cancel(run);
 }
 
-static void set_pause(struct run_workers *workers)
+static void on_restart(void *arg, size_t slot)
 {
-    uint64_t first_ns = UINT64_MAX, now_ns = clock_now_ns();
-
-    for (size_t i = 0; i < workers->count; i++) {
-        uint64_t due_ns = workers->slots[i].due_ns;
-        first_ns = due_ns > 0 && due_ns < first_ns ? due_ns : first_ns;
-    }
-    if (first_ns != UINT64_MAX) {
-        timer_start(&workers->pause, first_ns > now_ns ? first_ns - now_ns : 0, 0);
-    }
-}
-
-static void on_pause_over(struct timer *timer)
-{
-    struct run_workers *workers = (struct run_workers *)((char *)timer - offsetof(struct run_workers, pause));
+    struct run_workers *workers = arg;
     struct mite_error error = {0};
-    uint64_t now_ns = clock_now_ns();
 
-    for (size_t i = 0; i < workers->count && !workers->run->draining; i++) {
-        if (workers->slots[i].due_ns > 0 && workers->slots[i].due_ns <= now_ns && start(workers, i, &error) < 0) {
-            run_complain(&error);
-            error_done(&error);
-            stop_for_good(workers, EXIT_BROKE);
-        }
+    if (!is_over(workers->run) && start(workers, slot, &error) < 0) {
+        complain("mite", &error);
+        error_done(&error);
+        stop_for_good(workers, EXIT_BROKE);
     }
-    set_pause(workers);
 }
 
 /* ---- ending ---- */
@@ -232,25 +213,11 @@ static void finish_when_done(struct run_workers *workers)
 
 static void replace(struct run_workers *workers, size_t slot, const char *how)
 {
-    struct worker_slot *worker = &workers->slots[slot];
-
-    if (worker->crashes >= TRIES) {
-        log_line(LOG_ERROR, "worker %zu %s again: it is given up after %u times", slot + 1, how, worker->crashes);
-        return;
+    if (restarts_plan(&workers->restarts, slot) > 0) {
+        log_line(LOG_ERROR, "worker %zu %s: another takes its place", slot + 1, how);
+    } else {
+        log_line(LOG_ERROR, "worker %zu %s again: it is given up after %d times", slot + 1, how, RESTARTS_TRIES);
     }
-    log_line(LOG_ERROR, "worker %zu %s: another takes its place", slot + 1, how);
-    worker->due_ns = clock_now_ns() + (PAUSE_NS << worker->crashes++);
-    set_pause(workers);
-}
-
-static bool any_left(const struct run_workers *workers)
-{
-    for (size_t i = 0; i < workers->count; i++) {
-        if (workers->slots[i].due_ns > 0) {
-            return true;
-        }
-    }
-    return children_running(workers->children) > 0;
 }
 
 /* A crash is an exception among the figures, as in one process. Whose it was the worker has said. */
@@ -275,16 +242,10 @@ static void on_ended(void *arg, const struct child_end *end)
 {
     struct run_workers *workers = arg;
     struct run *run = workers->run;
-    bool killed = end->signal == SIGKILL || end->signal == SIGTERM;
-    bool crashed = (end->signal && !killed) || end->status == EXIT_BROKE;
-    char how[120];
+    bool killed = end->signal == SIGKILL || end->signal == SIGTERM, crashed = !killed && workers_crashed(end);
+    char how[WORKERS_END_SIZE];
 
-    if (end->signal) {
-        snprintf(how, sizeof how, "(process %d) was ended by signal %d (%s)", (int)end->pid, end->signal,
-                 strsignal(end->signal));
-    } else {
-        snprintf(how, sizeof how, "(process %d) ended with status %d", (int)end->pid, end->status);
-    }
+    workers_describe(end, how);
     if (crashed) {
         run->status = run->status ? run->status : EXIT_BROKE;
         count_crash(run, end->slot, how);
@@ -292,12 +253,13 @@ static void on_ended(void *arg, const struct child_end *end)
     if (!run->finished && (end->signal || end->status != EXIT_GOOD)) {
         fleet_died(run->fleet, end->pid);
     }
-    if (!run->draining && (crashed || killed)) {
+    if (!is_over(run) && (crashed || killed)) {
         replace(workers, end->slot, how);
     } else if (crashed) {
         log_line(LOG_ERROR, "worker %zu %s", end->slot + 1, how);
     }
-    if (!run->draining && (end->status == EXIT_USAGE || !any_left(workers))) {
+    bool any_left = children_running(workers->children) > 0 || restarts_waiting(&workers->restarts);
+    if (!is_over(run) && (end->status == EXIT_USAGE || !any_left)) {
         stop_for_good(workers, end->status == EXIT_USAGE ? EXIT_USAGE : EXIT_BROKE);
     }
     finish_when_done(workers);
@@ -328,31 +290,12 @@ void run_workers_finish(struct run *run)
 
 /* ---- life ---- */
 
-static int make_dir(struct run_workers *workers, struct mite_error *error)
-{
-    const char *tmp = getenv("TMPDIR");
-    int n = snprintf(workers->dir, sizeof workers->dir, "%s/mite-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-
-    if (n >= (int)sizeof workers->dir) { /* a socket's path could not hold it */
-        strcpy(workers->dir, "/tmp/mite-XXXXXX");
-    }
-    if (!mkdtemp(workers->dir)) { /* mode 0700 */
-        int code = errno;
-        error_errno(error, code, "cannot make a directory for the workers' sockets, %s", workers->dir);
-        workers->dir[0] = '\0';
-        return MITE_EIO;
-    }
-    snprintf(workers->controller_socket, sizeof workers->controller_socket, "ipc://%s/controller", workers->dir);
-    snprintf(workers->event_socket, sizeof workers->event_socket, "ipc://%s/events", workers->dir);
-    return 0;
-}
-
 static int make_commands(struct run_workers *workers, struct mite_error *error)
 {
     workers->environment = command_line_environment("MITE_WORKER=1");
     for (size_t i = 0; i < workers->count; i++) {
-        workers->slots[i].argv = command_of(workers, i);
-        if (!workers->slots[i].argv || !workers->environment) {
+        workers->argvs[i] = command_of(workers, i);
+        if (!workers->argvs[i] || !workers->environment) {
             return error_set(error, MITE_ENOMEM, "no memory for %zu workers", workers->count);
         }
     }
@@ -361,7 +304,7 @@ static int make_commands(struct run_workers *workers, struct mite_error *error)
 
 int run_workers_open(struct run *run, size_t count, struct mite_error *error)
 {
-    struct run_workers *workers = calloc(1, sizeof *workers + count * sizeof workers->slots[0]);
+    struct run_workers *workers = calloc(1, sizeof *workers + count * sizeof workers->argvs[0]);
     struct intake_options intake = {.option = "--workers", .binds = true, .message = on_event, .arg = workers};
 
     if (!workers) {
@@ -374,9 +317,9 @@ int run_workers_open(struct run *run, size_t count, struct mite_error *error)
         (struct component){.name = "workers", .options = run->options, .loop = run->loop, .bus = run->bus};
     arena_init(&workers->arena, ARENA_MAX);
     choose_sinks(workers);
-    int rc = make_dir(workers, error);
+    int rc = socket_dir_make(&workers->dir, error);
     if (rc == 0) {
-        intake.address = workers->event_socket;
+        intake.address = workers->dir.events;
         rc = intake_open(&workers->component, &intake, &workers->intake, error);
     }
     if (rc == 0) {
@@ -385,10 +328,12 @@ int run_workers_open(struct run *run, size_t count, struct mite_error *error)
     if (rc == 0) {
         rc = children_new(run->loop, count, on_ended, workers, &workers->children, error);
     }
+    if (rc == 0 && (rc = restarts_init(&workers->restarts, run->loop, count, on_restart, workers)) < 0) {
+        error_set(error, rc, "no memory for %zu workers", count);
+    }
     if (rc == 0) {
-        timer_init(&workers->pause, run->loop, on_pause_over);
         timer_init(&workers->patience, run->loop, on_patience_over);
-        workers->timers_made = true;
+        workers->patience_made = true;
     }
     return rc;
 }
@@ -415,23 +360,15 @@ void run_workers_end(struct run *run)
     workers->children = NULL;
     intake_close(workers->intake);
     workers->intake = NULL;
-    if (workers->timers_made) {
-        timer_close(&workers->pause, NULL);
+    restarts_close(&workers->restarts);
+    if (workers->patience_made) {
         timer_close(&workers->patience, NULL);
     }
 }
 
 void run_workers_remove_files(const struct run_workers *workers)
 {
-    char path[PATH_BYTES + 32];
-
-    if (workers->dir[0]) {
-        snprintf(path, sizeof path, "%s/controller", workers->dir);
-        unlink(path);
-        snprintf(path, sizeof path, "%s/events", workers->dir);
-        unlink(path);
-        rmdir(workers->dir);
-    }
+    socket_dir_remove(&workers->dir);
 }
 
 void run_workers_close(struct run *run)
@@ -441,9 +378,10 @@ void run_workers_close(struct run *run)
     if (!workers) {
         return;
     }
-    run_workers_remove_files(workers);
+    socket_dir_remove(&workers->dir);
+    socket_dir_done(&workers->dir);
     for (size_t i = 0; i < workers->count; i++) {
-        free(workers->slots[i].argv);
+        free(workers->argvs[i]);
     }
     free(workers->environment);
     arena_done(&workers->arena);

@@ -1,19 +1,10 @@
-/*
- * Design notes
- *
- * A worker that ended with what it may end with (0: the test is over; 1; 2: its options are wrong; 130) is not started
- * again. One that crashed, or that something killed, is, after a pause that doubles with each time; one that has run
- * well for a while begins anew. After the last try its slot is given up.
- *
- * One timer serves all pauses: it fires for the slot that is due first.
- */
 #include "cli/workers.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "cli/command_line.h"
 #include "cli/exit.h"
-#include "engine/children.h"
+#include "cli/restarts.h"
 #include "engine/signals.h"
 #include "engine/timer.h"
 
@@ -25,29 +16,20 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WORKERS_MAX    1024
-#define COMMAND_MAX    ((size_t)4 << 20) /* bytes of a command line; the system allows less */
-#define FIRST_PAUSE_NS NS_PER_S
-#define TRIES          5
-#define HEALTHY_NS     (60 * NS_PER_S) /* who ran so long has all tries again */
-#define KILL_NS        (2 * NS_PER_S)  /* behind --graceful-stop */
-
-struct worker_slot {
-    uint64_t started_ns, due_ns; /* due 0: not waiting to be started again */
-    unsigned crashes;
-};
+#define WORKERS_MAX 1024
+#define KILL_NS     (2 * NS_PER_S) /* behind --graceful-stop */
 
 struct workers {
     const char *name;
     const struct options *options;
     struct loop *loop;
     struct children *children;
-    struct timer pause, deadline;
+    struct restarts restarts;
+    struct timer deadline;
     char **argv;
     size_t count;
     bool stopping;
     int status;
-    struct worker_slot slots[WORKERS_MAX];
 };
 
 int workers_parse(const char *text, size_t *out, struct mite_error *error)
@@ -85,27 +67,15 @@ static int read_command_line(struct buf *out)
 
 char **workers_command_line(const char *more)
 {
-    struct buf words;
-    char **argv = NULL;
-    size_t count = 0, at = 0;
+    struct command_line line;
 
-    buf_init(&words, COMMAND_MAX);
-    if (read_command_line(&words) == 0 && buf_append(&words, more, strlen(more) + 1) == 0) {
-        for (size_t i = 0; i < words.size; i++) {
-            count += words.data[i] == '\0';
-        }
-        argv = malloc((count + 1) * sizeof *argv + words.size);
+    command_line_init(&line);
+    if (read_command_line(&line.words) < 0) {
+        buf_done(&line.words);
+        return NULL;
     }
-    if (argv) {
-        char *text = memcpy(argv + count + 1, words.data, words.size);
-        for (size_t i = 0; i < count; i++) {
-            argv[i] = text + at;
-            at += strlen(argv[i]) + 1;
-        }
-        argv[count] = NULL;
-    }
-    buf_done(&words);
-    return argv;
+    command_line_add(&line, more);
+    return command_line_take(&line);
 }
 
 /* ---- starting ---- */
@@ -125,89 +95,63 @@ static int worse(int a, int b)
 
 static int start(struct workers *workers, size_t slot, struct mite_error *error)
 {
-    workers->slots[slot].started_ns = clock_now_ns();
-    workers->slots[slot].due_ns = 0;
+    restarts_started(&workers->restarts, slot);
     return children_start(workers->children, slot, workers->argv, NULL, error);
-}
-
-static bool is_waiting(const struct workers *workers)
-{
-    for (size_t i = 0; i < workers->count; i++) {
-        if (workers->slots[i].due_ns > 0) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static void end_when_done(struct workers *workers)
 {
-    if (children_running(workers->children) == 0 && !is_waiting(workers)) {
+    if (children_running(workers->children) == 0 && !restarts_waiting(&workers->restarts)) {
         loop_stop(workers->loop);
     }
 }
 
-static void set_pause(struct workers *workers)
+static void on_restart(void *arg, size_t slot)
 {
-    uint64_t first_ns = UINT64_MAX, now_ns = clock_now_ns();
-
-    for (size_t i = 0; i < workers->count; i++) {
-        uint64_t due_ns = workers->slots[i].due_ns;
-        first_ns = due_ns > 0 && due_ns < first_ns ? due_ns : first_ns;
-    }
-    if (first_ns != UINT64_MAX) {
-        timer_start(&workers->pause, first_ns > now_ns ? first_ns - now_ns : 0, 0);
-    }
-}
-
-static void on_pause_over(struct timer *timer)
-{
-    struct workers *workers = (struct workers *)((char *)timer - offsetof(struct workers, pause));
+    struct workers *workers = arg;
     struct mite_error error = {0};
-    uint64_t now_ns = clock_now_ns();
 
-    for (size_t i = 0; i < workers->count; i++) {
-        if (workers->slots[i].due_ns > 0 && workers->slots[i].due_ns <= now_ns && start(workers, i, &error) < 0) {
-            fprintf(stderr, "%s: %s\n", workers->name, error.text);
-            error_done(&error);
-            workers->status = worse(workers->status, EXIT_BROKE);
-        }
+    if (start(workers, slot, &error) < 0) {
+        fprintf(stderr, "%s: %s\n", workers->name, error.text);
+        error_done(&error);
+        workers->status = worse(workers->status, EXIT_BROKE);
+        end_when_done(workers);
     }
-    set_pause(workers);
-    end_when_done(workers);
 }
 
 /* ---- ending ---- */
 
-static void describe(const struct child_end *end, char *out, size_t size)
+bool workers_crashed(const struct child_end *end)
+{
+    return end->signal || (end->status != EXIT_GOOD && end->status != EXIT_FAILED && end->status != EXIT_USAGE &&
+                           end->status != EXIT_SIGNALLED);
+}
+
+void workers_describe(const struct child_end *end, char out[WORKERS_END_SIZE])
 {
     if (end->signal) {
-        snprintf(out, size, "was ended by signal %d (%s)", end->signal, strsignal(end->signal));
+        snprintf(out, WORKERS_END_SIZE, "(process %d) was ended by signal %d (%s)", (int)end->pid, end->signal,
+                 strsignal(end->signal));
     } else {
-        snprintf(out, size, "ended with status %d", end->status);
+        snprintf(out, WORKERS_END_SIZE, "(process %d) ended with status %d", (int)end->pid, end->status);
     }
 }
 
 static void on_ended(void *arg, const struct child_end *end)
 {
     struct workers *workers = arg;
-    struct worker_slot *slot = &workers->slots[end->slot];
-    bool crashed = end->signal || end->status == EXIT_BROKE;
-    uint64_t now_ns = clock_now_ns();
-    char how[80];
+    bool crashed = workers_crashed(end);
+    uint64_t pause_ns = crashed && !workers->stopping ? restarts_plan(&workers->restarts, end->slot) : 0;
+    char how[WORKERS_END_SIZE];
 
-    describe(end, how, sizeof how);
-    slot->crashes = now_ns - slot->started_ns >= HEALTHY_NS ? 0 : slot->crashes;
-    if (crashed && !workers->stopping && slot->crashes < TRIES) {
-        uint64_t pause_ns = FIRST_PAUSE_NS << slot->crashes++;
-        fprintf(stderr, "%s: worker %zu (process %d) %s: another one starts in %g s\n", workers->name, end->slot + 1,
-                (int)end->pid, how, ns_to_s(pause_ns));
-        slot->due_ns = now_ns + pause_ns;
-        set_pause(workers);
+    workers_describe(end, how);
+    if (pause_ns > 0) {
+        fprintf(stderr, "%s: worker %zu %s: another one starts in %g s\n", workers->name, end->slot + 1, how,
+                ns_to_s(pause_ns));
         return;
     }
     if (crashed) {
-        fprintf(stderr, "%s: worker %zu (process %d) %s\n", workers->name, end->slot + 1, (int)end->pid, how);
+        fprintf(stderr, "%s: worker %zu %s\n", workers->name, end->slot + 1, how);
     }
     workers->status = worse(workers->status, crashed ? EXIT_BROKE : end->status);
     end_when_done(workers);
@@ -226,9 +170,7 @@ static void on_signal(void *arg, int number, int count)
 
     if (count == 1) {
         workers->stopping = true;
-        for (size_t i = 0; i < workers->count; i++) {
-            workers->slots[i].due_ns = 0;
-        }
+        restarts_forget(&workers->restarts);
         timer_start(&workers->deadline, ns_from_s(workers->options->component_stop_s) + KILL_NS, 0);
     }
     children_signal(workers->children, number);
@@ -241,8 +183,10 @@ static int run(struct workers *workers, struct mite_error *error)
 {
     int rc = children_new(workers->loop, workers->count, on_ended, workers, &workers->children, error);
 
-    timer_init(&workers->pause, workers->loop, on_pause_over);
     timer_init(&workers->deadline, workers->loop, on_deadline);
+    if (rc == 0 && (rc = restarts_init(&workers->restarts, workers->loop, workers->count, on_restart, workers)) < 0) {
+        error_set(error, rc, "no memory for %zu workers", workers->count);
+    }
     if (rc == 0) {
         rc = signals_start(workers->loop, on_signal, workers, error);
     }
@@ -255,7 +199,7 @@ static int run(struct workers *workers, struct mite_error *error)
     }
     signals_stop();
     children_free(workers->children);
-    timer_close(&workers->pause, NULL);
+    restarts_close(&workers->restarts);
     timer_close(&workers->deadline, NULL);
     return rc;
 }

@@ -48,6 +48,24 @@ def test_journeys_that_stay_are_cancelled_in_time(dialect: Dialect, runner: Star
     ends(process, seconds=8)
 
 
+def test_a_signal_before_the_first_orders_loses_no_items(dialect: Dialect, runner: Start) -> None:
+    process = runner(dialect)
+    total = Sum()
+    dialect.welcome()
+    dialect.report()
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr is not None
+    wait_for_line(process.stderr, "once more to end them at once")
+    entries = [entry(1, 2, "shop:visit", hold=2, pool=1)]
+    dialect.orders(entries, items=[[1, 1, 1, []], [1, 2, 2, []]])
+    report = dialect.until(lambda report: total.add(report) or report["idle"], bare(entries))
+    assert report["entries"][0][1:4] == [0, 0, 0] and sorted(total.unused) == [1, 2]
+    dialect.orders(bare(entries))
+    assert dialect.receive() == [BYE, 1]
+    dialect.answer(None)
+    ends(process, seconds=8)
+
+
 def test_a_second_signal_does_not_wait(dialect: Dialect, runner: Start) -> None:
     process = runner(dialect)
     dialect.welcome()
@@ -89,6 +107,20 @@ def test_nothing_hangs_without_a_controller(dialect: Dialect, runner: Start, sta
             wait_for_line(process.stderr, "lost the controller")
     process.send_signal(signal.SIGTERM)
     ends(process, seconds=8)
+
+
+def test_five_seconds_are_enough_when_nobody_takes_events(dialect: Dialect, runner: Start) -> None:
+    process = runner(dialect)
+    dialect.welcome()
+    dialect.report()
+    entries = [entry(1, 2, "shop:cling"), entry(2, 20, "shop:tell")]
+    dialect.orders(entries)
+    dialect.until(lambda report: report["queued"] > 5000 and report["entries"][0][1] == 2, bare(entries))
+    dialect.close()
+    assert process.stderr is not None
+    wait_for_line(process.stderr, "lost the controller")
+    process.send_signal(signal.SIGTERM)
+    ends(process, seconds=5)
 
 
 def test_a_controller_that_goes_before_the_last_report_is_not_waited_for(
@@ -175,7 +207,7 @@ def test_workers_are_started_watched_and_stopped(context: Context, runner: Start
     process.send_signal(signal.SIGTERM)
     fleet.serve(lambda: process.poll() is not None, seconds=10)
     said = ends(process)
-    assert f"(process {first}) was ended by signal 9 (Killed): another one starts in 1 s" in said
+    assert f"(process {first}) was ended by signal 9 (Killed): another one starts in 0.5 s" in said
     assert not any(is_alive(pid) for pid in (first, second, third))
     fleet.close()
 

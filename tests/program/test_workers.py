@@ -29,6 +29,29 @@ async def visit(ctx, *args):
 async def buy(ctx, item):
     await ctx.http.get(ctx.config["url"] + "/item/%d" % item)
 
+async def rest(ctx, user):
+    await asyncio.sleep(0.01)
+
+class Few:
+    """Fewer items than journeys want, of a class of one's own."""
+
+    def __init__(self):
+        self.free, self.out = [1, 2, 3], []
+
+    async def checkout(self, config=None):
+        await asyncio.sleep(0)
+        if not self.free:
+            return None
+        self.out.append(self.free.pop())
+        return self.out[-1], ["user"]
+
+    async def checkin(self, id):
+        await asyncio.sleep(0)
+        self.out.remove(id)
+        self.free.append(id)
+
+few = Few()
+
 async def create(ctx):
     ctx.send("data_created", name="users", data=os.getpid())
     await asyncio.sleep(0.05)
@@ -38,6 +61,9 @@ async def wait(ctx):
 
 async def die(ctx):
     os.kill(os.getpid(), 11)
+
+async def leave(ctx):
+    os._exit(7)
 
 async def fail(ctx):
     raise ValueError("out of stock")
@@ -102,6 +128,12 @@ def test_each_item_once(mite: Mite, shop: Path, target: str) -> None:
     assert totals(result.stdout).requests == 500
     asked = re.findall(r"/item/(\d+)", "\n".join(events(mite, shop)))
     assert sorted(map(int, asked)) == list(range(500))
+
+
+def test_few_items_turn_over_at_the_pace_of_journeys(mite: Mite, shop: Path) -> None:
+    result = mite(*args("journey", "test", "shop:rest", "shop:few", "--volume=20", "--duration=4", "--no-collector"), cwd=shop)
+    assert result.returncode == 0, result.stderr
+    assert totals(result.stdout).journeys > 200, "reports come four times a second"
 
 
 def test_iterations(mite: Mite, shop: Path, target: str) -> None:
@@ -192,16 +224,42 @@ def test_a_journey_that_crashes(mite: Mite, shop: Path) -> None:
     assert totals(result.stdout).errors >= 1 and "Crash" in result.stdout
 
 
-def test_no_worker_is_left_behind(start: Callable[..., "subprocess.Popen[str]"], mite: Mite, shop: Path) -> None:
-    process = start(*args("journey", "test", "shop:wait", "--volume=4"), cwd=shop, env={"TMPDIR": str(shop / "tmp")})
+def test_a_worker_that_ends_by_itself_has_crashed(mite: Mite, shop: Path) -> None:
+    result = mite(*args("journey", "test", "shop:leave", "--no-collector", "--duration=1"), cwd=shop)
+    assert result.returncode == 3
+    assert "ended with status 7: another takes its place" in result.stderr
+    assert totals(result.stdout).errors >= 1 and "Crash" in result.stdout
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_nothing_is_left_behind(start: Callable[..., "subprocess.Popen[str]"], mite: Mite, shop: Path) -> None:
+    words = args("journey", "test", "shop:wait", "--volume=4", "--no-collector")
+    process = start(*words, cwd=shop, env={"TMPDIR": str(shop / "tmp")})
     until_running(mite, shop)
     workers = children(process.pid)
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 10
-    while any(Path(f"/proc/{pid}").exists() and state(pid) != "Z" for pid in workers):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() and state(pid) != "Z" for pid in workers))
+    (left,) = (shop / "tmp").iterdir()
+    (shop / "tmp" / "mite-others").mkdir()
+    process = start(*words, cwd=shop, env={"TMPDIR": str(shop / "tmp")})
+    wait_until(lambda: not left.exists())
+    until_running(mite, shop)
+    result = mite(*args("journey", "test", "shop:create", "--iterations=2", "--no-collector"), cwd=shop,
+                  env={"TMPDIR": str(shop / "tmp")})
+    assert result.returncode == 0, result.stderr
+    until_running(mite, shop)  # that one took only what nobody has
+    process.send_signal(signal.SIGINT)
+    until(process, "once more")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert [path.name for path in (shop / "tmp").iterdir()] == ["mite-others"]
 
 
 def state(pid: int) -> str:
