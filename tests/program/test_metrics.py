@@ -119,6 +119,23 @@ def test_what_is_left_goes_out_at_the_end(stats: Callable[..., Stats]) -> None:
     assert seen == int(found[1]) > 1
 
 
+def test_more_than_a_message_has_room_for(stats: Callable[..., Stats]) -> None:
+    """Each dump tells what it can, and the end waits for the last of them."""
+    counting = stats()
+    long = {label: "x" * 1024 for label in ("test", "journey", "transaction", "location", "ex_type")}
+    for number in range(3000):
+        counting.events.send(pack(type="error", message=f"{number:1024}", **long))
+    counting.component.process.terminate()
+    seen: dict[object, float] = {}
+    while len(seen) < 3000:
+        raw = counting.dumps.recv()
+        assert len(raw) <= 16 << 20
+        for labels, n in counts(unpack(raw), "mite_journey_error_total").items():
+            seen[labels] = seen.get(labels, 0) + n
+    assert set(seen.values()) == {1}
+    assert counting.component.process.wait(timeout=5) == 0
+
+
 def test_processors_are_chosen(stats: Callable[..., Stats]) -> None:
     counting = stats("--stats-include-processors=mite_http,mite_dns")
     counting.events.send(http_metrics("a"))
