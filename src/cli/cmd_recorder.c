@@ -87,14 +87,14 @@ static void on_stop(void *arg)
 static void say_goodbye(struct state *state)
 {
     struct recorder_counts counts;
-    const char *refused = recorder_first_refused(state->recorder), *failure = recorder_first_failure(state->recorder);
+    const char *refused = recorder_first_refusal(state->recorder), *failure = recorder_first_failure(state->recorder);
 
     recorder_count(state->recorder, &counts);
     component_say(&state->component, "%llu records written, %llu files purged, %llu refused, %llu failed",
                   (unsigned long long)counts.written, (unsigned long long)counts.purged,
                   (unsigned long long)counts.refused, (unsigned long long)(counts.failed + state->left_out));
     if (refused) {
-        component_say(&state->component, "the first name that was refused: \"%s\"", refused);
+        component_say(&state->component, "the first that was refused: %s", refused);
     }
     if (failure) {
         component_say(&state->component, "the first failure: %s", failure);

@@ -28,7 +28,7 @@ struct recorder {
     size_t file_count;
     struct buf buffer; /* one record */
     struct recorder_counts counts;
-    char *first_refused;
+    char *first_refusal;
     struct mite_error first_failure;
 };
 
@@ -47,16 +47,23 @@ static bool stays_inside(struct str name)
            !memchr(name.p, '/', name.n) && !memchr(name.p, '\0', name.n);
 }
 
-static void refuse(struct recorder *recorder, struct str name)
+static void refuse(struct recorder *recorder, const char *before, struct str what, const char *behind)
 {
     recorder->counts.refused++;
-    if (!recorder->first_refused) {
-        struct buf shown;
-        buf_init(&shown, 0);
-        text_fit(&shown, name, text_width(name) < 60 ? text_width(name) : 60, false);
-        recorder->first_refused = str_copy(buf_view(&shown));
-        buf_done(&shown);
+    if (!recorder->first_refusal) {
+        struct buf why;
+        buf_init(&why, 0);
+        buf_text(&why, before);
+        text_fit(&why, what, text_width(what) < 60 ? text_width(what) : 60, false);
+        buf_text(&why, behind);
+        recorder->first_refusal = str_copy(buf_view(&why));
+        buf_done(&why);
     }
+}
+
+static void refuse_name(struct recorder *recorder, struct str name)
+{
+    refuse(recorder, "the name \"", name, "\" leaves the directory");
 }
 
 static void fail(struct recorder *recorder, const char *what, const char *file, int errno_value)
@@ -166,7 +173,7 @@ static void record(struct recorder *recorder, struct str name, const char *file_
     if (file) {
         append(recorder, file);
     } else if (errno_value == ELOOP) {
-        refuse(recorder, name);
+        refuse_name(recorder, name);
     } else {
         fail(recorder, "open", file_name, errno_value);
     }
@@ -185,16 +192,24 @@ static void purge(struct recorder *recorder, const char *file_name)
     }
 }
 
+static bool is_ours(enum message_kind kind)
+{
+    return kind == MESSAGE_DATA_CREATED || kind == MESSAGE_PURGE_DATA;
+}
+
 static void recorder_message(struct sink *sink, const struct message *message)
 {
     struct recorder *recorder = (struct recorder *)sink;
     char file_name[RECORDER_NAME_MAX + sizeof SUFFIX];
-    if (message->kind != MESSAGE_DATA_CREATED && message->kind != MESSAGE_PURGE_DATA) {
+    if (message->kind == MESSAGE_OTHER && is_ours(message_kind_of(message->type))) {
+        refuse(recorder, "", message->type, " needs a text \"name\", and \"data\" where it creates");
+    }
+    if (!is_ours(message->kind)) {
         return;
     }
     struct str name = message->data.name;
     if (!stays_inside(name)) {
-        refuse(recorder, name);
+        refuse_name(recorder, name);
         return;
     }
     snprintf(file_name, sizeof file_name, STR_FMT SUFFIX, STR_ARG(name));
@@ -220,7 +235,7 @@ static void recorder_free(struct sink *sink)
     }
     buf_done(&recorder->buffer);
     error_done(&recorder->first_failure);
-    free(recorder->first_refused);
+    free(recorder->first_refusal);
     free(recorder);
 }
 
@@ -257,9 +272,9 @@ void recorder_count(const struct recorder *recorder, struct recorder_counts *out
     *out = recorder->counts;
 }
 
-const char *recorder_first_refused(const struct recorder *recorder)
+const char *recorder_first_refusal(const struct recorder *recorder)
 {
-    return recorder->first_refused;
+    return recorder->first_refusal;
 }
 
 const char *recorder_first_failure(const struct recorder *recorder)

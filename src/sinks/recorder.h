@@ -3,7 +3,7 @@
  * `purge_data`. Every record goes to the system whole, with one write, so a reader never sees half of one.
  *
  * A name that would leave the directory (empty, ".", with a "/" or a zero byte, too long, or a symbolic link there) is
- * refused and counted. At most RECORDER_OPEN_MAX files are open at once.
+ * refused and counted, and so is a message that lacks it. At most RECORDER_OPEN_MAX files are open at once.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ struct recorder;
 struct recorder_counts {
     uint64_t written; /* records */
     uint64_t purged;  /* files */
-    uint64_t refused; /* messages with a name that leaves the directory */
+    uint64_t refused; /* messages with a name that leaves the directory, or without what their type has */
     uint64_t failed;  /* records that could not be written */
 };
 
@@ -31,7 +31,7 @@ int recorder_new(const char *dir, struct recorder **out, struct mite_error *erro
 struct sink *recorder_sink(struct recorder *recorder) PRIVATE_API(recorder_sink); /* sink_free closes and frees */
 
 void recorder_count(const struct recorder *recorder, struct recorder_counts *out) PRIVATE_API(recorder_count);
-/* The first name that was refused, cut and made printable; NULL: none was. Borrowed. */
-const char *recorder_first_refused(const struct recorder *recorder) PRIVATE_API(recorder_first_refused);
+/* Why the first was refused, as half a sentence; NULL: none was. Borrowed. */
+const char *recorder_first_refusal(const struct recorder *recorder) PRIVATE_API(recorder_first_refusal);
 /* The first failure's sentence; NULL: none. Borrowed. */
 const char *recorder_first_failure(const struct recorder *recorder) PRIVATE_API(recorder_first_failure);

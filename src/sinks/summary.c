@@ -222,11 +222,10 @@ static void write_collector(const struct table *table, const struct collector *c
 static void write_recorder(const struct table *table, const struct recorder *recorder)
 {
     struct recorder_counts counts;
-    const char *refused = recorder_first_refused(recorder), *failure = recorder_first_failure(recorder);
+    const char *refused = recorder_first_refusal(recorder), *failure = recorder_first_failure(recorder);
     recorder_count(recorder, &counts);
     if (counts.refused > 0) {
-        remark(table, "recorder", "%s refused, with a name that leaves the directory: \"%s\"",
-               text_counted(counts.refused, "message").s, refused ? refused : "");
+        remark(table, "recorder", "%s refused: %s", text_counted(counts.refused, "message").s, refused ? refused : "");
     }
     if (counts.failed > 0) {
         remark(table, "recorder", "%s lost: %s", text_counted(counts.failed, "record").s, failure ? failure : "");

@@ -112,7 +112,7 @@ static void test_names_that_leave_are_refused(void **state)
     struct fixture *f = *state;
     char longer[RECORDER_NAME_MAX + 1];
     memset(longer, 'x', sizeof longer);
-    assert_null(recorder_first_refused(f->recorder));
+    assert_null(recorder_first_refusal(f->recorder));
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         create(f, names[i], 1);
         purge(f, names[i]);
@@ -120,10 +120,28 @@ static void test_names_that_leave_are_refused(void **state)
     create(f, (struct str){longer, sizeof longer}, 1);
     assert_int_equal(f->counts.refused, 17);
     assert_int_equal(f->counts.written, 0);
-    assert_string_equal(recorder_first_refused(f->recorder), "../x");
+    assert_string_equal(recorder_first_refusal(f->recorder), "the name \"../x\" leaves the directory");
     assert_int_equal(files_in(f->scratch.dir), 1);
     create(f, (struct str){longer, sizeof longer - 1}, 1);
     assert_int_equal(f->counts.written, 1);
+}
+
+/* A journey's slip, which would leave its author without data and without a word. */
+static void test_messages_that_lack_something_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct field no_data[] = {{STR("name"), value_text(STR("users"))}}, no_name[] = {{STR("nam"), value_int(1)}};
+    struct message message = {0};
+    message_from_fields(&message, STR("data_created"), no_data, 1);
+    sink_message(recorder_sink(f->recorder), &message);
+    assert_string_equal(recorder_first_refusal(f->recorder),
+                        "data_created needs a text \"name\", and \"data\" where it creates");
+    message_from_fields(&message, STR("purge_data"), no_name, 1);
+    sink_message(recorder_sink(f->recorder), &message);
+    message_from_fields(&message, STR("mine"), no_name, 1);
+    sink_message(recorder_sink(f->recorder), &message);
+    recorder_count(f->recorder, &f->counts);
+    assert_int_equal(f->counts.refused, 2);
 }
 
 static void test_symbolic_links_are_not_followed(void **state)
@@ -220,6 +238,7 @@ int main(void)
         TEST(test_purges),
         TEST(test_a_file_that_somebody_else_deleted),
         TEST(test_names_that_leave_are_refused),
+        TEST(test_messages_that_lack_something_are_refused),
         TEST(test_symbolic_links_are_not_followed),
         TEST(test_a_failure_is_counted),
         TEST(test_open_files_are_bounded),
