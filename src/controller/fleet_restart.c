@@ -468,7 +468,7 @@ static void place(struct restart *restart, struct lease_pool *pool, struct lease
 }
 
 /* All that a pool which recycles has; of one that gives each once, what had been handed out. */
-static void bring_back(struct restart *restart, struct lease_pool *pool)
+static int bring_back(struct restart *restart, struct lease_pool *pool, struct mite_error *error)
 {
     int64_t highest = *highest_of(restart, pool);
     int64_t left = pool->pool->kind == DATAPOOL_RECYCLES ? pool->pool->count : highest;
@@ -477,27 +477,33 @@ static void bring_back(struct restart *restart, struct lease_pool *pool)
         int64_t before = pool->in_stock;
         struct lease_item *item = TAILQ_LAST(&pool->stock, lease_items), *next;
         leases_stock(pool, before + (left < BLOCK ? left : BLOCK));
-        left = pool->in_stock > before ? left - (pool->in_stock - before) : 0;
+        if (pool->in_stock == before && !pool->dry && !pool->over) {
+            return no_memory(error);
+        }
+        left -= pool->in_stock - before;
         for (item = item ? TAILQ_NEXT(item, link) : TAILQ_FIRST(&pool->stock); item; item = next) {
             next = TAILQ_NEXT(item, link);
             place(restart, pool, item);
         }
     }
     pool->highest_id = highest > pool->highest_id ? highest : pool->highest_id;
+    return 0;
 }
 
-static void restore_items(struct restart *restart)
+static int restore_items(struct restart *restart, struct mite_error *error)
 {
     struct leases *leases = &restart->fleet->leases;
+    int rc = 0;
 
-    for (size_t i = 0; restart->last > 0 && i < leases->pool_count; i++) {
+    for (size_t i = 0; rc == 0 && restart->last > 0 && i < leases->pool_count; i++) {
         if (leases->pools[i].pool->kind != DATAPOOL_OWN) {
-            bring_back(restart, &leases->pools[i]);
+            rc = bring_back(restart, &leases->pools[i], error);
         } else {
             log_line(LOG_WARNING, "--state: which items of a datapool of your own class are out is known to it alone");
         }
     }
     leases->last = restart->last > leases->last ? restart->last : leases->last;
+    return rc;
 }
 
 static void restore_figures(struct fleet *fleet)
@@ -528,11 +534,14 @@ static void restore_clock(struct fleet *fleet, double wall_s)
     }
 }
 
-static void go_on(struct restart *restart)
+static int go_on(struct restart *restart, struct mite_error *error)
 {
     struct fleet *fleet = restart->fleet;
+    int rc = restore_items(restart, error);
 
-    restore_items(restart);
+    if (rc < 0) {
+        return rc;
+    }
     restore_figures(fleet);
     restore_clock(fleet, restart->wall_s);
     if (fleet->stopped) {
@@ -540,6 +549,7 @@ static void go_on(struct restart *restart)
     }
     log_line(LOG_INFO, "going on with what %s tells: %zu runners, %u items", fleet->journal.path, fleet->runner_count,
              restart->by_lease.live_count);
+    return 0;
 }
 
 int fleet_state_open(struct fleet *fleet, struct mite_error *error)
@@ -556,9 +566,7 @@ int fleet_state_open(struct fleet *fleet, struct mite_error *error)
     buf_init(&restart.key, 0);
     int rc = restart.highest ? journal_open(&fleet->journal, fleet->options.state_file, read_record, &restart, error)
                              : no_memory(error);
-    if (rc == 0 && restart.known) {
-        go_on(&restart);
-    }
+    rc = rc == 0 && restart.known ? go_on(&restart, error) : rc;
     rc = rc == 0 ? fleet_state_rewrite(fleet, error) : rc;
     map_done(&restart.items, free);
     map_done(&restart.by_lease, NULL);

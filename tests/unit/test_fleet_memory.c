@@ -1,0 +1,192 @@
+/* The fleet without memory, each allocation failing in its turn: nothing breaks, and no item has two holders. */
+#include "failmalloc.h"
+#include "fake_runners.h"
+
+#include "scratch.h"
+
+#define PEER "mite1:runner"
+
+static struct datapool *pool_of(bool recycles, int count)
+{
+    struct value data = value_list(NULL, 0), items[64];
+    struct datapool *pool;
+
+    for (int i = 0; i < count; i++) {
+        items[i] = data;
+    }
+    struct value list = value_list(items, (uint32_t)count);
+    assert_int_equal((recycles ? datapool_recyclable_new : datapool_iterable_new)(&list, &pool, NULL), 0);
+    return pool;
+}
+
+static void renew_pools(struct fake_fleet *fake)
+{
+    for (size_t i = 0; i < fake->scenario.count; i++) {
+        datapool_unref(fake->scenario.entries[i].pool);
+        fake->scenario.entries[i].pool = pool_of(i == 0, 20);
+    }
+}
+
+static void add_entries(struct fake_fleet *fake)
+{
+    fake_add(fake, "shop:buy", pool_of(true, 20), 4);
+    fake_add(fake, "shop:sell", pool_of(false, 20), 4);
+}
+
+/* ---- messages ---- */
+
+static int keep(struct fleet *fleet, struct str peer, struct str body)
+{
+    struct fake_fleet *fake = fleet->send_arg;
+
+    assert_true(body.n <= fake->last.capacity);
+    memcpy(fake->last.data, body.p, body.n);
+    fake->last.size = body.n;
+    return 0;
+}
+
+static void write_report(struct buf *out, struct fake_fleet *fake)
+{
+    struct work_introduction introduction = {.host = STR("web-7"), .version = STR("3"), .pid = 7};
+    struct work_dropped dropped = {STR("txn"), 3};
+    struct work_request request = {.kind = WORK_REPORT,
+                                   .report = {.seq = 2,
+                                              .runner_id = 1,
+                                              .epoch = fake->fleet->epoch,
+                                              .introduction = &introduction,
+                                              .dropped = &dropped,
+                                              .dropped_count = 1,
+                                              .stats = value_nil()}};
+
+    buf_clear(out);
+    work_write_request(out, &request);
+    assert_false(out->failed);
+}
+
+/* It is told again what it said without memory, and then answers as if nothing had been. */
+static void test_messages(void **state)
+{
+    struct fake_fleet fake;
+    struct work_orders orders;
+    struct buf report;
+    bool failed = true;
+
+    fake_fleet_init(&fake);
+    add_entries(&fake);
+    buf_init(&report, 0);
+    for (long n = 0; failed; n++) {
+        struct fake_runner runner = {0};
+        renew_pools(&fake);
+        fake_open(&fake, (struct fleet_options){.scheduling = {.spawn_rate = 1e6}});
+        fake_join(&fake, &runner, PEER);
+        fake_report(&fake, &runner);
+        fake.fleet->begin_ns = 1;
+        fleet_look_soon(fake.fleet);
+        while (fake.fleet->shares.entries[1].wanted == 0) {
+            fake_wait(&fake);
+        }
+        buf_reserve(&fake.last, 1 << 16);
+        fake.fleet->send = keep;
+        write_report(&report, &fake);
+        failmalloc_start(n);
+        fleet_received(fake.fleet, STR(PEER), buf_view(&report));
+        failed = failmalloc_stop();
+
+        fleet_received(fake.fleet, STR(PEER), buf_view(&report));
+        arena_reset(&fake.arena);
+        assert_int_equal(work_read_orders(&fake.arena, buf_view(&fake.last), &orders, NULL), 0);
+        assert_true(orders.known);
+        int64_t out = fake.fleet->leases.pools[0].out + fake.fleet->leases.pools[1].out;
+        assert_int_equal(out, orders.item_count); /* what it was not told of is out to nobody */
+        fleet_free(fake.fleet);
+        uv_run(loop_uv(fake.loop), UV_RUN_NOWAIT);
+    }
+    fake.fleet = NULL;
+    buf_done(&report);
+    fake_fleet_done(&fake);
+}
+
+/* ---- a restart ---- */
+
+/* A file with one of each record. */
+static void write_state(struct fake_fleet *fake, const struct fleet_options *options, struct buf *out)
+{
+    struct fake_runner one = {0}, two = {0};
+
+    fake_open(fake, *options);
+    fake_join(fake, &one, PEER);
+    fake_join(fake, &two, PEER "2");
+    fake_report(fake, &one);
+    fake_report(fake, &two);
+    fake_report(fake, &one);
+    while (fake->fleet->shares.entries[1].wanted == 0) {
+        fake_wait(fake);
+    }
+    fake_report(fake, &one);
+    fake_report(fake, &two);
+    one.unused[one.unused_count++] = one.held[0];
+    fake_report(fake, &one);
+    fake->fleet->runners[1]->heard_ns = 1;
+    fleet_lose_silent(fake->fleet, clock_now_ns());
+    assert_int_equal(fake->fleet->runners_lost, 1);
+    fleet_set_factor(fake->fleet, 1, 2);
+    fleet_state_volume(fake->fleet, 1);
+    assert_int_equal(fleet_state_rewrite(fake->fleet, NULL), 0);
+    fleet_free(fake->fleet);
+    read_whole(out, options->state_file);
+}
+
+static void put_state(const char *path, const struct buf *bytes)
+{
+    FILE *file = fopen(path, "wb");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes->data, 1, bytes->size, file), bytes->size);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_restart(void **state)
+{
+    struct scratch scratch;
+    struct fake_fleet fake;
+    struct buf bytes;
+    bool failed = true;
+
+    scratch_make(&scratch);
+    struct scratch_path path = scratch_path(&scratch, "state");
+    struct fleet_options options = {.scheduling = {.spawn_rate = 1e6}, .state_file = path.s};
+    struct controller_hooks hooks = {0};
+    fake_fleet_init(&fake);
+    add_entries(&fake);
+    buf_init(&bytes, 0);
+    write_state(&fake, &options, &bytes);
+    options.config = &fake.config;
+    for (long n = 0; failed; n++) {
+        struct mite_error error = {0};
+        renew_pools(&fake);
+        put_state(path.s, &bytes);
+        failmalloc_start(n);
+        int rc = fleet_new(fake.loop, NULL, &fake.scenario, &options, &fake.totals, &fake.sink.sink, &hooks,
+                           &fake.fleet, &error);
+        failed = failmalloc_stop();
+        assert_true(rc == 0 || failed);
+        if (rc == 0) {
+            fleet_free(fake.fleet);
+        }
+        error_done(&error);
+        uv_run(loop_uv(fake.loop), UV_RUN_NOWAIT);
+    }
+    fake.fleet = NULL;
+    buf_done(&bytes);
+    fake_fleet_done(&fake);
+    scratch_remove(&scratch);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_restart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
