@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/run.h"
+#include "cli/run_fleet.h"
 #include "cli/run_workers.h"
 #include "engine/crash.h"
 #include "runner/native.h"
@@ -81,7 +82,11 @@ static void save(void *arg, const struct crash *crash)
     }
     log_flush_repeats();
     engine_count(run, &run->counts);
-    count_aborted(run);
+    if (run->fleet) {
+        run_fleet_count(run);
+    } else {
+        count_aborted(run);
+    }
     run_print_results(run, &crossed);
     if (run->workers) {
         run_workers_remove_files(run->workers);

@@ -144,15 +144,20 @@ static void add_dropped(void *arg, struct str type, uint64_t count)
     buf_printf(text, "%s%" PRIu64 " " STR_FMT, text->size ? ", " : "", count, STR_ARG(type));
 }
 
+void run_fleet_count(struct run *run)
+{
+    fleet_count(run->fleet, &run->fleet_counts);
+    run->http_counts.aborted = run->fleet_counts.aborted;
+    buf_init(&run->dropped, 4096);
+    fleet_each_dropped(run->fleet, add_dropped, &run->dropped);
+}
+
 void run_fleet_end(struct run *run)
 {
     struct sender_counts sent = {0};
 
     if (run->fleet) {
-        fleet_count(run->fleet, &run->fleet_counts);
-        run->http_counts.aborted = run->fleet_counts.aborted;
-        buf_init(&run->dropped, 4096);
-        fleet_each_dropped(run->fleet, add_dropped, &run->dropped);
+        run_fleet_count(run);
     }
     run_workers_end(run);
     fleet_free(run->fleet);

@@ -16,6 +16,8 @@ int run_fleet_start(struct run *run, struct mite_error *error);
 bool run_fleet_flushed(struct run *run);
 /* What there is to wait for; NULL: nothing. */
 const char *run_fleet_note(const struct run *run);
+/* Keeps the counts that the summary needs. */
+void run_fleet_count(struct run *run);
 /* While the loop is there, and after it. */
 void run_fleet_end(struct run *run);
 void run_fleet_close(struct run *run);

@@ -206,15 +206,21 @@ static void answer_unknown(struct fleet *fleet, struct str peer, uint64_t seq)
     fleet_answer(fleet, peer);
 }
 
-/* Whom we know by the journal alone has to say all from the start: what it has counted, and that it is there. */
+/* Whom we know by the journal alone has to say all from the start. The report before that it sent in vain: what was
+ * handed out for it never arrived. */
 static bool must_start_over(struct fleet *fleet, struct fleet_runner *runner, const struct work_report *report)
 {
-    if (runner->awaited && report->introduction && report->seq > runner->seq) {
-        runner->awaited = false;
-    } else if (runner->awaited && leases_take_back(&fleet->leases, &runner->holder, report->seq) > 0) {
+    if (!runner->awaited) {
+        return false;
+    }
+    if (!report->introduction || report->seq <= runner->seq) {
+        return true;
+    }
+    runner->awaited = false;
+    if (leases_take_back(&fleet->leases, &runner->holder, report->seq - 1) > 0) {
         fleet->stale = true;
     }
-    return runner->awaited;
+    return false;
 }
 
 static bool has_joined(struct fleet *fleet, struct fleet_runner *runner, const struct work_report *report)

@@ -15,6 +15,7 @@
 #define WORK_MAX      10000 /* journeys in one answer */
 #define FIRST_GRANT_S 0.1   /* what the first request may grow by */
 #define LATE_S        1.0   /* tokens pile up for so long */
+#define UNKNOWN_MAX   1000  /* items that it never had, each looked for among all that it has */
 
 struct plain_work {
     struct work_lease *items;
@@ -136,12 +137,14 @@ static uint64_t *take_completed(struct fleet *fleet, struct fleet_runner *runner
                                 size_t *count)
 {
     uint64_t *leases = arena_alloc(&fleet->arena, request->completed_count * sizeof *leases);
+    size_t unknown = 0;
 
-    for (size_t i = 0; i < request->completed_count; i++) {
+    for (size_t i = 0; i < request->completed_count && unknown < UNKNOWN_MAX; i++) {
         const struct work_lease *done = &request->completed[i];
         if (done->scenario_id >= 1 && (size_t)done->scenario_id <= fleet->scenario->count) {
             uint64_t lease =
                 leases_find(&fleet->leases, &runner->holder, (size_t)done->scenario_id - 1, &done->data_id);
+            unknown += lease == 0;
             if (leases_return_done(&fleet->leases, &runner->holder, lease) && leases) {
                 leases[(*count)++] = lease;
             }

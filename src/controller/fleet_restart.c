@@ -3,8 +3,8 @@
  *
  * At a start the file is read, pools are brought to where they were, and the file is written anew. Runners that were
  * there are awaited as if they had just been heard; they are told that they are unknown, say hello, keep their ids and
- * leases, and send all that they have counted. Who repeats the report that items were handed out for never had the
- * answer: those items are in stock again.
+ * leases, and send all that they have counted. A report comes from each until it is answered: the one before that in
+ * which it introduces itself never was, and the items that were handed out for it are in stock again.
  *
  * An item is out under its newest lease alone, whatever older records say of it.
  */

@@ -237,6 +237,39 @@ static void test_a_late_copy_spoils_nothing(void **state)
     totals_done(&fresh);
 }
 
+/* Only the report that is sent again and again until somebody answers it was in vain: not one of which a late copy
+ * comes. */
+static void test_answers_that_arrived_and_one_that_did_not(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_runner one = {0};
+
+    fake_add(&f->fake, "shop:buy", pool_of(true, 4), 4);
+    fake_open(&f->fake, f->options);
+    join_and_run(f, &one, US(1));
+    assert_int_equal(one.orders.item_count, 4);
+    uint64_t answered = one.seq;
+    start_again(f, pool_of(true, 4));
+    struct work_report late = {.seq = answered, .runner_id = one.id, .epoch = one.epoch, .stats = value_nil()};
+    fake_say_again(&f->fake, &one, &late);
+    assert_false(one.orders.known);
+    come_back(f, &one);
+    assert_int_equal(one.orders.item_count, 0);
+    assert_int_equal(f->fake.fleet->leases.last, 4); /* they still are its own, under the same leases */
+
+    start_again(f, pool_of(true, 4));
+    f->fake.fleet->runners[0]->holder.items.tqh_first->seq = one.seq + 1; /* as if it had gone out with the next one */
+    come_back(f, &one);
+    assert_int_equal(f->fake.fleet->leases.pools[0].out + f->fake.fleet->leases.pools[0].in_stock, 4);
+    fake_report(&f->fake, &one);
+    while (f->fake.fleet->shares.entries[0].wanted == 0) {
+        fake_wait(&f->fake);
+    }
+    fake_report(&f->fake, &one);
+    assert_int_equal(one.orders.item_count, 1);
+    assert_int_equal(one.orders.items[0].lease, 5);
+}
+
 /* ---- steering and the clock ---- */
 
 static void steer(struct fixture *f, const char *command, const char *first, const char *second)
@@ -415,6 +448,7 @@ int main(void)
         TEST(test_lost_to_the_second),
         TEST(test_counts_of_who_has_gone),
         TEST(test_a_late_copy_spoils_nothing),
+        TEST(test_answers_that_arrived_and_one_that_did_not),
         TEST(test_steered),
         TEST(test_begun_before_the_machine),
         TEST(test_long),
