@@ -76,10 +76,11 @@ static void reset_signals(void)
     sigset_t none;
 
     sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL); /* what is ignored stays so over an exec; handlers do not */
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
+    signal(SIGTTOU, SIG_IGN); /* its group is never the terminal's: after `stty tostop` its first line would stop it */
+    sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* In the new process. `parent` may be dead by now, and the signal for that never come. */

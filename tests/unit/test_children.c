@@ -213,9 +213,14 @@ static int look(void)
 {
     char byte;
     int death_signal = 0;
+    struct sigaction output;
 
     prctl(PR_GET_PDEATHSIG, &death_signal);
-    return getpgrp() == getpid() && read(STDIN_FILENO, &byte, 1) == 0 && death_signal == SIGTERM ? 0 : 1;
+    sigaction(SIGTTOU, NULL, &output);
+    return getpgrp() == getpid() && read(STDIN_FILENO, &byte, 1) == 0 && death_signal == SIGTERM &&
+                   output.sa_handler == SIG_IGN
+               ? 0
+               : 1;
 }
 
 static int child(const char *what)
