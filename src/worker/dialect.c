@@ -338,6 +338,19 @@ static void obey(struct worker *worker, const struct work_orders *orders, bool i
     }
 }
 
+/* The first ones also tell what to load: when that is done the controller is told, whose clock may wait for it. */
+static void carry_out(struct worker *worker, const struct work_orders *orders)
+{
+    bool first = worker->dialect.introduces;
+
+    worker->dialect.introduces = false;
+    obey(worker, orders, heard_in_time(worker));
+    if (first) {
+        hurry(worker, URGENT_GAP_NS);
+    }
+    schedule_next(worker);
+}
+
 /* It knows us no more: what it has heard of leases it may have forgotten. */
 static void start_over(struct worker *worker)
 {
@@ -373,13 +386,12 @@ void dialect_received(struct worker *worker, struct str body)
     if (dialect->local) {
         local_told(dialect->local, true);
     }
-    dialect->introduces = false;
     if (dialect->idle_told) {
         worker_say_bye(worker);
     } else if (is_ready(worker, &orders)) {
-        obey(worker, &orders, heard_in_time(worker));
-        schedule_next(worker);
+        carry_out(worker, &orders);
     } else if (!worker_hold(worker, body)) {
+        dialect->introduces = false;
         schedule_next(worker); /* what it said of targets comes again */
     }
 }

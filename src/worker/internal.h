@@ -33,7 +33,7 @@ struct dialect {
     uint64_t sent_ns;            /* when that report was made */
     uint64_t cpu_ns;             /* CPU time of the process then */
     uint64_t gap_ns;             /* from then to the next one; less than the interval when something hurries */
-    bool introduces;             /* the next report introduces the runner */
+    bool introduces;             /* no orders have been obeyed since a hello: the next report introduces the runner */
     bool idle;                   /* told to stop, and nothing runs */
     bool idle_told;              /* by the report that is under way */
     bool cancelled;              /* told to end what runs */
@@ -68,6 +68,7 @@ struct worker {
     bool draining;
     bool welcomed; /* a controller has answered, ever */
     bool lost;     /* and now there is none */
+    bool refused;  /* the newest hello was; it has been said */
     uint64_t bad_messages;
     char trouble[512];       /* the newest; "" none ever */
     bool troubled;           /* and the next report tells it */

@@ -164,11 +164,28 @@ bool worker_hold(struct worker *worker, struct str answer)
     return true;
 }
 
+/* Nil. The link goes on asking. */
+static bool is_refusal(struct worker *worker, struct str body)
+{
+    if (!str_is(body, "\xc0")) {
+        return false;
+    }
+    if (!worker->refused) {
+        worker->refused = true;
+        worker_say(worker, LOG_WARNING, "the controller at %s has as many runners as it takes: it is asked again",
+                   worker->options.address);
+    }
+    return true;
+}
+
 static void welcomed(struct worker *worker, struct str body)
 {
     struct mite_error error = {0};
     struct work_welcome welcome;
 
+    if (is_refusal(worker, body)) {
+        return;
+    }
     if (work_read_welcome(&worker->arena, body, &welcome, &error) < 0) {
         worker_unexpected(worker, body, &error);
         return;
@@ -183,6 +200,7 @@ static void welcomed(struct worker *worker, struct str body)
                "connected to the controller at %s: runner %lld of \"%s\"", worker->options.address,
                (long long)welcome.runner_id, worker->test);
     worker->welcomed = true;
+    worker->refused = false;
     if (welcome.offer) {
         dialect_begin(worker, welcome.offer);
     } else {

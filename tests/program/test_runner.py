@@ -76,7 +76,9 @@ def test_runs_low_reports_early_and_when_asked(context: Context, runner: Start) 
     process = runner(dialect)
     dialect.welcome()
     dialect.report()
-    entries = [entry(1, 1, "shop:visit", hold=8, pool=1)]
+    dialect.orders([entry(1, 0, "shop:visit", pool=1)])
+    assert dialect.report()["entries"][0][:4] == [1, 0, 0, 0], "at once: it has loaded what it is to run"
+    entries = [entry(1, 1, hold=8, pool=1)]
     dialect.orders(entries, items=[[1, lease, lease, []] for lease in range(1, 9)])
     report = dialect.report()  # without being asked: half of them are not here any more
     assert report["done"] == [1, 2, 3]

@@ -39,6 +39,7 @@ struct test {
     struct fleet *fleet;
     struct side sides[WORKERS];
     double report_interval_s;
+    int64_t max_runners; /* 0: any number */
     int drained, finished;
     bool in_use[ITEMS_MAX]; /* a shared item is with a journey */
     int used[ITEMS_MAX];    /* how often each of the others was */
@@ -286,6 +287,7 @@ static void open_fleet(struct test *test, double runner_timeout_s)
     struct fleet_options options = {.scheduling = {.spawn_rate = 10000},
                                     .runner_timeout_s = runner_timeout_s,
                                     .report_interval_s = test->report_interval_s,
+                                    .max_runners = (size_t)test->max_runners,
                                     .quiet = true,
                                     .config = &test->config};
     struct controller_hooks hooks = {.draining = on_draining, .finished = on_finished, .arg = test};
@@ -480,7 +482,7 @@ static void items_of_ones_own_class_turn_over_by_themselves(void **state)
 {
     struct test *test = *state;
 
-    test->report_interval_s = 1;
+    test->report_interval_s = 60;
     add_entry(test, make_own_pool(test, 3), 10, -1);
     open_fleet(test, 100);
     for (size_t i = 0; i < WORKERS; i++) {
@@ -494,6 +496,25 @@ static void items_of_ones_own_class_turn_over_by_themselves(void **state)
     fleet_stop(test->fleet);
     bus_until(&test->bus, test->finished && test->sides[0].over && test->sides[1].over);
     assert_int_equal(counts_of(test).journeys.completed, test->ended);
+}
+
+static void who_is_turned_away_asks_again(void **state)
+{
+    struct test *test = *state;
+
+    test->max_runners = 1;
+    add_entry(test, NULL, 2, -1);
+    open_fleet(test, 10);
+    for (size_t i = 0; i < WORKERS; i++) {
+        side_open(test, i);
+    }
+    worker_start(test->sides[0].worker, test->sides[0].runner);
+    bus_until(&test->bus, test->sides[0].journeys.started > 0);
+    worker_start(test->sides[1].worker, test->sides[1].runner);
+    bus_until(&test->bus, strstr(test->sides[1].said, "as many runners as it takes"));
+    worker_drain(test->sides[0].worker);
+    bus_until(&test->bus, test->sides[0].over && test->sides[1].journeys.started > 0);
+    assert_int_equal(worker_bad_messages(test->sides[1].worker), 0);
 }
 
 static void configuration_comes_along(void **state)
@@ -525,6 +546,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(others_take_over_while_a_worker_is_on_its_way_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(journeys_wait_until_they_are_prepared, set_up, tear_down),
         cmocka_unit_test_setup_teardown(items_of_ones_own_class_turn_over_by_themselves, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_is_turned_away_asks_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(configuration_comes_along, set_up, tear_down),
     };
 
