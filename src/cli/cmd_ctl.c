@@ -158,19 +158,29 @@ static void put_entry(struct buf *out, const struct value *status, const struct 
     buf_printf(out, "%s\n", ended && ended->type == VALUE_BOOL && ended->boolean ? ", ended" : "");
 }
 
-/* The journey of an entry, by the entry's id; the id where there is none. */
-static struct str journey_of(const struct value *status, struct str id)
+/* The journey of an entry, with the entry's id where others have the same. */
+static void put_journey(struct buf *out, const struct value *status, struct str id)
 {
     const struct value *entries = value_get(status, "entries");
+    uint32_t count = entries && entries->type == VALUE_LIST ? entries->count : 0, same = 0;
+    struct str journey = id.p ? id : STR("?");
     char text[24];
 
-    for (uint32_t i = 0; entries && entries->type == VALUE_LIST && i < entries->count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         snprintf(text, sizeof text, "%.0f", number_at(&entries->items[i], "id"));
         if (str_is(id, text)) {
-            return text_at(&entries->items[i], "journey");
+            journey = text_at(&entries->items[i], "journey");
         }
     }
-    return id.p ? id : STR("?");
+    for (uint32_t i = 0; i < count; i++) {
+        same += str_equal(text_at(&entries->items[i], "journey"), journey);
+    }
+    put_text(out, journey);
+    if (same > 1) {
+        buf_text(out, " (");
+        put_text(out, id);
+        buf_char(out, ')');
+    }
 }
 
 static void put_running(struct buf *out, const struct value *status, const struct value *running)
@@ -181,7 +191,7 @@ static void put_running(struct buf *out, const struct value *status, const struc
         const struct pair *pair = &running->pairs[i];
         if (value_number(&pair->value, 0) > 0) {
             buf_printf(out, "%s%.0f of ", separator, value_number(&pair->value, 0));
-            put_text(out, journey_of(status, value_str(&pair->key)));
+            put_journey(out, status, value_str(&pair->key));
             separator = ", ";
         }
     }

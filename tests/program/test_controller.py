@@ -20,6 +20,9 @@ def forever(volume):
 def plain():
     return [("shop:buy", None, forever(6))]
 
+def twice():
+    return [("shop:buy", None, forever(2)), ("shop:buy", None, forever(4))]
+
 def recycled():
     return [("shop:buy", RecyclableIterableDataPool([(i,) for i in range(6)]), forever(6))]
 

@@ -59,6 +59,15 @@ def test_what_runners_say_of_themselves_steers_no_terminal(controller: Controlle
     end(process, ours)
 
 
+def test_a_journey_of_two_entries(controller: Controller, mite: Mite) -> None:  # noqa: F811
+    process, address = controller("shop:twice", "--spawn-rate=100000")
+    ours = wire.Ours(address)
+    ours.report(entries=[[1, 2, 2, 0, 0, -1], [2, 4, 4, 0, 0, -1]])
+    there = f"--controller-socket={address}"
+    assert "; runs 2 of shop:buy (1), 4 of shop:buy (2)\n" in mite("ctl", "status", there).stdout
+    end(process, ours)
+
+
 def test_nobody_of_ours_answers(mite: Mite, tmp_path: Path) -> None:
     with zmq.Context.instance().socket(zmq.REP) as other:
         address = f"ipc://{tmp_path}/other"
