@@ -53,9 +53,10 @@ struct fleet_runner {
     struct runner_past *past;   /* owned; one an entry, of when it was lost */
 
     /* Of ours. */
-    uint64_t seq;      /* of the last report that was handled */
-    struct buf answer; /* to it, for when it comes again */
-    uint64_t void_up_to;
+    uint64_t seq;        /* of the last report that was handled */
+    struct buf answer;   /* to it, for when it comes again */
+    uint64_t void_up_to; /* the newest lease when it was lost: of those up to there none is its own */
+    bool void_told;
     bool introduced; /* with the report that is being answered */
     bool counted;    /* its statistics are in the totals */
     bool nudged;     /* since its last report */

@@ -200,7 +200,7 @@ void fleet_write_orders(struct fleet *fleet, struct fleet_runner *runner)
     struct work_orders orders = {
         .seq = runner->seq,
         .known = true,
-        .void_up_to = runner->void_up_to,
+        .void_up_to = runner->introduced || !runner->void_told ? runner->void_up_to : 0,
         .failure_backoff = fleet->options.scheduling.failure_backoff,
         .stop = fleet->phase >= FLEET_DRAINING,
         .cancel = fleet->cancelled,

@@ -120,7 +120,8 @@ static int read_runner(struct restart *restart, const struct value *record, stru
                        *came_back = at(record, 4, VALUE_BOOL);
     struct fleet_runner *runner = runner_at(restart, record);
 
-    if (number_at(record, 1) < 1 || !peer || !plain || !came_back || value_str(peer).n > FLEET_PEER_MAX) {
+    if (number_at(record, 1) < 1 || !peer || !plain || !came_back || number_at(record, 5) < 0 ||
+        value_str(peer).n > FLEET_PEER_MAX) {
         return broken(error);
     }
     if (!runner && !(runner = fleet_add(fleet, value_str(peer), plain->boolean, number_at(record, 1)))) {
@@ -128,6 +129,7 @@ static int read_runner(struct restart *restart, const struct value *record, stru
     }
     fleet_set_live(fleet, runner);
     runner->awaited = true;
+    runner->void_up_to = (uint64_t)number_at(record, 5);
     if (came_back->boolean && !runner->came_back) {
         runner->came_back = true;
         fleet->runners_back++;
@@ -358,6 +360,7 @@ static int read_gone(struct restart *restart, const struct value *record, struct
         fleet_forget(fleet, runner);
     } else {
         fleet_set_lost(fleet, runner);
+        runner->void_up_to = restart->last > runner->void_up_to ? restart->last : runner->void_up_to;
     }
     return 0;
 }

@@ -218,6 +218,7 @@ static uint64_t let_go(struct fleet *fleet, struct fleet_runner *runner)
         runner->slot = -1;
     }
     runner->void_up_to = fleet->leases.last;
+    runner->void_told = false;
     runner->idle_ns = 0;
     buf_done(&runner->answer);
     return items_lost;

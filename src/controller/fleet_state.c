@@ -6,7 +6,8 @@
  *
  *     ["mite", 1, test, epoch]                      the first
  *     ["clock", wall seconds]
- *     ["runner", id, routing id, plain, came back]  it has joined, for the first time or again
+ *     ["runner", id, routing id, plain, came back, void up to]
+ *                                                   it has joined, for the first time or again
  *     ["items", id, seq, [[entry, lease, data id]...], [done lease...], [unused lease...]]
  *     ["counted", id, [[started, completed]...], totals or nil]
  *     ["gone", id, for good, items lost]            after that
@@ -52,11 +53,12 @@ static void write_clock(const struct fleet *fleet, struct buf *out)
 
 static void write_runner(const struct fleet_runner *runner, struct buf *out)
 {
-    begin(out, 5, "runner");
+    begin(out, 6, "runner");
     msgpack_write_int(out, runner->id);
     msgpack_write_bytes(out, str_of(runner->plain ? "" : runner->peer));
     msgpack_write_bool(out, runner->plain);
     msgpack_write_bool(out, runner->came_back);
+    msgpack_write_int(out, (int64_t)runner->void_up_to);
 }
 
 static void write_totals(const struct totals *totals, struct buf *out)

@@ -157,6 +157,32 @@ static void test_lost_to_the_second(void **state)
     assert_int_equal(counts_of(f).runners_seen, 2);
 }
 
+/* A runner that was cut off while it was given up still thinks that it has what it had, whichever controller it finds.
+ */
+static void test_cut_off_over_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_runner one = {0}, two = {0};
+
+    fake_add(&f->fake, "shop:buy", pool_of(true, 4), 4);
+    fake_open(&f->fake, f->options);
+    join_and_run(f, &one, US(1));
+    lose(f, 0);
+    join_and_run(f, &two, US(2));
+    assert_int_equal(two.held_count, 4);
+    start_again(f, pool_of(true, 4));
+    start_again(f, pool_of(true, 4));
+    come_back(f, &one);
+    assert_true(one.orders.void_up_to >= one.held[3] && one.orders.void_up_to < two.held[0]);
+    start_again(f, pool_of(true, 4)); /* that answer may have been lost */
+    come_back(f, &one);
+    assert_true(one.orders.void_up_to >= one.held[3] && one.orders.void_up_to < two.held[0]);
+    fake_report(&f->fake, &one);
+    assert_int_equal(one.orders.void_up_to, 0); /* once */
+    come_back(f, &two);
+    assert_int_equal(two.orders.void_up_to, 0);
+}
+
 static void test_counts_of_who_has_gone(void **state)
 {
     struct fixture *f = *state;
@@ -446,6 +472,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_lost_to_the_second),
+        TEST(test_cut_off_over_a_restart),
         TEST(test_counts_of_who_has_gone),
         TEST(test_a_late_copy_spoils_nothing),
         TEST(test_answers_that_arrived_and_one_that_did_not),
