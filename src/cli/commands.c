@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -87,6 +88,17 @@ static void hold_streams(void)
     }
 }
 
+/* A shell that is no terminal's starts what is behind a `&` with SIGINT ignored. A run ends by it all the same, and so
+ * does what comes before the run: Python takes the signal only if it is not ignored. */
+static void heed_interrupts(void)
+{
+    struct sigaction action;
+
+    if (sigaction(SIGINT, NULL, &action) == 0 && action.sa_handler == SIG_IGN) {
+        signal(SIGINT, SIG_DFL);
+    }
+}
+
 /* Results that could not be written are no success. A reader that has left (`| head`) has what it wanted. */
 static int check_output(int status)
 {
@@ -103,6 +115,7 @@ int mite_main(int argc, char **argv)
     struct mite_error error = {0};
 
     hold_streams();
+    heed_interrupts();
     if (options_parse(argc, argv, &options, &error) < 0) {
         fprintf(stderr, "mite: %s\n", error.text);
         error_done(&error);
