@@ -155,10 +155,18 @@ static uint64_t size_of(struct outbox *outbox, struct bus_message *message)
 
 /* ---- handing over ---- */
 
+/* Somebody has to make room, or to come, before the next message can go: flush() follows then. */
+static bool is_stuck(const struct outbox *outbox)
+{
+    return outbox->blocked || (outbox->options.needs_peer && socket_peers(outbox->socket) == 0);
+}
+
 static bool hand_over(struct outbox *outbox, struct bus_message *message, uint64_t size)
 {
-    int rc = outbox->blocked ? MITE_EAGAIN : socket_send_message(outbox->socket, message);
-
+    if (is_stuck(outbox)) {
+        return false;
+    }
+    int rc = socket_send_message(outbox->socket, message);
     if (rc != 0) {
         outbox->blocked = rc == MITE_EAGAIN;
         return false;
@@ -187,7 +195,7 @@ static void flush(struct outbox *outbox)
             return;
         }
         if (!hand_over(outbox, message, size)) {
-            if (!outbox->blocked) {
+            if (!is_stuck(outbox)) {
                 wait_for(outbox, RETRY_NS);
             }
             return;
@@ -207,9 +215,7 @@ static void on_timer(struct timer *timer)
     struct outbox *outbox = (struct outbox *)((char *)timer - offsetof(struct outbox, timer));
 
     outbox->waiting = false;
-    if (!outbox->blocked) {
-        flush(outbox);
-    }
+    flush(outbox);
 }
 
 static void on_writable(void *arg)
@@ -232,7 +238,7 @@ void outbox_put(struct outbox *outbox, struct bus_message *message)
     }
     if (!enqueue(outbox, message, size)) {
         drop(outbox, message);
-    } else if (!outbox->blocked) {
+    } else if (!is_stuck(outbox)) {
         wait_for(outbox, outbox->hasty ? 1 : outbox->options.delay_ns);
     }
 }
@@ -253,7 +259,7 @@ void outbox_when_empty(struct outbox *outbox, void (*done)(void *arg), void *arg
     outbox->emptied = done;
     outbox->emptied_arg = arg;
     outbox->hasty = done != NULL;
-    if (done && (!outbox->blocked || outbox->counts.queued == 0)) {
+    if (done) {
         timer_stop(&outbox->timer);
         outbox->waiting = false;
         flush(outbox);
@@ -267,6 +273,9 @@ static void on_connection(void *arg, bool up, const char *address)
     struct outbox *outbox = arg;
 
     if (up) {
+        if (!outbox->waiting) {
+            flush(outbox);
+        }
         return;
     }
     uint64_t since = outbox->counts.sent - outbox->sent_at_loss;

@@ -15,6 +15,9 @@ struct outbox_options {
     /* Messages are handed over at once when 0, otherwise so much later, together with those that come meanwhile: that
      * wakes the library's thread once for all of them. */
     uint64_t delay_ns;
+    /* Of one that connects: nothing is handed over while nobody is there. The library would take it, and throw it away
+     * in the end, unseen. Not for who seldom turns the loop. */
+    bool needs_peer;
     int high_water; /* messages in the library's hands; 0: 500. More for who seldom turns the loop. */
     /* Something was dropped for the first time, or again after the queue had been empty. May be NULL. */
     void (*dropping)(void *arg);

@@ -44,8 +44,8 @@ int sender_new(struct bus *bus, const char *address, bool bind, uint64_t max_byt
     }
     sender->sink.ops = &ops;
     buf_init(&sender->scratch, BUS_MESSAGE_MAX);
-    int rc = outbox_open(bus, &(struct outbox_options){.max_bytes = max_bytes, .delay_ns = DELAY_NS}, &sender->outbox,
-                         error);
+    const struct outbox_options options = {.max_bytes = max_bytes, .delay_ns = DELAY_NS, .needs_peer = !bind};
+    int rc = outbox_open(bus, &options, &sender->outbox, error);
     if (rc == 0) {
         rc = bind ? outbox_bind(sender->outbox, address, error) : outbox_connect(sender->outbox, address, error);
     }

@@ -425,6 +425,18 @@ def test_events_that_are_wanted(dialect: Dialect, runner: Start, events: Events,
     assert {event["type"] for event in events.rest()} == kinds
 
 
+def test_few_events_that_nobody_took_are_told_too(dialect: Dialect, runner: Start) -> None:
+    process = runner(dialect, f"--message-socket=tcp://127.0.0.1:{free_port()}")
+    dialect.welcome()
+    dialect.report()
+    entries = [entry(1, 1, "shop:make")]
+    dialect.orders(entries)
+    dialect.until(lambda report: report["entries"][0][3] > 5, bare(entries))
+    dialect.orders(bare(entries), stop=True)
+    dialect.end(bare(entries))
+    assert "events never reached" in ends(process)
+
+
 def test_without_anybody_to_take_events_the_load_goes_on(dialect: Dialect, runner: Start) -> None:
     process = runner(dialect, "--send-buffer=20000", f"--message-socket=tcp://127.0.0.1:{free_port()}")
     dialect.welcome()
