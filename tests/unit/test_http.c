@@ -34,27 +34,7 @@ static const struct peer_route routes[] = {
     {NULL},
 };
 
-/* ---- the server ---- */
-
-static struct peer peer;
-
-static int setup(void **state)
-{
-    static struct fixture fixture;
-
-    fixture_open(&fixture);
-    peer_start(&peer, fixture.loop, "127.0.0.1", routes);
-    memcpy(fixture.base_url, peer.url, sizeof peer.url);
-    *state = &fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    peer_stop(&peer);
-    fixture_close(*state);
-    return 0;
-}
+#include "http_stage.h"
 
 /* ---- answers ---- */
 
