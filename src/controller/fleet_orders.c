@@ -23,16 +23,25 @@ static bool takes_turns(const struct lease_pool *pool)
     return pool->pool->kind == DATAPOOL_RECYCLES && pool->pool->count <= TURNS_MAX;
 }
 
+/* Of one that is awaited nothing runs as far as is known. */
+static int64_t unused_of(const struct fleet *fleet, const struct fleet_runner *runner, size_t entry)
+{
+    int64_t running = runner->slot >= 0 ? fleet->shares.runners[runner->slot].shares[entry].running : 0;
+    int64_t held = runner->holder.by_entry[entry];
+
+    return held > running ? held - running : 0;
+}
+
 int64_t fleet_unused(const struct fleet *fleet, const struct lease_pool *pool)
 {
-    int64_t unused = pool->out;
+    int64_t unused = 0;
 
-    for (size_t i = 0; i < fleet->scenario->count; i++) {
-        if (fleet->leases.of_entry[i] == pool) {
-            unused -= shares_running(&fleet->shares, i);
+    for (size_t entry = 0; entry < fleet->scenario->count; entry++) {
+        for (size_t i = 0; fleet->leases.of_entry[entry] == pool && i < fleet->runner_count; i++) {
+            unused += unused_of(fleet, fleet->runners[i], entry);
         }
     }
-    return unused > 0 ? unused : 0;
+    return unused;
 }
 
 /* The part of a pool that is an entry's, where several use it. */

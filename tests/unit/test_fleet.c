@@ -221,6 +221,31 @@ static void test_lost_items_are_counted(void **state)
     fake_fleet_done(&fake);
 }
 
+/* What a runner says runs is of its own items, not of another's. */
+static void test_unused_items(void **state)
+{
+    struct fake_fleet fake;
+    struct fake_runner one = {0}, liar = {0};
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", pool_of(false, 10), 2);
+    fake_open(&fake, fast);
+    fake_join(&fake, &one, US(1));
+    fake_report(&fake, &one);
+    run_until_started(&fake, &one);
+    fake_report(&fake, &one);
+    assert_true(one.held_count >= 2);
+    one.running = one.started = 1;
+    fake_report(&fake, &one);
+    int64_t unused = fleet_unused(fake.fleet, &fake.fleet->leases.pools[0]);
+    assert_int_equal(unused, one.held_count - 1);
+    fake_join(&fake, &liar, US(2));
+    liar.running = liar.started = 1000;
+    fake_report(&fake, &liar);
+    assert_int_equal(fleet_unused(fake.fleet, &fake.fleet->leases.pools[0]), unused);
+    fake_fleet_done(&fake);
+}
+
 static void test_iterations(void **state)
 {
     struct fake_fleet fake;
@@ -699,6 +724,7 @@ int main(void)
         cmocka_unit_test(test_repeated_and_late_reports),
         cmocka_unit_test(test_items_of_the_dead),
         cmocka_unit_test(test_lost_items_are_counted),
+        cmocka_unit_test(test_unused_items),
         cmocka_unit_test(test_iterations),
         cmocka_unit_test(test_statistics_once),
         cmocka_unit_test(test_early_requests),
