@@ -57,11 +57,13 @@ struct fleet_runner {
     struct buf answer;   /* to it, for when it comes again */
     uint64_t void_up_to; /* the newest lease when it was lost: of those up to there none is its own */
     bool void_told;
-    bool introduced; /* with the report that is being answered */
-    bool counted;    /* its statistics are in the totals */
-    bool nudged;     /* since its last report */
+    bool introduced;     /* with the report that is being answered */
+    bool counted;        /* its statistics are in the totals, */
+    uint64_t counted_ns; /* up to then */
+    bool nudged;         /* since its last report */
     char *host, *version;
-    int64_t pid, max_journeys;
+    int64_t pid;
+    int64_t max_journeys; /* 0: no limit */
     double cpu;
     uint64_t queued, aborted;
     struct map dropped; /* type → uint64_t: as it last reported */
@@ -72,9 +74,9 @@ struct fleet_runner {
 
     uint64_t config_version; /* that it knows */
 
-    uint64_t counted_ns; /* up to when its statistics are in the totals */
-    bool awaited;        /* an earlier controller knew it, to this one it has not introduced itself yet */
-    struct totals *own;  /* owned; with --state: what it has counted */
+    /* With --state. */
+    bool awaited;       /* an earlier controller knew it, to this one it has not introduced itself yet */
+    struct totals *own; /* owned: what it has counted */
 };
 
 enum fleet_phase {

@@ -233,42 +233,60 @@ static int64_t wanted_of(const struct shares *shares, size_t entry)
     return shares->paused ? 0 : shares->entries[entry].wanted;
 }
 
-/* All that has room takes as much; what cannot be divided goes to who has least. Returns what nobody had room for. */
-static int64_t spread_entry(struct shares *shares, size_t entry, int64_t wanted, int64_t *loads)
+static bool has_room(const struct shares *shares, size_t runner, const int64_t *loads)
 {
-    while (wanted > 0) {
-        int64_t roomy = 0, before = wanted;
+    return shares->runners[runner].active && loads[runner] < shares->runners[runner].max_journeys;
+}
+
+static void give(struct shares *shares, size_t runner, size_t entry, int64_t more, int64_t *loads)
+{
+    shares->runners[runner].shares[entry].target += more;
+    loads[runner] += more;
+}
+
+/* Of those that have room; -1: none has. */
+static int least_loaded(const struct shares *shares, const int64_t *loads)
+{
+    int best = -1;
+
+    for (size_t i = 0; i < shares->runner_count; i++) {
+        if (has_room(shares, i, loads) && (best < 0 || loads[i] < loads[best])) {
+            best = (int)i;
+        }
+    }
+    return best;
+}
+
+/* As much for everyone who has room, until what is left cannot be divided. Returns that. */
+static int64_t spread_evenly(struct shares *shares, size_t entry, int64_t wanted, int64_t *loads)
+{
+    for (;;) {
+        int64_t roomy = 0;
         for (size_t i = 0; i < shares->runner_count; i++) {
-            roomy += shares->runners[i].active && loads[i] < shares->runners[i].max_journeys;
+            roomy += has_room(shares, i, loads);
         }
-        if (roomy == 0) {
-            break;
+        if (wanted < roomy || roomy == 0) {
+            return wanted;
         }
-        int64_t each = before / roomy;
-        if (each == 0) {
-            int best = -1;
-            for (size_t i = 0; i < shares->runner_count; i++) {
-                if (shares->runners[i].active && loads[i] < shares->runners[i].max_journeys &&
-                    (best < 0 || loads[i] < loads[best])) {
-                    best = (int)i;
-                }
-            }
-            shares->runners[best].shares[entry].target++;
-            loads[best]++;
-            wanted--;
-            continue;
-        }
+        int64_t each = wanted / roomy;
         for (size_t i = 0; i < shares->runner_count; i++) {
-            struct share_runner *runner = &shares->runners[i];
-            if (runner->active) {
-                int64_t more = at_most(each, runner->max_journeys - loads[i]);
-                runner->shares[entry].target += more;
-                loads[i] += more;
+            if (has_room(shares, i, loads)) {
+                int64_t more = at_most(each, shares->runners[i].max_journeys - loads[i]);
+                give(shares, i, entry, more, loads);
                 wanted -= more;
             }
         }
     }
-    return wanted;
+}
+
+static void spread_entry(struct shares *shares, size_t entry, int64_t wanted, int64_t *loads)
+{
+    int64_t left = spread_evenly(shares, entry, wanted, loads);
+    int best;
+
+    for (; left > 0 && (best = least_loaded(shares, loads)) >= 0; left--) {
+        give(shares, (size_t)best, entry, 1, loads);
+    }
 }
 
 /* How many journeys fit on all runners. */
