@@ -34,11 +34,6 @@ enum runner_state {
     RUNNER_LOST, /* was silent for too long; may come back */
 };
 
-/* What a runner had started and completed of an entry when it was heard of last. */
-struct runner_past {
-    int64_t started, completed;
-};
-
 struct fleet_runner {
     int64_t id;
     bool plain;
@@ -50,7 +45,7 @@ struct fleet_runner {
     uint64_t dies_ns;           /* its process is dead: what it had sent may come until then; 0: it lives */
     bool had_work;              /* it has lived: it is among those seen, and in the journal */
     bool came_back;             /* it was lost once, and is counted so */
-    struct runner_past *past;   /* owned; one an entry, of when it was lost */
+    struct share_past *past;    /* owned; one an entry: when it was lost, or as the journal knows */
 
     /* Of ours. */
     uint64_t seq;        /* of the last report that was handled */
@@ -203,6 +198,8 @@ void fleet_state_gone(struct fleet *fleet, const struct fleet_runner *runner, bo
 void fleet_state_exchange(struct fleet *fleet, const struct fleet_runner *runner, uint64_t seq,
                           const struct work_lease *handed, size_t handed_count, const uint64_t *done, size_t done_count,
                           const uint64_t *unused, size_t unused_count);
+/* What it has started and may start, where that is limited. */
+void fleet_state_starts(struct fleet *fleet, struct fleet_runner *runner);
 void fleet_state_config(struct fleet *fleet, struct str key);
 void fleet_state_volume(struct fleet *fleet, size_t entry);
 void fleet_state_flag(struct fleet *fleet, const char *kind, bool flag); /* "paused", "stopped" */

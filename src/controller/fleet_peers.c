@@ -241,6 +241,7 @@ static void send_orders(struct fleet *fleet, struct fleet_runner *runner, const 
     }
     fleet_state_exchange(fleet, runner, runner->seq, fleet->handed, fleet->handed_count, report->done,
                          report->done_count, report->unused, report->unused_count);
+    fleet_state_starts(fleet, runner);
     if (runner->answer.size > 0) {
         runner->void_told = true;
         fleet->send(fleet, str_of(runner->peer), buf_view(&runner->answer));

@@ -214,6 +214,7 @@ void fleet_ask(struct fleet *fleet, struct str peer, const struct work_request *
             fill(fleet, runner, ended, request->max_work < 0 ? INT64_MAX : request->max_work, &work);
         }
         exchange(fleet, runner, &work, done, done_count);
+        fleet_state_starts(fleet, runner);
         assignment.config = fleet_config(fleet, &runner->config_version, &assignment.config_count);
     }
     assignment.items = work.items;

@@ -137,8 +137,8 @@ static int read_runner(struct restart *restart, const struct value *record, stru
     return 0;
 }
 
-/* [[started, completed]...] */
-static int read_past(const struct restart *restart, const struct value *record, uint32_t index, struct runner_past *out,
+/* [[started, completed, may have started]...] */
+static int read_past(const struct restart *restart, const struct value *record, uint32_t index, struct share_past *out,
                      struct mite_error *error)
 {
     const struct value *counts = at(record, index, VALUE_LIST);
@@ -148,22 +148,26 @@ static int read_past(const struct restart *restart, const struct value *record, 
     }
     for (uint32_t i = 0; i < counts->count; i++) {
         const struct value *pair = at(counts, i, VALUE_LIST);
-        if (!pair || number_at(pair, 0) < 0 || number_at(pair, 1) < 0) {
+        if (!pair || number_at(pair, 0) < 0 || number_at(pair, 1) < 0 || number_at(pair, 2) < number_at(pair, 0)) {
             return broken(error);
         }
-        out[i] = (struct runner_past){.started = number_at(pair, 0), .completed = number_at(pair, 1)};
+        out[i] = (struct share_past){number_at(pair, 0), number_at(pair, 1), number_at(pair, 2)};
     }
     return 0;
 }
 
+/* None: what was told before is so still. */
 static int read_figures(struct totals **figures, const struct value *value, struct mite_error *error)
 {
-    int rc = value->type != VALUE_NIL ? fleet_make_figures(figures, error) : 0;
-
-    if (*figures) {
-        totals_clear(*figures);
+    if (value->type == VALUE_NIL) {
+        return 0;
     }
-    return rc == 0 && value->type != VALUE_NIL ? totals_read(*figures, value, error) : rc;
+    int rc = fleet_make_figures(figures, error);
+    if (rc < 0) {
+        return rc;
+    }
+    totals_clear(*figures);
+    return totals_read(*figures, value, error);
 }
 
 static int read_counted(struct restart *restart, const struct value *record, struct mite_error *error)
@@ -177,10 +181,10 @@ static int read_counted(struct restart *restart, const struct value *record, str
     return rc == 0 ? read_figures(&runner->own, &record->items[3], error) : rc;
 }
 
-static void add_past(struct fleet *fleet, const struct runner_past *past)
+static void add_past(struct fleet *fleet, const struct share_past *past)
 {
     for (size_t i = 0; i < fleet->scenario->count; i++) {
-        shares_add_past(&fleet->shares, i, past[i].started, past[i].completed);
+        shares_add_past(&fleet->shares, i, &past[i]);
     }
 }
 
@@ -369,7 +373,7 @@ static int read_left(struct restart *restart, const struct value *record, struct
 {
     struct fleet *fleet = restart->fleet;
     const struct value *counts = at(record, 1, VALUE_LIST);
-    struct runner_past *past = calloc(fleet->scenario->count, sizeof *past);
+    struct share_past *past = calloc(fleet->scenario->count, sizeof *past);
     int rc = past ? 0 : no_memory(error);
 
     if (rc == 0 && (record->count != 4 || !counts || counts->count != LEFT_COUNTS)) {

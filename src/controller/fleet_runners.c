@@ -171,7 +171,9 @@ int fleet_join(struct fleet *fleet, struct fleet_runner *runner)
         return slot;
     }
     for (size_t i = 0; i < fleet->scenario->count; i++) {
-        shares_resume(&fleet->shares, (size_t)slot, i, runner->past[i].started, runner->past[i].completed);
+        const struct share_past *past = &runner->past[i];
+        int64_t running = runner->plain ? past->started - past->completed : 0; /* the others say it now */
+        shares_resume(&fleet->shares, (size_t)slot, i, past, running);
     }
     say_joined(fleet, runner);
     runner->slot = slot;
@@ -209,9 +211,13 @@ static uint64_t let_go(struct fleet *fleet, struct fleet_runner *runner)
 {
     uint64_t items_lost = leases_lose(&fleet->leases, &runner->holder);
 
-    for (size_t i = 0; runner->slot >= 0 && i < fleet->scenario->count; i++) {
-        const struct share *share = &fleet->shares.runners[runner->slot].shares[i];
-        runner->past[i] = (struct runner_past){.started = share->started, .completed = share->completed};
+    for (size_t i = 0; i < fleet->scenario->count; i++) {
+        if (runner->slot >= 0) {
+            runner->past[i] = shares_past(&fleet->shares, (size_t)runner->slot, i);
+            runner->past[i].starts_max = runner->past[i].started;
+        } else {
+            shares_give_up(&fleet->shares, i, &runner->past[i]);
+        }
     }
     if (runner->slot >= 0) {
         shares_leave(&fleet->shares, (size_t)runner->slot);

@@ -9,13 +9,13 @@
  *     ["runner", id, routing id, plain, came back, void up to]
  *                                                   it has joined, for the first time or again
  *     ["items", id, seq, [[entry, lease, data id]...], [done lease...], [unused lease...]]
- *     ["counted", id, [[started, completed]...], totals or nil]
+ *     ["counted", id, [[started, completed, may have started]...], totals or nil]
  *     ["gone", id, for good, items lost]            after that
  *     ["config", key, value]  ["volume", entry, factor]  ["paused", bool]  ["stopped", bool]
  *
  * In a file that was written anew, at a start and when it has grown long, also:
  *
- *     ["left", [next id, seen, plain, came back, items lost], [[started, completed]...], totals or nil]
+ *     ["left", [next id, seen, plain, came back, items lost], [[started, completed, started]...], totals or nil]
  *                                                   all that no other record speaks of any more
  *     ["mark", entry, highest data id, newest lease]
  *     ["back", entry, data id]                      given back unused, and in stock
@@ -70,14 +70,16 @@ static void write_totals(const struct totals *totals, struct buf *out)
     }
 }
 
-static void write_past(struct runner_past past, struct buf *out)
+static void write_past(struct share_past past, struct buf *out)
 {
-    msgpack_write_list(out, 2);
+    msgpack_write_list(out, 3);
     msgpack_write_int(out, past.started);
     msgpack_write_int(out, past.completed);
+    msgpack_write_int(out, past.starts_max);
 }
 
-static void write_counted(const struct fleet *fleet, const struct fleet_runner *runner, struct buf *out)
+static void write_counted(const struct fleet *fleet, const struct fleet_runner *runner, const struct totals *totals,
+                          struct buf *out)
 {
     begin(out, 4, "counted");
     msgpack_write_int(out, runner->id);
@@ -85,7 +87,7 @@ static void write_counted(const struct fleet *fleet, const struct fleet_runner *
     for (size_t i = 0; i < fleet->scenario->count; i++) {
         write_past(runner->past[i], out);
     }
-    write_totals(runner->own, out);
+    write_totals(totals, out);
 }
 
 static void write_gone(const struct fleet_runner *runner, bool for_good, uint64_t items_lost, struct buf *out)
@@ -182,7 +184,7 @@ void fleet_state_gone(struct fleet *fleet, const struct fleet_runner *runner, bo
 
     if (is_on(fleet)) {
         buf_init(&record, 0);
-        write_counted(fleet, runner, &record);
+        write_counted(fleet, runner, runner->own, &record);
         write_gone(runner, for_good, items_lost, &record);
         append(fleet, &record);
     }
@@ -208,6 +210,29 @@ void fleet_state_exchange(struct fleet *fleet, const struct fleet_runner *runner
     write_leases(done, done_count, &record);
     write_leases(unused, unused_count, &record);
     append(fleet, &record);
+}
+
+static struct share_past past_of(const struct fleet *fleet, const struct fleet_runner *runner, size_t entry)
+{
+    return runner->slot >= 0 ? shares_past(&fleet->shares, (size_t)runner->slot, entry) : runner->past[entry];
+}
+
+void fleet_state_starts(struct fleet *fleet, struct fleet_runner *runner)
+{
+    bool changed = false;
+    struct buf record;
+
+    for (size_t i = 0; is_on(fleet) && i < fleet->scenario->count; i++) {
+        struct share_past now = past_of(fleet, runner, i), before = runner->past[i];
+        runner->past[i] = now;
+        changed |=
+            shares_limited(&fleet->shares, i) && (now.started != before.started || now.starts_max != before.starts_max);
+    }
+    if (changed) {
+        buf_init(&record, 0);
+        write_counted(fleet, runner, NULL, &record);
+        append(fleet, &record);
+    }
 }
 
 void fleet_state_config(struct fleet *fleet, struct str key)
@@ -265,16 +290,16 @@ static void write_steered(const struct fleet *fleet, struct buf *out)
 }
 
 /* Of an entry: what all have had but those that have a record of their own, which tells it or will. */
-static struct runner_past past_of_left(const struct fleet *fleet, size_t entry)
+static struct share_past past_of_left(const struct fleet *fleet, size_t entry)
 {
-    struct runner_past past = {fleet->shares.entries[entry].started, fleet->shares.entries[entry].completed};
+    struct share_past past = {fleet->shares.entries[entry].started, fleet->shares.entries[entry].completed, 0};
 
     for (size_t i = 0; i < fleet->runner_count; i++) {
-        const struct fleet_runner *runner = fleet->runners[i];
-        const struct share *share = runner->slot >= 0 ? &fleet->shares.runners[runner->slot].shares[entry] : NULL;
-        past.started -= share ? share->started : runner->past[entry].started;
-        past.completed -= share ? share->completed : runner->past[entry].completed;
+        struct share_past other = past_of(fleet, fleet->runners[i], entry);
+        past.started -= other.started;
+        past.completed -= other.completed;
     }
+    past.starts_max = past.started;
     return past;
 }
 
@@ -308,9 +333,8 @@ static void write_known(const struct fleet *fleet, const struct fleet_runner *ru
         return;
     }
     write_runner(runner, out);
-    if (runner->slot < 0) { /* whoever is here tells it again */
-        write_counted(fleet, runner, out);
-    }
+    write_counted(fleet, runner, runner->slot < 0 ? runner->own : NULL,
+                  out); /* whoever is here tells its figures again */
     if (runner->state == RUNNER_LOST) {
         write_gone(runner, false, 0, out);
     }

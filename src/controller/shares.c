@@ -77,16 +77,23 @@ int shares_join(struct shares *shares, int64_t max_journeys)
     return slot;
 }
 
-void shares_resume(struct shares *shares, size_t runner, size_t entry, int64_t started, int64_t completed)
+void shares_resume(struct shares *shares, size_t runner, size_t entry, const struct share_past *past, int64_t running)
 {
     shares->runners[runner].shares[entry] = (struct share){
-        .running = started - completed, /* until it says otherwise */
-        .started = started,
-        .completed = completed,
-        .was_completed = completed,
-        .starts_max = started,
-        .starts_next = started,
+        .running = running,
+        .started = past->started,
+        .completed = past->completed,
+        .was_completed = past->completed,
+        .starts_max = past->starts_max,
+        .starts_next = past->starts_max,
     };
+}
+
+struct share_past shares_past(const struct shares *shares, size_t runner, size_t entry)
+{
+    const struct share *share = &shares->runners[runner].shares[entry];
+
+    return (struct share_past){share->started, share->completed, share->starts_max};
 }
 
 void shares_retire(struct shares *shares, size_t index)
@@ -160,16 +167,23 @@ void shares_report(struct shares *shares, size_t runner, size_t index, int64_t r
     check_last(shares, index);
 }
 
-void shares_add_past(struct shares *shares, size_t index, int64_t started, int64_t completed)
+void shares_add_past(struct shares *shares, size_t index, const struct share_past *past)
 {
     struct share_entry *entry = &shares->entries[index];
 
-    entry->started += started;
-    entry->completed += completed;
-    entry->granted += started;
-    shares->started += started;
-    shares->granted += started;
+    entry->started += past->started;
+    entry->completed += past->completed;
+    entry->granted += past->starts_max;
+    shares->started += past->started;
+    shares->granted += past->starts_max;
     check_limits(shares, index);
+}
+
+void shares_give_up(struct shares *shares, size_t entry, struct share_past *past)
+{
+    shares->entries[entry].granted -= past->starts_max - past->started;
+    shares->granted -= past->starts_max - past->started;
+    past->starts_max = past->started;
 }
 
 /* ---- entries ---- */
@@ -414,12 +428,17 @@ static int64_t takers(const struct shares *shares, size_t runner, size_t entry)
     return count;
 }
 
+bool shares_limited(const struct shares *shares, size_t entry)
+{
+    return shares->entries[entry].max_starts != INT64_MAX || shares->iterations != INT64_MAX;
+}
+
 int64_t shares_starts(struct shares *shares, size_t runner, size_t index)
 {
     struct share *share = &shares->runners[runner].shares[index];
     const struct share_entry *entry = &shares->entries[index];
 
-    if (entry->max_starts == INT64_MAX && shares->iterations == INT64_MAX) {
+    if (!shares_limited(shares, index)) {
         return -1;
     }
     int64_t others = at_most(entry->max_starts - entry->granted, shares->iterations - shares->granted);

@@ -37,6 +37,12 @@ struct share {
     bool busy;                           /* has started something since the report before */
 };
 
+/* Of a runner that is not here. */
+struct share_past {
+    int64_t started, completed; /* as it had reported */
+    int64_t starts_max;         /* may have started so many */
+};
+
 struct share_runner {
     bool active;
     bool stale;           /* a target has changed since it was told */
@@ -64,9 +70,10 @@ void shares_done(struct shares *shares);
 
 /* A slot, or MITE_ENOMEM. max_journeys 0: no limit. */
 int shares_join(struct shares *shares, int64_t max_journeys);
-/* Behind shares_join(): it was here before, and what it had started and completed of an entry then is counted already.
- */
-void shares_resume(struct shares *shares, size_t runner, size_t entry, int64_t started, int64_t completed);
+/* Behind shares_join(): it was here before, and what it had started and completed of an entry is counted already. */
+void shares_resume(struct shares *shares, size_t runner, size_t entry, const struct share_past *past, int64_t running);
+/* What is to be known of a runner when it is here no more. */
+struct share_past shares_past(const struct shares *shares, size_t runner, size_t entry);
 /* It is on its way out: it is to run nothing more. */
 void shares_retire(struct shares *shares, size_t runner);
 /* It has gone: what it ran is to be run by others. What it started stays counted, grants come back. */
@@ -76,8 +83,10 @@ void shares_leave(struct shares *shares, size_t runner);
 void shares_report(struct shares *shares, size_t runner, size_t entry, int64_t running, int64_t started,
                    int64_t completed);
 
-/* Of runners that an earlier controller had. */
-void shares_add_past(struct shares *shares, size_t entry, int64_t started, int64_t completed);
+/* Of a runner that an earlier controller had, until it joins again or is given up. */
+void shares_add_past(struct shares *shares, size_t entry, const struct share_past *past);
+/* It is: what it may have started besides, others may. */
+void shares_give_up(struct shares *shares, size_t entry, struct share_past *past);
 
 void shares_want(struct shares *shares, size_t entry, int64_t wanted);
 void shares_end(struct shares *shares, size_t entry);
@@ -90,6 +99,8 @@ int64_t shares_running(const struct shares *shares, size_t entry);
 void shares_spread(struct shares *shares);
 /* What a runner is told now; it then is not stale. */
 double shares_rate(struct shares *shares, size_t runner);
+/* Whether there is a limit on its starts. */
+bool shares_limited(const struct shares *shares, size_t entry);
 /* How many more than it has reported it may start; -1: no limit. */
 int64_t shares_starts(struct shares *shares, size_t runner, size_t entry);
 

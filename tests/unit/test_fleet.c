@@ -562,6 +562,28 @@ static void test_plain_runner(void **state)
     fake_fleet_done(&fake);
 }
 
+static void test_plain_lost_and_back(void **state)
+{
+    struct fake_fleet fake;
+
+    fake_fleet_init(&fake);
+    fake_add(&fake, "shop:buy", NULL, 5);
+    fake_open(&fake, fast);
+    struct work_welcome welcome = fake_hello(&fake, "plain");
+    ask(&fake, welcome.runner_id, 0, NULL, 0, -1);
+    run_until_started(&fake, NULL);
+    assert_int_equal(ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count, 5);
+    wait_until_lost(&fake, 1);
+    assert_int_equal(ask(&fake, welcome.runner_id, 3, NULL, 0, 0).item_count, 0); /* two have ended meanwhile */
+    struct fleet_counts counts = counts_of(&fake);
+    assert_int_equal(counts.runners_lost, 0);
+    assert_int_equal(counts.runners_back, 1);
+    assert_int_equal(counts.journeys.started, 5);
+    assert_int_equal(counts.journeys.completed, 2);
+    assert_int_equal(counts.journeys.running, 3);
+    fake_fleet_done(&fake);
+}
+
 static void test_growth_of_a_plain_runner(void **state)
 {
     struct fake_fleet fake;
@@ -734,6 +756,7 @@ int main(void)
         cmocka_unit_test(test_large_items),
         cmocka_unit_test(test_an_item_that_is_too_large),
         cmocka_unit_test(test_plain_runner),
+        cmocka_unit_test(test_plain_lost_and_back),
         cmocka_unit_test(test_growth_of_a_plain_runner),
         cmocka_unit_test(test_nonsense),
         cmocka_unit_test(test_control),

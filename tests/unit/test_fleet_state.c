@@ -263,6 +263,53 @@ static void test_a_late_copy_spoils_nothing(void **state)
     totals_done(&fresh);
 }
 
+/* It starts all that it may. */
+static void start_all(struct fixture *f, struct fake_runner *runner)
+{
+    fake_report(&f->fake, runner);
+    if (runner->orders.known && runner->entry.starts_left > 0) {
+        runner->started += runner->entry.starts_left;
+        runner->completed = runner->started;
+    }
+}
+
+/* A limit on starts holds over a restart, whoever comes back first, and whoever never does. */
+static void test_starts(void **state)
+{
+    struct fixture *f = *state;
+    struct fake_runner one = {0}, two = {0}, three = {0};
+
+    f->options.scheduling.iterations = 100;
+    fake_add(&f->fake, "shop:buy", NULL, 10);
+    fake_open(&f->fake, f->options);
+    join_and_run(f, &one, US(1));
+    join_and_run(f, &two, US(2));
+    fake_report(&f->fake, &one);
+    one.started = one.completed = 15;
+    two.started = two.completed = 10;
+    fake_report(&f->fake, &one);
+    fake_report(&f->fake, &two);
+    int64_t may_start = one.entry.starts_left + two.entry.starts_left;
+    assert_true(one.entry.starts_left > 0 && two.entry.starts_left > 0 && may_start <= 75);
+
+    for (int i = 0; i < 2; i++) {
+        start_again(f, NULL);
+        assert_int_equal(counts_of(f).journeys.started, 25);
+    }
+    join_and_run(f, &three, US(3));
+    assert_true(three.entry.starts_left <= 75 - may_start); /* what the others may start is theirs */
+    one.started += one.entry.starts_left;
+    one.completed = one.started;
+    come_back(f, &one);
+    assert_int_equal(counts_of(f).journeys.started, 10 + one.started);
+    lose(f, 1); /* the second never comes back */
+    for (int i = 0; i < 50; i++) {
+        start_all(f, i % 2 ? &one : &three);
+    }
+    assert_int_equal(one.started + three.started + 10, 100);
+    assert_true(shares_over(&f->fake.fleet->shares));
+}
+
 /* Only the report that is sent again and again until somebody answers it was in vain: not one of which a late copy
  * comes. */
 static void test_answers_that_arrived_and_one_that_did_not(void **state)
@@ -476,6 +523,7 @@ int main(void)
         TEST(test_counts_of_who_has_gone),
         TEST(test_a_late_copy_spoils_nothing),
         TEST(test_answers_that_arrived_and_one_that_did_not),
+        TEST(test_starts),
         TEST(test_steered),
         TEST(test_begun_before_the_machine),
         TEST(test_long),

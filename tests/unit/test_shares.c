@@ -111,7 +111,7 @@ static void test_who_comes_back_is_counted_once(void **state)
     shares_report(&shares, 0, 0, 5, 50, 45);
     shares_leave(&shares, 0);
     shares_join(&shares, 0);
-    shares_resume(&shares, 0, 0, 50, 45);
+    shares_resume(&shares, 0, 0, &(struct share_past){50, 45, 50}, 5);
     shares_spread(&shares);
     assert_int_equal(shares.started, 50);
     assert_int_equal(shares_running(&shares, 0), 5);
