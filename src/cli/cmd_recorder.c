@@ -90,9 +90,10 @@ static void say_goodbye(struct state *state)
     const char *refused = recorder_first_refusal(state->recorder), *failure = recorder_first_failure(state->recorder);
 
     recorder_count(state->recorder, &counts);
+    counts.failed += state->left_out;
     component_say(&state->component, "%llu records written, %llu files purged, %llu refused, %llu failed",
                   (unsigned long long)counts.written, (unsigned long long)counts.purged,
-                  (unsigned long long)counts.refused, (unsigned long long)(counts.failed + state->left_out));
+                  (unsigned long long)counts.refused, (unsigned long long)counts.failed);
     if (refused) {
         component_say(&state->component, "the first that was refused: %s", refused);
     }

@@ -310,7 +310,7 @@ const char *event_stats_overflowed(struct event_stats *stats)
 
 bool event_stats_dump(struct event_stats *stats, struct buf *out)
 {
-    uint32_t told[EVENT_STATS_METRICS];
+    uint32_t told[EVENT_STATS_METRICS] = {0};
 
     for (size_t i = 0; i < stats->count; i++) {
         struct metric *metric = &stats->metrics[i];

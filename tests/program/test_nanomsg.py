@@ -2,10 +2,11 @@
 
 import socket
 import struct
+import urllib.request
 from pathlib import Path
 
 import pytest
-from components import PATIENCE_S, Component, Start, free_ports, txn, until
+from components import PATIENCE_S, Component, Start, free_ports, pack, txn, until
 from conftest import Mite
 
 PUSH, PULL = 0x50, 0x51
@@ -68,6 +69,24 @@ def test_duplicator_and_collector_of_ours(start: Start, tmp_path: Path) -> None:
     until(lambda: (tmp_path / "data" / "current").stat().st_size == sum(len(txn(n)) for n in range(100)))
     duplicator.end()
     assert "100 messages written" in collector.end()
+
+
+def test_stats_and_exporter_of_ours(start: Start) -> None:
+    backend = "--message-backend=nanomsg"
+    into, out, told = [f"tcp://127.0.0.1:{port}" for port in free_ports(3)]
+    duplicator = Component(start, "duplicator", out, f"--message-socket={into}", backend)
+    stats = Component(start, "stats", f"--stats-in-socket={out}", f"--stats-out-socket={told}", backend)
+    sender = Peer(int(into.rpartition(":")[2]), PUSH, PULL)
+    for _ in range(100):
+        sender.send(pack(type="txn", test="t", journey="j", transaction="a", had_error=False))
+    exporter = Component(
+        start, "prometheus_exporter", f"--stats-out-socket={told}", "--web-address=127.0.0.1:0", backend
+    )
+    page = exporter.said[-1].split()[-1]
+    line = 'mite_transaction_total{test="t",journey="j",transaction="a",had_error="False"} 100'
+    until(lambda: line in urllib.request.urlopen(page, timeout=PATIENCE_S).read().decode())
+    for component in (duplicator, stats, exporter):
+        component.end()
 
 
 def test_an_address_in_use(start: Start, mite: Mite) -> None:
