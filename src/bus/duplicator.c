@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "bus/outbox.h"
-#include "engine/timer.h"
+#include "bus/quiet.h"
 #include "value/json.h"
 #include "value/msgpack.h"
 
@@ -10,9 +10,6 @@
 #include <stdlib.h>
 
 #define REPORT_NS   NS_PER_S
-#define SETTLE_NS   (50 * NS_PER_MS) /* the input is taken to be quiet after this long without a message */
-#define QUIET_LOOKS 2                /* the first may only tell that this process had to wait for its turn */
-#define STOP_MAX_NS NS_PER_S         /* senders that never pause are left behind after this */
 #define REPORT_TYPE "messages_dropped"
 /* Messages in the library's hands, in and out: enough for its threads to work while ours sleeps, and the other way. */
 #define IN_HIGH_WATER  4000
@@ -37,11 +34,9 @@ struct duplicator {
     size_t output_count;
     struct duplicator_options options;
     struct timer report;
-    struct timer settle;
-    uint64_t received, received_before; /* at the last look of settle */
-    unsigned quiet_looks;               /* of settle, one after another that saw nothing new */
-    uint64_t stop_ns;                   /* when stopping began */
-    size_t full;                        /* outputs that are not empty yet */
+    struct quiet quiet;
+    uint64_t received;
+    size_t full; /* outputs that are not empty yet */
     void (*done)(void *arg);
     void *done_arg;
     uint64_t dump; /* messages still to be shown */
@@ -217,8 +212,10 @@ static void on_emptied(void *arg)
     }
 }
 
-static void close_input(struct duplicator *duplicator)
+static void close_input(void *arg)
 {
+    struct duplicator *duplicator = arg;
+
     socket_close(duplicator->in);
     duplicator->in = NULL;
     duplicator->full = duplicator->output_count;
@@ -227,25 +224,11 @@ static void close_input(struct duplicator *duplicator)
     }
 }
 
-static void on_settle(struct timer *timer)
-{
-    struct duplicator *duplicator = (struct duplicator *)((char *)timer - offsetof(struct duplicator, settle));
-
-    duplicator->quiet_looks = duplicator->received == duplicator->received_before ? duplicator->quiet_looks + 1 : 0;
-    duplicator->received_before = duplicator->received;
-    if (duplicator->quiet_looks == QUIET_LOOKS || clock_now_ns() >= duplicator->stop_ns + STOP_MAX_NS) {
-        timer_stop(timer);
-        close_input(duplicator);
-    }
-}
-
 void duplicator_stop(struct duplicator *duplicator, void (*done)(void *arg), void *arg)
 {
     duplicator->done = done;
     duplicator->done_arg = arg;
-    duplicator->stop_ns = clock_now_ns();
-    duplicator->received_before = duplicator->received;
-    timer_start(&duplicator->settle, SETTLE_NS, SETTLE_NS);
+    quiet_wait(&duplicator->quiet, &duplicator->received, close_input, duplicator);
 }
 
 /* ---- life ---- */
@@ -297,7 +280,7 @@ int duplicator_open(struct bus *bus, const struct duplicator_options *options, s
     duplicator->bus = bus;
     duplicator->options = *options;
     timer_init(&duplicator->report, bus_loop(bus), on_report);
-    timer_init(&duplicator->settle, bus_loop(bus), on_settle);
+    quiet_init(&duplicator->quiet, bus_loop(bus));
     duplicator->open_timers = 2;
     int rc = open_sockets(duplicator, error);
     if (rc < 0) {
@@ -320,9 +303,9 @@ static void on_report_closed(struct timer *timer)
     timer_closed((struct duplicator *)((char *)timer - offsetof(struct duplicator, report)));
 }
 
-static void on_settle_closed(struct timer *timer)
+static void on_quiet_closed(struct timer *timer)
 {
-    timer_closed((struct duplicator *)((char *)timer - offsetof(struct duplicator, settle)));
+    timer_closed((struct duplicator *)((char *)timer - offsetof(struct duplicator, quiet.timer)));
 }
 
 void duplicator_close(struct duplicator *duplicator)
@@ -336,7 +319,7 @@ void duplicator_close(struct duplicator *duplicator)
     }
     free(duplicator->outputs);
     timer_close(&duplicator->report, on_report_closed);
-    timer_close(&duplicator->settle, on_settle_closed);
+    timer_close(&duplicator->quiet.timer, on_quiet_closed);
 }
 
 const char *duplicator_in(const struct duplicator *duplicator)
