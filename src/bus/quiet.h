@@ -10,7 +10,7 @@
 #include "engine/timer.h"
 
 struct quiet {
-    struct timer timer; /* first: its callback gets a pointer to it */
+    struct timer timer;       /* first: its callback gets a pointer to it */
     const uint64_t *received; /* borrowed: its owner counts */
     uint64_t before;          /* at the last look */
     unsigned looks;           /* one after another that saw nothing new */
