@@ -395,6 +395,15 @@ void loop_turn(struct loop *loop)
     }
 }
 
+void loop_turn_later(struct loop *loop)
+{
+    const struct itimerspec soon = {.it_value.tv_nsec = NS_PER_MS};
+
+    loop->turn_asked = false;
+    timerfd_settime(loop->nest->timer_fd, 0, &soon, NULL);
+    loop->nest->armed_ms = uv_now(&loop->uv);
+}
+
 void loop_turn_asked(struct loop *loop)
 {
     if (loop->turn_asked) {

@@ -61,6 +61,8 @@ int loop_fd(struct loop *loop) PRIVATE_API(loop_fd); /* readable when a turn is 
 void loop_turn(struct loop *loop) PRIVATE_API(loop_turn);
 /* For the host: the turn that it was asked for; nothing when another turn came first. */
 void loop_turn_asked(struct loop *loop) PRIVATE_API(loop_turn_asked);
+/* For the host, from inside schedule_turn(): it could not ask. The turn then comes by loop_fd(), a little later. */
+void loop_turn_later(struct loop *loop) PRIVATE_API(loop_turn_later);
 void loop_touch(struct loop *loop) PRIVATE_API(loop_touch); /* cheap; no-op without host or inside a turn */
 /* The same for a timer that is due at `deadline_ms` of uv_now(): no-op when the loop wakes before that anyway. */
 void loop_touch_timer(struct loop *loop, uint64_t deadline_ms) PRIVATE_API(loop_touch_timer);

@@ -32,6 +32,7 @@ struct python_loop {
     PyObject *context_kwarg; /* ("context",) */
     PyObject *context;       /* an empty one */
     PyObject *capsule;       /* owns this struct */
+    bool must_stop;          /* asyncio's loop, which had no memory to be told */
 };
 
 /* ---- the two callables ---- */
@@ -41,12 +42,17 @@ static struct python_loop *host_of(PyObject *capsule)
     return PyCapsule_GetPointer(capsule, NULL);
 }
 
+static void stop(void *arg);
+
 static PyObject *on_readable(PyObject *capsule, PyObject *unused)
 {
     struct python_loop *host = host_of(capsule);
 
     if (host->loop) {
         loop_turn(host->loop);
+    }
+    if (host->must_stop) {
+        stop(host);
     }
     Py_RETURN_NONE;
 }
@@ -103,6 +109,7 @@ static void schedule_turn(void *arg)
         PyErr_Clear(); /* whoever closed it wants no turn any more */
     } else {
         say_failed(host, NULL);
+        loop_turn_later(host->loop);
     }
 }
 
@@ -121,8 +128,10 @@ static int run_forever(void *arg, struct mite_error *error)
 static void stop(void *arg)
 {
     struct python_loop *host = arg;
+    PyObject *result = PyObject_CallMethod(host->asyncio_loop, "stop", NULL); /* new */
 
-    say_failed(host, PyObject_CallMethod(host->asyncio_loop, "stop", NULL));
+    host->must_stop = !result;
+    say_failed(host, result);
 }
 
 /* ---- life ---- */

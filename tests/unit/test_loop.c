@@ -319,6 +319,30 @@ static void a_turn_that_was_asked_for_comes_once(void **state)
 
 /* ---- life ---- */
 
+static void fail_to_schedule(void *arg)
+{
+    struct fake_host *host = arg;
+
+    host->times_asked++;
+    loop_turn_later(host->loop);
+}
+
+static void a_turn_that_the_host_could_not_ask_for_comes_later(void **state)
+{
+    struct fake_host host;
+    int calls = 0;
+
+    fake_host_open(&host);
+    host.ops.schedule_turn = fail_to_schedule;
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(loop_defer(host.loop, count_call, &calls), 0);
+        assert_int_equal(host.times_asked, i);
+        fake_run_until(&host, calls == i);
+    }
+    assert_false(host.asked);
+    fake_host_close(&host);
+}
+
 static void drop_host(void *arg)
 {
     assert_int_equal(loop_set_host(arg, NULL, NULL), 0);
@@ -435,6 +459,7 @@ int main(void)
         cmocka_unit_test(an_idle_loop_lets_its_host_sleep),
         cmocka_unit_test(touching_inside_a_turn_asks_for_nothing),
         cmocka_unit_test(a_turn_that_was_asked_for_comes_once),
+        cmocka_unit_test(a_turn_that_the_host_could_not_ask_for_comes_later),
         cmocka_unit_test(a_host_may_go_inside_a_turn_and_another_come),
         cmocka_unit_test(alone_it_runs_until_stopped),
         cmocka_unit_test(forgotten_handles_are_named),
