@@ -62,6 +62,7 @@ struct agent {
     bool ended;         /* the loop may be left for good */
     bool hurried;       /* by a second signal */
     bool debugged;      /* a post-mortem debugger was left */
+    bool broken;        /* it cannot go on */
 };
 
 static void say(const char *text)
@@ -194,6 +195,21 @@ static void on_debugger_done(void *arg)
     end(agent);
 }
 
+static void on_out_of_memory(void *arg)
+{
+    struct agent *agent = arg;
+    struct runner_counts counts;
+    char text[160];
+
+    runner_count(agent->runner, &counts);
+    snprintf(text, sizeof text, "there is no memory for more than %lld journeys in Python (--runner-max-journeys)",
+             (long long)counts.running - 1);
+    worker_trouble(agent->worker, text);
+    say(text);
+    agent->broken = true;
+    end(agent);
+}
+
 /* ---- what the worker asks and tells ---- */
 
 static void on_say(void *arg, enum log_level level, const char *text)
@@ -250,6 +266,7 @@ static int open_hosts(struct agent *agent, struct mite_error *error)
         .debugger = on_debugger,
         .debugger_done = on_debugger_done,
         .blocked = culprit_blocks,
+        .out_of_memory = on_out_of_memory,
         .arg = agent,
     };
 
@@ -472,6 +489,9 @@ static int status_of(const struct agent *agent, int rc)
 {
     if (rc < 0) {
         return rc == MITE_EINVAL || rc == MITE_ENOTFOUND ? EXIT_USAGE : EXIT_BROKE;
+    }
+    if (agent->broken) {
+        return EXIT_BROKE;
     }
     return agent->hurried ? EXIT_SIGNALLED : agent->debugged ? EXIT_FAILED : EXIT_GOOD;
 }

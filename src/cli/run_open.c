@@ -47,6 +47,21 @@ static void on_debugger_done(void *arg)
     run_cancel(run);
 }
 
+static void on_out_of_memory(void *arg)
+{
+    struct run *run = arg;
+    struct runner_counts counts;
+
+    runner_count(run->runner, &counts);
+    fprintf(
+        stderr,
+        "mite: there is no memory for more than %lld journeys in Python: let fewer run at once, or spread them over "
+        "more processes or machines\n",
+        (long long)counts.running - 1); /* the one that could not start counts until it is told that it has ended */
+    run->status = EXIT_BROKE;
+    run_cancel(run);
+}
+
 static int open_hosts(struct run *run, struct mite_error *error)
 {
     struct python_options python = {
@@ -58,6 +73,7 @@ static int open_hosts(struct run *run, struct mite_error *error)
         .debugger = on_debugger,
         .debugger_done = on_debugger_done,
         .blocked = culprit_blocks,
+        .out_of_memory = on_out_of_memory,
         .arg = run,
     };
 

@@ -13,7 +13,7 @@
 #include "runner/journey.h"
 #include "scenario/scenario.h"
 
-#define MITE_PYTHON_API_VERSION 3
+#define MITE_PYTHON_API_VERSION 4
 
 struct python_options {
     bool exclude_working_directory; /* the current directory is importable otherwise, as sys.path[0] */
@@ -27,6 +27,9 @@ struct python_options {
     void (*debugger_done)(void *arg);
     /* A journey blocked the loop: its spec (NULL: it was other code), FILE:LINE, for how long so far. */
     void (*blocked)(void *arg, const char *journey, const char *location, uint64_t blocked_ns);
+    /* Python finds no memory for a further journey: end the run. From the loop, once. Without memory Python's own sets
+     * stay as full as they are, and one that is quite full is searched for ever. */
+    void (*out_of_memory)(void *arg);
     void *arg;
 };
 

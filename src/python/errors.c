@@ -167,7 +167,7 @@ static bool frame_is_ours(PyTracebackObject *at)
 }
 
 /* `  File "F", line N, in F` and the line itself, as the traceback module writes them. */
-static void append_frame(struct buf *out, PyCodeObject *code, int number)
+static void append_frame(struct buf *out, PyCodeObject *code, int number, bool with_line)
 {
     buf_text(out, "  File \"");
     append_object(out, code->co_filename, 4096);
@@ -175,7 +175,7 @@ static void append_frame(struct buf *out, PyCodeObject *code, int number)
     append_object(out, code->co_name, 1000);
     buf_char(out, '\n');
 
-    PyObject *getline = module_import(IMPORT_GETLINE);
+    PyObject *getline = with_line ? module_import(IMPORT_GETLINE) : NULL;
     PyObject *line = getline ? PyObject_CallFunction(getline, "Oi", code->co_filename, number) : NULL; /* new */
     PyObject *stripped = line ? PyObject_CallMethod(line, "strip", NULL) : NULL;                       /* new */
     PyErr_Clear();
@@ -196,13 +196,13 @@ static void append_location(struct buf *out, PyCodeObject *code, int number)
 }
 
 /* The user's frames; all of them when there is none of the user's. */
-static void append_stack(struct buf *out, PyTracebackObject *first, bool theirs)
+static void append_stack(struct buf *out, PyTracebackObject *first, bool theirs, bool with_lines)
 {
     size_t begin = out->size;
     for (PyTracebackObject *at = first; at && out->size - begin < TEXT_MAX_BYTES; at = at->tb_next) {
         if (!theirs || !frame_is_ours(at)) {
             PyCodeObject *code = code_of(at);
-            append_frame(out, code, line_of(at, code));
+            append_frame(out, code, line_of(at, code), with_lines);
             Py_DECREF(code);
         }
     }
@@ -244,18 +244,20 @@ static size_t append_place(struct buf *text, PyObject *exception, PyCodeObject *
     bool theirs;
     PyTracebackObject *innermost = find_innermost(first, &theirs);
     PyCodeObject *code = innermost ? code_of(innermost) : NULL; /* new */
+    /* A file that finds no memory to be kept in would be read anew for each line: milliseconds for each of many. */
+    bool with_lines = !PyErr_GivenExceptionMatches(exception, PyExc_MemoryError);
     size_t stack;
 
     if (!theirs && written) {
         append_location(text, written, written->co_firstlineno);
         stack = text->size;
-        append_frame(text, written, written->co_firstlineno);
+        append_frame(text, written, written->co_firstlineno, with_lines);
     } else {
         if (innermost) {
             append_location(text, code, line_of(innermost, code));
         }
         stack = text->size;
-        append_stack(text, first, theirs);
+        append_stack(text, first, theirs, with_lines);
     }
     Py_XDECREF(code);
     Py_XDECREF(first);

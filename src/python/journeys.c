@@ -163,9 +163,46 @@ static void end_unstarted(void *arg)
     end(arg, JOURNEY_FAILED);
 }
 
-static void fail_to_start(struct py_context *self)
+/* ---- out of memory ---- */
+
+static struct {
+    const struct python_options *options; /* borrowed */
+    bool out;                             /* nothing more starts */
+} memory;
+
+static bool full(struct journey_host *host)
+{
+    return memory.out;
+}
+
+static void tell_out_of_memory(void *arg)
+{
+    memory.options->out_of_memory(memory.options->arg);
+}
+
+static void note_out_of_memory(void)
+{
+    if (!memory.out) {
+        memory.out = loop_defer(state->engine_loop, tell_out_of_memory, NULL) == 0;
+    }
+}
+
+/* Whether the machinery found no memory, not code of the user's that wanted a lot: that has a frame. */
+static bool is_out_of_memory(PyObject *exception, bool called)
+{
+    PyObject *traceback = PyException_GetTraceback(exception); /* new */
+    Py_XDECREF(traceback);
+    return (called || !traceback) && PyErr_GivenExceptionMatches(exception, PyExc_MemoryError);
+}
+
+/* ---- start ---- */
+
+static void fail_to_start(struct py_context *self, bool called)
 {
     PyObject *exception = errors_take(); /* new */
+    if (is_out_of_memory(exception, called)) {
+        note_out_of_memory();
+    }
     context_report(self, self->context->root, exception);
     debugger_journey_failed(exception);
     Py_DECREF(exception);
@@ -173,8 +210,6 @@ static void fail_to_start(struct py_context *self)
         end_unstarted(self); /* no memory to wait with */
     }
 }
-
-/* ---- start ---- */
 
 /* Calls the function with the context and the items of `args` (a tuple or list, or NULL). New reference. */
 static PyObject *call(PyObject *function, PyObject *context, PyObject *args)
@@ -210,9 +245,20 @@ static PyObject *call_in(PyObject *variables, PyObject *function, struct py_cont
     return coroutine;
 }
 
-/* The journey's coroutine as a task. False with an exception. */
-static bool begin(struct journey *journey, struct py_context *self, struct args *args)
+/* One that never begins: Python would say so of each, and finds no memory for that. Keeps the exception. */
+static void close_coroutine(PyObject *coroutine)
 {
+    PyObject *exception = errors_take();                              /* new */
+    PyObject *result = PyObject_CallMethod(coroutine, "close", NULL); /* new */
+    Py_XDECREF(result);
+    PyErr_Clear();
+    errors_put(exception);
+}
+
+/* The journey's coroutine as a task. False with an exception; *called when the function was called and has returned. */
+static bool begin(struct journey *journey, struct py_context *self, struct args *args, bool *called)
+{
+    *called = false;
     PyObject *items = args ? args_to_python(args) : NULL; /* new */
     if (args && !items) {
         return false;
@@ -222,6 +268,10 @@ static bool begin(struct journey *journey, struct py_context *self, struct args 
     Py_XDECREF(items);
     self->task = coroutine ? task_start_journey(coroutine, journey->name, variables, self->context, journey_done, self)
                            : NULL; /* new */
+    *called = coroutine != NULL;
+    if (coroutine && !self->task) {
+        close_coroutine(coroutine);
+    }
     Py_XDECREF(coroutine);
     Py_XDECREF(variables);
     return self->task != NULL;
@@ -231,7 +281,9 @@ static void start(struct journey_host *host, struct journey *journey, struct con
                   void (*ended)(void *arg, struct context *context, enum journey_outcome outcome), void *arg)
 {
     struct py_context *self = context_wrap(context); /* new: kept in context->host */
+    bool called;
     if (!self) {
+        note_out_of_memory();
         errors_log_once("context", "cannot start journey %s", context->journey_name);
         ended(arg, context, JOURNEY_FAILED); /* no memory to wait with */
         return;
@@ -240,8 +292,8 @@ static void start(struct journey_host *host, struct journey *journey, struct con
     self->ended = ended;
     self->ended_arg = arg;
     context->host = self;
-    if (!begin(journey, self, args)) {
-        fail_to_start(self);
+    if (!begin(journey, self, args, &called)) {
+        fail_to_start(self, called);
     }
 }
 
@@ -264,17 +316,20 @@ const char *journeys_running(void)
     return name;
 }
 
-struct journey_host *journeys_host(void)
+struct journey_host *journeys_host(const struct python_options *options)
 {
     static bool watched;
     if (!watched) {
         watched = pthread_atfork(NULL, NULL, in_child) == 0;
     }
     is_child = false; /* whoever asks runs journeys of its own */
+    memory.options = options;
+    memory.out = false;
     static struct journey_host host = {.name = "Python",
                                        .load = load,
                                        .unload = unload,
                                        .arguments_needed = arguments_needed,
+                                       .full = full,
                                        .start = start,
                                        .cancel = cancel};
     return &host;

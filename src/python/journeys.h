@@ -4,9 +4,11 @@
  */
 #pragma once
 
+#include "python/api.h"
 #include "python/context.h"
 
-struct journey_host *journeys_host(void); /* static */
+/* Static. The options are borrowed as long as journeys run. */
+struct journey_host *journeys_host(const struct python_options *options);
 
 /* The spec of the journey that the running task belongs to; "?" when it belongs to none. Borrowed. */
 const char *journeys_running(void);

@@ -212,6 +212,11 @@ static void loop_detach(struct loop *loop)
     Py_CLEAR(state->loop);
 }
 
+static struct journey_host *journey_host(void)
+{
+    return journeys_host(&plugin.options);
+}
+
 static void http_counts(struct http_counts *out)
 {
     *out = plugin.http;
@@ -235,7 +240,7 @@ static const struct python_api api = {
     .convert_har = convert_har,
     .loop_attach = loop_attach,
     .loop_detach = loop_detach,
-    .journey_host = journeys_host,
+    .journey_host = journey_host,
     .packages = embed_packages,
     .http_counts = http_counts,
     .stop = stop,

@@ -58,6 +58,14 @@ static PyObject *make_task(PyObject *asyncio_task, struct task *self)
     return task;
 }
 
+/* asyncio lets a new task wait for its turn before it makes a note of it: one of which it could not make a note,
+ * without memory, gets its turn all the same, and must find nothing to do. */
+static void give_up(struct task *self)
+{
+    Py_CLEAR(self->inner);
+    self->done = NULL;
+}
+
 static PyObject *start(PyObject *awaitable, PyObject *name, PyObject *variables, struct context *journey,
                        task_done *done, void *arg)
 {
@@ -85,6 +93,7 @@ static PyObject *start(PyObject *awaitable, PyObject *name, PyObject *variables,
         self->task = make_task(asyncio_task, self);
     }
     if (!self->task) {
+        give_up(self);
         Py_DECREF(self);
         return NULL;
     }
@@ -138,7 +147,7 @@ void task_cancel(PyObject *task)
     }
     PyObject *result = PyObject_CallMethodNoArgs(inside, state->str_cancel); /* new */
     if (!result) {
-        PyErr_WriteUnraisable(inside);
+        errors_log_once("cancel", "cannot cancel a task");
     }
     Py_XDECREF(result);
 }
@@ -233,6 +242,10 @@ static PySendResult step(struct task *self, PyObject *value, PyObject **result)
 static PySendResult am_send(PyObject *object, PyObject *value, PyObject **result)
 {
     struct task *self = (struct task *)object;
+    if (!self->inner && !self->done) { /* given up */
+        *result = Py_NewRef(Py_None);
+        return PYGEN_RETURN;
+    }
     if (!self->inner) {
         PyErr_SetString(PyExc_RuntimeError, "this coroutine is over");
         *result = NULL;

@@ -22,6 +22,8 @@ struct journey_host {
     void (*unload)(struct journey_host *host, struct journey *journey);
     /* How many arguments it cannot do without, as far as that is known before it runs; NULL: it never is. */
     int (*arguments_needed)(struct journey_host *host, const struct journey *journey);
+    /* Whether it can start no more for now; NULL: it never is. */
+    bool (*full)(struct journey_host *host);
     /*
      * Begins the journey. Context and args (NULL: none) are borrowed until `ended`, which comes exactly once, from the
      * loop, never from inside this call; inside `ended` another journey may be started. The host reports what the

@@ -312,6 +312,9 @@ static int start(void *arg, const struct work_item *item)
         return MITE_EAGAIN;
     }
     struct loaded *loaded = find_loaded(runner, item->journey_spec);
+    if (loaded && loaded->host && loaded->host->full && loaded->host->full(loaded->host)) {
+        return MITE_EAGAIN;
+    }
     struct visit *visit = loaded ? visit_alloc(runner) : NULL;
     if (!visit) {
         return MITE_ENOMEM;
