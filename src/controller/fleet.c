@@ -60,21 +60,26 @@ static void nudge_all(struct fleet *fleet)
 static bool starves(const struct fleet *fleet, const struct fleet_runner *runner, const struct lease_pool *pool)
 {
     for (size_t i = 0; !runner->plain && runner->slot >= 0 && i < fleet->scenario->count; i++) {
-        if (fleet->leases.of_entry[i] == pool &&
-            fleet->shares.runners[runner->slot].shares[i].target > runner->holder.by_entry[i]) {
+        int64_t has = runner->holder.by_entry[i];
+        if (fleet->leases.of_entry[i] == pool && fleet->shares.runners[runner->slot].shares[i].target > has &&
+            fleet_most_items(fleet, runner, i) > has) {
             return true;
         }
     }
     return false;
 }
 
-/* No more of them than will find something; each time others are the first. */
+/* Items for those who starve, and no more of them are told than will find one; each time others are the first. */
 static void nudge_starving(struct fleet *fleet)
 {
-    fleet->stocked = false;
-    for (size_t i = 0; i < fleet->leases.pool_count; i++) {
-        const struct lease_pool *pool = &fleet->leases.pools[i];
-        int64_t items = pool->in_stock + (!pool->dry && !pool->over && pool->asked == 0);
+    for (size_t i = 0; fleet->phase == FLEET_RUNNING && i < fleet->leases.pool_count; i++) {
+        struct lease_pool *pool = &fleet->leases.pools[i];
+        int64_t starving = 0;
+        for (size_t n = 0; n < fleet->runner_count; n++) {
+            starving += starves(fleet, fleet->runners[n], pool);
+        }
+        leases_stock(pool, starving);
+        int64_t items = pool->in_stock;
         for (size_t n = fleet->runner_count; n > 0 && items > 0; n--) {
             struct fleet_runner *runner = fleet->runners[fleet->turn++ % fleet->runner_count];
             if (starves(fleet, runner, pool)) {
@@ -83,6 +88,7 @@ static void nudge_starving(struct fleet *fleet)
             }
         }
     }
+    fleet->stocked = false;
 }
 
 /* ---- entries ---- */

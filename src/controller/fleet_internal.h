@@ -182,6 +182,8 @@ const struct pair *fleet_config(struct fleet *fleet, uint64_t *known, size_t *co
 bool fleet_item_value(struct fleet *fleet, const struct lease_item *item, struct value *out);
 /* An answer that carries so much of these is long enough. */
 #define FLEET_ANSWER_BYTES ((size_t)16 << 20)
+/* Items of an entry that a runner may have at once: its part of a pool that has not enough for all. */
+int64_t fleet_most_items(const struct fleet *fleet, const struct fleet_runner *runner, size_t entry);
 /* Items of an entry that a runner may have without using them. */
 int64_t fleet_unused(const struct fleet *fleet, const struct lease_pool *pool);
 

@@ -4,7 +4,8 @@
  * How many items a runner holds. Of a pool that recycles, and is not so large that handing it all out makes no sense,
  * each has its part of all of it, by its part of the work: so every item is used in its turn, and nobody asks for one.
  * Of other pools it has what it will use until its next report: what it lacks, twice what it used of late and a few
- * more. Where a pool has no more to give, what is left is divided, and the last ones are for who starts them now.
+ * more. Where a pool has no more to give, what is left is divided, and the last ones are for who starts them now; nor
+ * may one runner have more than its part of such a pool, or it would have all again as soon as it gives them back.
  */
 #include "controller/fleet_internal.h"
 
@@ -62,6 +63,14 @@ static int64_t part_of_pool(const struct fleet *fleet, const struct lease_pool *
     return (int64_t)((wide)pool->pool->count * (before + mine) / all - (wide)pool->pool->count * before / all);
 }
 
+int64_t fleet_most_items(const struct fleet *fleet, const struct fleet_runner *runner, size_t entry)
+{
+    int64_t size = fleet->leases.of_entry[entry]->size;
+    int64_t part = size > 0 ? shares_part(&fleet->shares, (size_t)runner->slot, entry, size) : INT64_MAX;
+
+    return part > 0 ? part : 1;
+}
+
 static int64_t hold_ahead(const struct fleet *fleet, const struct fleet_runner *runner, const struct lease_pool *pool,
                           size_t entry, int64_t used)
 {
@@ -83,6 +92,8 @@ static int64_t hold_ahead(const struct fleet *fleet, const struct fleet_runner *
         }
         hold = part < hold ? part : hold;
     }
+    int64_t most = fleet_most_items(fleet, runner, entry) - share->running;
+    hold = hold < most ? hold : most > 0 ? most : 0;
     return hold < AHEAD_MAX ? hold : AHEAD_MAX;
 }
 

@@ -140,8 +140,12 @@ static void checked_in(void *arg)
 {
     struct lease_pool *pool = errand_done(arg);
 
-    if (pool && pool->dry) {
-        pool->dry = false;
+    if (!pool) {
+        return;
+    }
+    pool->returning--;
+    pool->dry = false;
+    if (pool->pool->kind != DATAPOOL_ONCE) {
         pool->leases->hooks.stocked(pool->leases->hooks.arg, pool);
     }
 }
@@ -156,6 +160,7 @@ static void check_in(struct lease_pool *pool, struct lease_item *item)
     struct lease_errand *errand = errand_new(pool, item);
 
     if (errand) {
+        pool->returning++;
         pool->pool->ops->checkin(pool->pool, &item->id, checked_in, errand);
         return;
     }
@@ -183,6 +188,12 @@ static struct lease_item *item_new(struct lease_pool *pool, const struct datapoo
     return item;
 }
 
+/* Items that it has given and not got back. */
+static int64_t away(const struct lease_pool *pool)
+{
+    return pool->out + pool->in_stock + pool->returning;
+}
+
 static void put_in_stock(struct lease_pool *pool, struct lease_item *item, bool first)
 {
     item->holder = NULL;
@@ -193,6 +204,7 @@ static void put_in_stock(struct lease_pool *pool, struct lease_item *item, bool 
         TAILQ_INSERT_TAIL(&pool->stock, item, link);
     }
     pool->in_stock++;
+    pool->size = pool->size > 0 && pool->size < away(pool) ? away(pool) : pool->size;
 }
 
 static void refused(struct lease_pool *pool, int code, const struct mite_error *error)
@@ -201,6 +213,7 @@ static void refused(struct lease_pool *pool, int code, const struct mite_error *
 
     if (code == MITE_EAGAIN || code == MITE_ECANCELLED) {
         pool->dry = true;
+        pool->size = away(pool);
     } else if (!pool->over) {
         pool->over = true;
         leases->hooks.over(leases->hooks.arg, pool, code, code == MITE_EEND ? NULL : error);
@@ -431,6 +444,7 @@ void leases_unblock(struct leases *leases)
 {
     for (size_t i = 0; i < leases->pool_count; i++) {
         leases->pools[i].dry = false;
+        leases->pools[i].size = 0;
     }
 }
 

@@ -45,7 +45,9 @@ struct lease_pool {
     struct lease_items stock;
     int64_t in_stock, out;
     int64_t asked;      /* checkouts under way */
+    int64_t returning;  /* checkins under way */
     int64_t highest_id; /* of items that ever left the stock; -1: none */
+    int64_t size;       /* all that it has, for so many it had given when nothing was free; 0: not known */
     bool dry;           /* it had nothing free: not before something comes back, or the next window */
     bool over;          /* it gives nothing any more */
 };

@@ -498,6 +498,28 @@ static void items_of_ones_own_class_turn_over_by_themselves(void **state)
     assert_int_equal(counts_of(test).journeys.completed, test->ended);
 }
 
+/* What a runner gives back is not its own again as long as it has more than its part. */
+static void few_items_are_for_all(void **state)
+{
+    struct test *test = *state;
+    struct datapool *pool = make_pool(SHARED, 4);
+
+    pool->kind = DATAPOOL_OWN;
+    test->report_interval_s = 60;
+    add_entry(test, pool, 10, -1);
+    open_fleet(test, 100);
+    for (size_t i = 0; i < WORKERS; i++) {
+        side_open(test, i);
+        worker_start(test->sides[i].worker, test->sides[i].runner);
+    }
+    bus_until(&test->bus, test->sides[0].journeys.started > 20 && test->sides[1].journeys.started > 20);
+    int first = test->sides[0].journeys.started, second = test->sides[1].journeys.started;
+    bus_until(&test->bus, test->ended > first + second + 200);
+    assert_true(test->sides[0].journeys.started > first + 50);
+    assert_true(test->sides[1].journeys.started > second + 50);
+    assert_int_equal(test->twice, 0);
+}
+
 static void who_is_turned_away_asks_again(void **state)
 {
     struct test *test = *state;
@@ -546,6 +568,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(others_take_over_while_a_worker_is_on_its_way_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(journeys_wait_until_they_are_prepared, set_up, tear_down),
         cmocka_unit_test_setup_teardown(items_of_ones_own_class_turn_over_by_themselves, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(few_items_are_for_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_is_turned_away_asks_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(configuration_comes_along, set_up, tear_down),
     };
