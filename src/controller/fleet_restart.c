@@ -263,13 +263,17 @@ static int read_handed(struct restart *restart, const struct fleet_runner *runne
     if (!item) {
         return no_memory(error);
     }
-    item->lease = (uint64_t)number_at(handed, 1);
+    uint64_t lease = (uint64_t)number_at(handed, 1);
+    if (map_get(&restart->by_lease, lease_key(&lease))) { /* no two items have the same */
+        return broken(error);
+    }
+    if (map_set(&restart->by_lease, lease_key(&lease), item, NULL) < 0) {
+        return no_memory(error);
+    }
+    item->lease = lease;
     item->seq = seq;
     item->runner = runner->id;
     item->entry = entry;
-    if (map_set(&restart->by_lease, lease_key(&item->lease), item, NULL) < 0) {
-        return no_memory(error);
-    }
     restart->last = item->lease > restart->last ? item->lease : restart->last;
     if (id->type == VALUE_INT && id->integer > *highest_of(restart, pool)) {
         *highest_of(restart, pool) = id->integer;

@@ -1,7 +1,9 @@
-/* The fleet without memory, each allocation failing in its turn: nothing breaks, and no item has two holders. */
+/* The fleet without memory, each allocation failing in its turn, and on files that are broken: nothing breaks, and no
+ * item has two holders. */
 #include "failmalloc.h"
 #include "fake_runners.h"
 
+#include "base/log.h"
 #include "scratch.h"
 
 #define PEER "mite1:runner"
@@ -145,6 +147,39 @@ static void put_state(const char *path, const struct buf *bytes)
     assert_int_equal(fclose(file), 0);
 }
 
+static struct fleet_options open_state(struct fake_fleet *fake, const char *path, struct buf *bytes)
+{
+    struct fleet_options options = {.scheduling = {.spawn_rate = 1e6}, .state_file = path};
+
+    fake_fleet_init(fake);
+    add_entries(fake);
+    buf_init(bytes, 0);
+    write_state(fake, &options, bytes);
+    options.config = &fake->config;
+    return options;
+}
+
+/* A fleet on that file, and whether there was one. */
+static int start(struct fake_fleet *fake, const struct fleet_options *options)
+{
+    const struct controller_hooks hooks = {0};
+    struct mite_error error = {0};
+    int rc = fleet_new(fake->loop, NULL, &fake->scenario, options, &fake->totals, &fake->sink.sink, &hooks,
+                       &fake->fleet, &error);
+
+    error_done(&error);
+    return rc;
+}
+
+static void stop(struct fake_fleet *fake, int rc)
+{
+    if (rc == 0) {
+        fleet_free(fake->fleet);
+    }
+    fake->fleet = NULL;
+    uv_run(loop_uv(fake->loop), UV_RUN_NOWAIT);
+}
+
 static void test_restart(void **state)
 {
     struct scratch scratch;
@@ -154,29 +189,50 @@ static void test_restart(void **state)
 
     scratch_make(&scratch);
     struct scratch_path path = scratch_path(&scratch, "state");
-    struct fleet_options options = {.scheduling = {.spawn_rate = 1e6}, .state_file = path.s};
-    struct controller_hooks hooks = {0};
-    fake_fleet_init(&fake);
-    add_entries(&fake);
-    buf_init(&bytes, 0);
-    write_state(&fake, &options, &bytes);
-    options.config = &fake.config;
+    struct fleet_options options = open_state(&fake, path.s, &bytes);
     for (long n = 0; failed; n++) {
-        struct mite_error error = {0};
         renew_pools(&fake);
         put_state(path.s, &bytes);
         failmalloc_start(n);
-        int rc = fleet_new(fake.loop, NULL, &fake.scenario, &options, &fake.totals, &fake.sink.sink, &hooks,
-                           &fake.fleet, &error);
+        int rc = start(&fake, &options);
         failed = failmalloc_stop();
         assert_true(rc == 0 || failed);
-        if (rc == 0) {
-            fleet_free(fake.fleet);
-        }
-        error_done(&error);
-        uv_run(loop_uv(fake.loop), UV_RUN_NOWAIT);
+        stop(&fake, rc);
     }
-    fake.fleet = NULL;
+    buf_done(&bytes);
+    fake_fleet_done(&fake);
+    scratch_remove(&scratch);
+}
+
+/* Whatever byte of the file is wrong, it is refused, or makes some sense. */
+static void test_broken_files(void **state)
+{
+    static const char wrong[] = {'\x05', '\xff'};
+    struct scratch scratch;
+    struct fake_fleet fake;
+    struct buf bytes;
+    int good = 0;
+
+    scratch_make(&scratch);
+    struct scratch_path path = scratch_path(&scratch, "state");
+    struct fleet_options options = open_state(&fake, path.s, &bytes);
+    log_set_level(LOG_CRITICAL);
+    for (size_t i = 0; i < bytes.size * sizeof wrong; i++) {
+        char *byte = &bytes.data[i / sizeof wrong], right = *byte;
+        *byte = wrong[i % sizeof wrong];
+        renew_pools(&fake);
+        put_state(path.s, &bytes);
+        int rc = start(&fake, &options);
+        if (rc == 0) {
+            const struct leases *leases = &fake.fleet->leases;
+            assert_int_equal(leases->pools[0].out + leases->pools[1].out, leases->by_number.live_count);
+            good++;
+        }
+        stop(&fake, rc);
+        *byte = right;
+    }
+    log_set_level(LOG_INFO);
+    assert_true(good > 0 && (size_t)good < bytes.size * sizeof wrong);
     buf_done(&bytes);
     fake_fleet_done(&fake);
     scratch_remove(&scratch);
@@ -187,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_broken_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
