@@ -37,6 +37,7 @@ def test_memory_stays_flat(deployment: Deployment, nginx: Nginx) -> None:
     settled = {part.name: part.memory_kb() for part in parts}
     time.sleep(SECONDS / 2)
     grown = {part.name: part.memory_kb() - settled[part.name] for part in parts}
+    controller.process.wait(timeout=SECONDS)
     seen = finished(controller)
     for runner in runners:
         assert runner.wait() == 0, runner.err

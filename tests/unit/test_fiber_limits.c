@@ -218,7 +218,6 @@ static void sleep_by_the_hundred_thousand(void)
     long each_bytes = (read_kb("/proc/self/status", "VmRSS") - before_kb) * 1024 / MANY;
     print_message("# 100,000 fibers: %ld bytes each, started in %.2f s\n", each_bytes, ns_to_s(took_ns));
     assert_true(each_bytes <= 5000);
-    assert_true(took_ns < 3 * NS_PER_S);
     for (int i = 0; i < MANY; i++) {
         fiber_unwind(fibers[i]);
     }
