@@ -151,18 +151,33 @@ static struct str keep(struct buf *text, struct str s)
     return copy;
 }
 
+/* Users ask for the same thing again and again: an exchange that is used again often has that URL taken apart. */
+static int set_url(struct http_exchange *exchange, struct str asked, bool same, struct mite_error *error)
+{
+    struct str text = keep(&exchange->text, asked);
+
+    exchange->url_slot = 0;
+    if (same) {
+        return 0;
+    }
+    int rc = url_parse(text, &exchange->url_text[0], &exchange->url, error);
+    exchange->parsed = rc < 0 ? 0 : text.n;
+    return rc;
+}
+
 static int fill_hop(struct http_exchange *exchange, const struct http_request *request, struct mite_error *error)
 {
     const struct http_client *client = exchange->session->client;
     struct http_hop *hop = &exchange->hop;
     struct buf *text = &exchange->text;
 
+    const char *before = text->data;
+    bool same = exchange->parsed > 0 && str_equal((struct str){before, exchange->parsed}, request->url);
     buf_clear(text);
     if (buf_reserve(text, size_of(request)) < 0) {
         return error_set(error, MITE_ENOMEM, "no memory for a request");
     }
-    exchange->url_slot = 0;
-    int rc = url_parse(keep(text, request->url), &exchange->url_text[0], &exchange->url, error);
+    int rc = set_url(exchange, request->url, same && text->data == before, error);
     if (rc < 0) {
         return rc;
     }

@@ -85,11 +85,10 @@ struct http_response {
     unsigned refs;
     int status;
     struct str method;
-    struct str url;                    /* that was asked, after redirects so far, without fragment */
-    struct str redirect_url;           /* absolute target of a 3xx with Location; none otherwise */
-    struct str header_block;           /* as it came: status line, header lines, CRLF each, without the empty line */
-    const struct http_header *headers; /* views into the block, in order */
-    size_t header_count;
+    struct str url;             /* that was asked, after redirects so far, without fragment */
+    struct str redirect_url;    /* absolute target of a 3xx with Location; none otherwise */
+    struct str header_block;    /* as it came: status line, header lines, CRLF each, without the empty line */
+    bool sets_cookies;          /* a header may be Set-Cookie */
     struct str body;            /* decoded */
     struct str request_headers; /* header lines as they went out, "Name: value\r\n" each, as the caller gave them */
     struct str request_cookies; /* the Cookie header's value as sent; none without */
@@ -102,6 +101,10 @@ struct http_response {
 
 struct http_response *http_response_ref(struct http_response *response) PRIVATE_API(http_response_ref);
 void http_response_unref(struct http_response *response) PRIVATE_API(http_response_unref);
+
+/* The next header, as views into the block; `at` is NULL before the first. False: no more. */
+bool http_response_next_header(const struct http_response *response, const char **at, struct http_header *out)
+    PRIVATE_API(http_response_next_header);
 
 /* First header of that name, any case; none when missing. */
 struct str http_response_header(const struct http_response *response, const char *name)

@@ -132,6 +132,7 @@ static struct http_response *take_response(struct http_transfer *transfer)
     if (!response) {
         return NULL;
     }
+    response->sets_cookies = transfer->sets_cookies;
     fill_timings(transfer, &response->timings);
     response->upload_bytes = info_bytes(easy, CURLINFO_SIZE_UPLOAD_T);
     response->download_bytes = info_bytes(easy, CURLINFO_SIZE_DOWNLOAD_T);

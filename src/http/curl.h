@@ -72,7 +72,7 @@ struct http_transfer {
     bool fresh;                 /* nothing of `set` is set yet */
     struct buf head, body;      /* of the response under way */
     bool head_ended;            /* the empty line came: what follows is a trailer, unless it is the next status line */
-    bool head_too_large, too_large;
+    bool head_too_large, too_large, sets_cookies;
     bool again;       /* this is its second try, over a connection of its own */
     int socket_errno; /* why no socket could be opened */
 

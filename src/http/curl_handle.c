@@ -50,6 +50,9 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
             line++;
         }
     }
+    if (length > 10 && line[3] == '-' && str_equal_nocase((struct str){line, 10}, STR("Set-Cookie"))) {
+        transfer->sets_cookies = true;
+    }
     transfer->head_too_large = head->size + length + 2 > head->max_size;
     if (end - line == (ptrdiff_t)length + 2) { /* as it should be */
         return buf_append(head, line, length + 2) == 0 ? n : 0;
@@ -330,7 +333,7 @@ static void clear_answer(struct http_transfer *transfer)
 {
     buf_clear(&transfer->head);
     buf_clear(&transfer->body);
-    transfer->head_ended = transfer->head_too_large = transfer->too_large = false;
+    transfer->head_ended = transfer->head_too_large = transfer->too_large = transfer->sets_cookies = false;
     transfer->socket_errno = 0;
     transfer->message[0] = '\0';
 }

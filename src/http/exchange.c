@@ -69,6 +69,7 @@ void exchange_release(struct http_exchange *exchange)
     } else {
         if (exchange->text.capacity > KEPT_TEXT) {
             buf_done(&exchange->text);
+            exchange->parsed = 0;
         }
         exchange->next = client->idle;
         client->idle = exchange;
@@ -217,6 +218,7 @@ static int follow(struct http_exchange *exchange, const struct http_response *re
         return error_set(error, MITE_ENOMEM, "no memory for a redirect");
     }
     exchange->url = *target;
+    exchange->parsed = 0;
     exchange->url_slot = !exchange->url_slot;
     hop->url = target->text;
     return exchange_send(exchange, error);
@@ -226,10 +228,11 @@ static int follow(struct http_exchange *exchange, const struct http_response *re
 
 static void receive_cookies(struct http_exchange *exchange, const struct http_response *response)
 {
-    for (size_t i = 0; i < response->header_count; i++) {
-        const struct http_header *header = &response->headers[i];
-        if (header->name.n == 10 && str_equal_nocase(header->name, STR("Set-Cookie"))) {
-            cookie_jar_receive(exchange->session->jar, header->value, exchange->url.host, exchange->url.path,
+    struct http_header header;
+
+    for (const char *at = NULL; http_response_next_header(response, &at, &header);) {
+        if (str_equal_nocase(header.name, STR("Set-Cookie"))) {
+            cookie_jar_receive(exchange->session->jar, header.value, exchange->url.host, exchange->url.path,
                                exchange->url.tls || url_is_loopback(&exchange->url), (int64_t)clock_wall_s());
         }
     }
@@ -301,7 +304,9 @@ static void on_response(struct http_exchange *exchange, struct http_response *re
     struct url target;
 
     error_init(&error);
-    receive_cookies(exchange, response);
+    if (response->sets_cookies) {
+        receive_cookies(exchange, response);
+    }
     bool points = redirect_target(exchange, response, &target, &error);
     if (points && response_set_redirect_url(response, target.text, target.fragment) < 0) {
         points = false;

@@ -39,6 +39,7 @@ struct http_exchange {
     struct buf cookie;
     struct buf url_text[2]; /* `url` may lie in one, the target of its redirect in the other */
     unsigned url_slot;
+    size_t parsed; /* bytes at the start of `text` that `url` came from; 0: it came from elsewhere */
 
     bool follow;
     unsigned redirects, max_redirects;

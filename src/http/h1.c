@@ -108,6 +108,7 @@ void h1_finish(struct h1_transfer *transfer, struct str block, struct buf *body,
         h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
         return;
     }
+    response->sets_cookies = transfer->head.sets_cookies;
     response->timings = transfer->timings;
     response->timings.start_ns = hop->start_ns;
     if (response->timings.total_ns == 0) {

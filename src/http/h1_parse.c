@@ -184,6 +184,8 @@ static enum h1_parsed on_header(struct h1_head *head, struct str name, const cha
     case 10:
         if (str_equal_nocase(name, STR("Connection"))) {
             on_connection(head, trim(value, end));
+        } else if (str_equal_nocase(name, STR("Set-Cookie"))) {
+            head->sets_cookies = true;
         }
         return H1_MORE;
     case 14:

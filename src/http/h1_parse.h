@@ -35,6 +35,7 @@ struct h1_head {
     enum h1_framing framing; /* of the body that follows */
     uint64_t length;         /* H1_LENGTH */
     bool keep_alive;
+    bool sets_cookies;
     bool tidy;                       /* every line ends with CRLF, none is folded: the block can be taken as it is */
     uint8_t codings[H1_CODINGS_MAX]; /* of the content, in the order they were applied */
     unsigned coding_count;

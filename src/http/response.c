@@ -6,13 +6,13 @@
 #define COMMON_BLOCK_BYTES 2048
 #define MAX_SPARES         1024
 
-/* What response_new() allocates: the public struct first, the header views and the text behind it. */
+/* What response_new() allocates: the public struct first, the text behind it. */
 struct block {
     struct http_response response;
     bool common;        /* of COMMON_BLOCK_BYTES */
     char *body;         /* owned; NULL when it is part of the text */
     char *redirect_url; /* owned; NULL without */
-    struct http_header headers[];
+    char text[];
 };
 
 static struct http_response *spares; /* linked by `previous` */
@@ -56,15 +56,11 @@ __attribute__((destructor)) static void free_spares(void)
     }
 }
 
-static size_t count_lines(struct str block)
+static const char *next_line(const char *line, const char *end)
 {
-    size_t lines = 0;
-    const char *end = block.p + block.n;
+    const char *eol = line < end ? memchr(line, '\n', (size_t)(end - line)) : NULL;
 
-    for (const char *p = block.p; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++) {
-        lines++;
-    }
-    return lines;
+    return eol ? eol + 1 : end;
 }
 
 static struct str trim(const char *p, const char *end)
@@ -72,28 +68,10 @@ static struct str trim(const char *p, const char *end)
     while (p < end && (*p == ' ' || *p == '\t')) {
         p++;
     }
-    while (end > p && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r')) {
+    while (end > p && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r' || end[-1] == '\n')) {
         end--;
     }
     return (struct str){p, (size_t)(end - p)};
-}
-
-/* The status line is no header; a line without a colon is none either and is only in the block. */
-static size_t parse_headers(struct str block, struct http_header *headers)
-{
-    const char *end = block.p + block.n, *line = block.n ? memchr(block.p, '\n', block.n) : NULL;
-    size_t count = 0;
-
-    for (line = line ? line + 1 : end; line < end;) {
-        const char *eol = memchr(line, '\n', (size_t)(end - line));
-        eol = eol ? eol : end;
-        const char *colon = memchr(line, ':', (size_t)(eol - line));
-        if (colon) {
-            headers[count++] = (struct http_header){trim(line, colon), trim(colon + 1, eol)};
-        }
-        line = eol + 1;
-    }
-    return count;
 }
 
 /* Copies with a zero behind; none stays none. */
@@ -112,23 +90,21 @@ static struct str place(char **at, struct str s)
 struct http_response *response_new(const struct http_hop *hop, int status, struct str header_block, struct buf *body)
 {
     bool large = body->size > RESPONSE_SMALL_BODY;
-    size_t lines = count_lines(header_block);
     size_t text = hop->method.n + hop->url.n + header_block.n + (large ? 0 : body->size) + hop->header_lines.n +
                   hop->cookie.n + hop->body.n + 7;
-    struct block *block = block_alloc(sizeof *block + lines * sizeof block->headers[0] + text);
+    struct block *block = block_alloc(sizeof *block + text);
 
     if (!block) {
         return NULL;
     }
     struct http_response *response = &block->response;
-    char *at = (char *)&block->headers[lines];
+    char *at = block->text;
 
-    *response = (struct http_response){.refs = 1, .status = status, .headers = block->headers};
+    *response = (struct http_response){.refs = 1, .status = status};
     block->body = block->redirect_url = NULL;
     response->method = place(&at, hop->method);
     response->url = place(&at, hop->url);
     response->header_block = place(&at, header_block);
-    response->header_count = parse_headers(response->header_block, block->headers);
     response->request_headers = place(&at, hop->header_lines);
     response->request_cookies = place(&at, hop->cookie);
     response->request_body = place(&at, hop->body);
@@ -175,11 +151,32 @@ void http_response_unref(struct http_response *response)
     }
 }
 
+/* The status line is no header; a line without a colon is none either and is only in the block. */
+bool http_response_next_header(const struct http_response *response, const char **at, struct http_header *out)
+{
+    const char *end = response->header_block.p + response->header_block.n;
+    const char *line = *at ? *at : next_line(response->header_block.p, end);
+
+    for (const char *next; line < end; line = next) {
+        next = next_line(line, end);
+        const char *colon = memchr(line, ':', (size_t)(next - line));
+        if (colon) {
+            *out = (struct http_header){trim(line, colon), trim(colon + 1, next)};
+            *at = next;
+            return true;
+        }
+    }
+    return false;
+}
+
 struct str http_response_header(const struct http_response *response, const char *name)
 {
-    for (size_t i = 0; i < response->header_count; i++) {
-        if (str_equal_nocase(response->headers[i].name, str_of(name))) {
-            return response->headers[i].value;
+    struct str wanted = str_of(name);
+    struct http_header header;
+
+    for (const char *at = NULL; http_response_next_header(response, &at, &header);) {
+        if (str_equal_nocase(header.name, wanted)) {
+            return header.value;
         }
     }
     return STR_NONE;

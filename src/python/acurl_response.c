@@ -106,20 +106,20 @@ static PyObject *make_text(struct response *self)
 
 static PyObject *make_tuple(struct response *self)
 {
-    size_t count = self->response->header_count;
-    PyObject *tuple = PyTuple_New((Py_ssize_t)count); /* new */
-    for (size_t i = 0; tuple && i < count; i++) {
-        const struct http_header *header = &self->response->headers[i];
-        PyObject *name = latin1(header->name), *value = latin1(header->value); /* new */
-        PyObject *pair = name && value ? PyTuple_Pack(2, name, value) : NULL;  /* new */
+    PyObject *list = PyList_New(0); /* new */
+    struct http_header header;
+    for (const char *at = NULL; list && http_response_next_header(self->response, &at, &header);) {
+        PyObject *name = latin1(header.name), *value = latin1(header.value);  /* new */
+        PyObject *pair = name && value ? PyTuple_Pack(2, name, value) : NULL; /* new */
         Py_XDECREF(name);
         Py_XDECREF(value);
-        if (!pair) {
-            Py_CLEAR(tuple);
-        } else {
-            PyTuple_SET_ITEM(tuple, (Py_ssize_t)i, pair); /* steals */
+        if (!pair || PyList_Append(list, pair) < 0) {
+            Py_CLEAR(list);
         }
+        Py_XDECREF(pair);
     }
+    PyObject *tuple = list ? PyList_AsTuple(list) : NULL; /* new */
+    Py_XDECREF(list);
     return tuple;
 }
 
@@ -149,9 +149,9 @@ static PyObject *make_headers(struct response *self)
 {
     PyObject *type = acurl_import(ACURL_CASE_INSENSITIVE_DICT); /* borrowed */
     PyObject *dict = type ? PyObject_CallNoArgs(type) : NULL;   /* new */
-    for (size_t i = 0; dict && i < self->response->header_count; i++) {
-        const struct http_header *header = &self->response->headers[i];
-        PyObject *name = lowered(header->name), *value = latin1(header->value); /* new */
+    struct http_header header;
+    for (const char *at = NULL; dict && http_response_next_header(self->response, &at, &header);) {
+        PyObject *name = lowered(header.name), *value = latin1(header.value); /* new */
         if (!name || !value || put_header(dict, name, value) < 0) {
             Py_CLEAR(dict);
         }

@@ -53,6 +53,17 @@ static void check_timings(const struct http_response *response)
     assert_true(t->start_ns > 0 && t->start_ns + t->total_ns <= clock_now_ns());
 }
 
+__attribute__((unused)) static size_t header_count(const struct http_response *response)
+{
+    struct http_header header;
+    size_t count = 0;
+
+    for (const char *at = NULL; http_response_next_header(response, &at, &header);) {
+        count++;
+    }
+    return count;
+}
+
 static void fixture_on_response(void *arg, struct http_response *response)
 {
     struct fixture *f = arg;

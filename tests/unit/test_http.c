@@ -50,9 +50,14 @@ static void test_get(void **state)
     assert_null(r->redirect_url.p);
     assert_str(r->header_block, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-One: a\r\nX-One:  b \r\n"
                                 "Content-Length: 5\r\n");
-    assert_int_equal(r->header_count, 4);
-    assert_str(r->headers[2].name, "X-One");
-    assert_str(r->headers[2].value, "b");
+    assert_int_equal(header_count(r), 4);
+    struct http_header third;
+    const char *at = NULL;
+    for (int i = 0; i < 3; i++) {
+        assert_true(http_response_next_header(r, &at, &third));
+    }
+    assert_str(third.name, "X-One");
+    assert_str(third.value, "b");
     assert_str(http_response_header(r, "content-TYPE"), "text/plain");
     assert_null(http_response_header(r, "X-Two").p);
     assert_string_equal(r->primary_ip, "127.0.0.1");
@@ -154,7 +159,7 @@ static void test_kinds_of_answers(void **state)
     assert_ok(f, 304, "");
     run_get(f, "/early");
     assert_ok(f, 200, "ok");
-    assert_int_equal(f->response->header_count, 1);
+    assert_int_equal(header_count(f->response), 1);
     run_get(f, "/folded");
     assert_str(http_response_header(f->response, "X-Long"), "a b");
     head.url = str_of(url_of(f, "/head"));
@@ -328,6 +333,36 @@ static void test_credentials_in_the_url(void **state)
     assert_null(strstr(peer.last.data, "Authorization"));
 }
 
+/* What an exchange knows of the URL before: it may be the same, have led elsewhere, or be no URL. */
+static void test_one_url_after_another(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *path, *asked, *body;
+    } steps[] = {
+        {"/text", "/text", "hello"},
+        {"/text", "/text", "hello"},
+        {"/301", "/", "ok"},
+        {"/301", "/", "ok"},
+        {"/text", "/text", "hello"},
+        {"/te%78t/../text", "/text", "hello"},
+        {"/te%78t/../text", "/text", "hello"},
+    };
+
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        run_get(f, steps[i].path);
+        assert_ok(f, 200, steps[i].body);
+        assert_str(f->response->url, url_of(f, steps[i].asked));
+        assert_contains(peer.last.data, steps[i].asked);
+        struct http_request nonsense = {.method = STR("GET"), .url = STR("http://["), .verify = -1};
+        struct mite_error error = {0};
+        if (i % 2) {
+            assert_true(http_request(f->session, &nonsense, NULL, NULL, &f->exchange, &error) < 0);
+            error_done(&error);
+        }
+    }
+}
+
 /* ---- cookies ---- */
 
 static void test_cookies(void **state)
@@ -397,6 +432,7 @@ int main(void)
         TEST(test_redirects_share_the_timeout),
         TEST(test_credentials_stay_at_their_origin),
         TEST(test_credentials_in_the_url),
+        TEST(test_one_url_after_another),
         TEST(test_cookies),
         TEST(test_unauthorized),
     };

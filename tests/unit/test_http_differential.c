@@ -59,10 +59,12 @@ static bool is_excused(struct str answer)
 
 static bool is_same(const struct http_response *a, const struct http_response *b)
 {
-    bool same = a->status == b->status && str_equal(a->body, b->body) && a->header_count == b->header_count;
+    bool same = a->status == b->status && str_equal(a->body, b->body) && header_count(a) == header_count(b);
+    const char *at_a = NULL, *at_b = NULL;
+    struct http_header x, y;
 
-    for (size_t i = 0; same && i < a->header_count; i++) {
-        same = str_equal(a->headers[i].name, b->headers[i].name) && str_equal(a->headers[i].value, b->headers[i].value);
+    while (same && http_response_next_header(a, &at_a, &x) && http_response_next_header(b, &at_b, &y)) {
+        same = str_equal(x.name, y.name) && str_equal(x.value, y.value);
     }
     return same;
 }
