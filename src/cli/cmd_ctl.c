@@ -199,14 +199,21 @@ static void put_running(struct buf *out, const struct value *status, const struc
 
 static void put_runner(struct buf *out, const struct value *status, const struct value *runner)
 {
+    bool introduced = number_at(runner, "pid") > 0; /* one of the Python program says nothing of itself */
+
     buf_printf(out, "runner %.0f  ", number_at(runner, "id"));
-    put_text(out, text_at(runner, "host"));
-    buf_printf(out, " pid %.0f, mite ", number_at(runner, "pid"));
-    put_text(out, text_at(runner, "version"));
-    buf_text(out, ", ");
+    if (introduced) {
+        put_text(out, text_at(runner, "host"));
+        buf_printf(out, " pid %.0f, mite ", number_at(runner, "pid"));
+        put_text(out, text_at(runner, "version"));
+        buf_text(out, ", ");
+    }
     put_text(out, text_at(runner, "state"));
-    buf_printf(out, ", %.0f %% of a core, %.0f events queued, heard %.1f s ago", 100 * number_at(runner, "cpu"),
-               number_at(runner, "queued"), number_at(runner, "silent"));
+    if (introduced) {
+        buf_printf(out, ", %.0f %% of a core, %.0f events queued", 100 * number_at(runner, "cpu"),
+                   number_at(runner, "queued"));
+    }
+    buf_printf(out, ", heard %.1f s ago", number_at(runner, "silent"));
     put_running(out, status, value_get(runner, "running"));
     buf_char(out, '\n');
 }

@@ -201,6 +201,8 @@ void run_fleet_notes(const struct run *run, void (*add)(void *arg, const char *l
             counts->runners_seen, counts->runners_lost);
         add(arg, line);
     }
+    add_count("of those, not heard of since the controller was started again: nothing that they counted is here",
+              counts->runners_unheard, add, arg);
     if (counts->runners_back > 0) {
         snprintf(line, sizeof line, "runners lost for a while, of %zu: %zu; others did their work until they were back",
                  counts->runners_seen, counts->runners_back);

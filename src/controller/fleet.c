@@ -200,6 +200,17 @@ static int64_t live_runners(const struct fleet *fleet)
     return count;
 }
 
+static size_t unheard_runners(const struct fleet *fleet)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < fleet->runner_count; i++) {
+        const struct fleet_runner *runner = fleet->runners[i];
+        count += runner->state == RUNNER_LOST && runner->awaited && !runner->plain && !runner->own;
+    }
+    return count;
+}
+
 static void report(struct fleet *fleet)
 {
     size_t required = 0, count = fleet->scenario->count;
@@ -525,6 +536,7 @@ void fleet_count(const struct fleet *fleet, struct fleet_counts *out)
         .runners = (size_t)live_runners(fleet),
         .runners_seen = fleet->runners_seen,
         .runners_lost = fleet->runners_lost,
+        .runners_unheard = unheard_runners(fleet),
         .runners_back = fleet->runners_back,
         .runners_plain = fleet->runners_plain,
         .items_lost = fleet->leases.lost,

@@ -37,10 +37,11 @@ struct fleet_counts {
     uint64_t bad_messages;             /* that made no sense; logged once a kind */
     size_t runners;                    /* that live now */
     size_t runners_seen;
-    size_t runners_lost;  /* of those seen: lost, and not back */
-    size_t runners_back;  /* of those seen: were lost for a while */
-    size_t runners_plain; /* of those seen: they report no statistics */
-    uint64_t items_lost;  /* of pools that do not recycle, gone with a runner */
+    size_t runners_lost;    /* of those seen: lost, and not back */
+    size_t runners_unheard; /* of those lost: what they had counted was known to an earlier controller alone */
+    size_t runners_back;    /* of those seen: were lost for a while */
+    size_t runners_plain;   /* of those seen: they report no statistics */
+    uint64_t items_lost;    /* of pools that do not recycle, gone with a runner */
 };
 
 /* Scenario, totals (into which runners' statistics are merged) and sink (for controller_report) are borrowed. */

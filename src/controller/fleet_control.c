@@ -108,11 +108,12 @@ static void put_running(struct fleet *fleet, const struct fleet_runner *runner)
 static void put_runner(struct fleet *fleet, const struct fleet_runner *runner, uint64_t now_ns)
 {
     static const char *const states[] = {"has said hello", "runs", "is lost"};
+    bool awaited = runner->awaited && !runner->plain && runner->state == RUNNER_LIVE;
     struct buf *out = &fleet->out;
 
     msgpack_write_map(out, 9);
     put_int(out, "id", runner->id);
-    put_text(out, "state", states[runner->state]);
+    put_text(out, "state", awaited ? "is awaited" : states[runner->state]);
     put_text(out, "host", runner->host);
     put_text(out, "version", runner->version);
     put_int(out, "pid", runner->pid);
@@ -237,7 +238,7 @@ static void configure(struct fleet *fleet, struct str peer, struct str text)
         return;
     }
     fleet_state_config(fleet, key);
-    say(fleet, peer, GOOD, "runners get " STR_FMT " with their next orders", STR_ARG(key));
+    say(fleet, peer, GOOD, "runners get \"" STR_FMT "\" with their next orders", STR_ARG(key));
 }
 
 static void stop(struct fleet *fleet, struct str peer)

@@ -141,6 +141,7 @@ static void test_lost_to_the_second(void **state)
     start_again(f, pool_of(true, 4));
     lose(f, 0);
     assert_int_equal(counts_of(f).runners_lost, 1);
+    assert_int_equal(counts_of(f).runners_unheard, 1);
     assert_int_equal(counts_of(f).runners_seen, 1);
     join_and_run(f, &two, US(2));
     assert_int_equal(two.held_count, 4);
@@ -151,8 +152,10 @@ static void test_lost_to_the_second(void **state)
     come_back(f, &two);
     assert_int_equal(two.orders.item_count, 0);
     assert_int_equal(f->fake.fleet->runners[1]->holder.by_entry[0], 4); /* they are the second's, not the first's */
+    assert_int_equal(counts_of(f).runners_unheard, 1);
     come_back(f, &one);
     assert_int_equal(counts_of(f).runners_lost, 0);
+    assert_int_equal(counts_of(f).runners_unheard, 0);
     assert_int_equal(counts_of(f).runners_back, 1);
     assert_int_equal(counts_of(f).runners_seen, 2);
 }
