@@ -339,11 +339,25 @@ PyObject *exchange_new(struct session *session, const char *method, struct argum
     return (PyObject *)self;
 }
 
+/* As of a coroutine: an await that was forgotten would else go unseen. Without the URL, for Python shows a warning of
+ * one text and line once. */
+static void warn_of_fresh(struct exchange *self)
+{
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback); /* new */
+    if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "%s request was never awaited", self->method) < 0) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    PyErr_Restore(type, error, traceback);
+}
+
 static void exchange_finalize(PyObject *object)
 {
     struct exchange *self = (struct exchange *)object;
     if (self->state == EXCHANGE_WAITING) {
         cancel(self);
+    } else if (self->state == EXCHANGE_FRESH) {
+        warn_of_fresh(self);
     }
 }
 
@@ -367,7 +381,7 @@ static int exchange_clear(struct exchange *self)
 static void exchange_dealloc(struct exchange *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    if (self->state == EXCHANGE_WAITING && PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
+    if (self->state != EXCHANGE_OVER && PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
         return;
     }
     PyObject_GC_UnTrack(self);

@@ -31,7 +31,9 @@ def test_looks_like_a_coroutine(run: Run, web: Server) -> None:
 
 def test_nothing_is_sent_before_it_is_awaited(run: Run, web: Server) -> None:
     async def main(session):
-        session.get(f"{web.url}/never")
+        with pytest.warns(RuntimeWarning, match="^GET request was never awaited$") as caught:
+            session.get(f"{web.url}/never")
+        assert [warning.filename for warning in caught] == [__file__]
         session.get(f"{web.url}/closed").close()
         await session.get(f"{web.url}/sent")
 
@@ -237,7 +239,8 @@ def test_nothing_leaks(run: Run, web: Server) -> None:
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        session.get(web.url)
+        with pytest.warns(RuntimeWarning):
+            session.get(web.url)
 
     async def main(session):
         web.go_on.set()
