@@ -219,14 +219,20 @@ static struct str start_of(const struct source *source)
     return (struct str){rest.p, rest.n < START_BYTES ? rest.n : START_BYTES};
 }
 
-/* What --collector-use-json writes begins with a brace. Any other text would be a number for each letter; it is told
+/* A brace that is not the number 123. */
+static bool begins_object(struct str text)
+{
+    return text.n > 1 && text.p[0] == '{' && memchr("\"} \t\r\n", text.p[1], 6);
+}
+
+/* What --collector-use-json writes are lines of objects. Any other text would be a number for each letter; it is told
  * from numbers that somebody recorded by its length, or the newline at its end. */
 static int holds_lines(struct source *source, bool *lines, struct mite_error *error)
 {
     int code = source_more(source, error);
     struct str start = start_of(source);
 
-    *lines = start.n > 0 && *start.p == '{';
+    *lines = begins_object(start);
     while (code == 0 && !*lines && start.n < START_BYTES && is_readable(start)) {
         code = source_more(source, error);
         start = start_of(source);

@@ -111,7 +111,7 @@ def test_a_text_is_no_list_of_numbers(mite, text: str) -> None:
 
 
 def test_numbers_that_somebody_recorded(mite) -> None:
-    for numbers in ([50], list(range(100, 120)), [65, 10, 66], [1] * 2000, [104, 200]):
+    for numbers in ([50], [123], [123, 124, 125], list(range(100, 120)), [65, 10, 66], [1] * 2000, [104, 200]):
         done = mite("cat", "-", input=b"".join(map(msgpack.packb, numbers)), stdin=None, text=False)
         assert (done.returncode, done.stdout.split()) == (0, [b"%d" % n for n in numbers])
 
