@@ -236,12 +236,11 @@ static int header_list_fill(struct header_list *list, struct str lines, bool no_
 
 /* ---- what differs from request to request ---- */
 
-/* Sets a text option (NULL when there is none) unless it is set to that already. An empty text counts as set. */
-static int set_text(struct http_transfer *transfer, CURLoption option, struct buf *current, struct str wanted)
+static int change_text(struct http_transfer *transfer, CURLoption option, struct buf *current, struct str wanted)
 {
-    bool same = wanted.p ? current->data && str_equal(buf_view(current), wanted) : !current->data;
+    bool same = wanted.p && current->data && str_equal(buf_view(current), wanted);
 
-    if (same && (!transfer->fresh || !wanted.p)) {
+    if (same && !transfer->fresh) {
         return 0;
     }
     if (!wanted.p) {
@@ -253,6 +252,12 @@ static int set_text(struct http_transfer *transfer, CURLoption option, struct bu
         }
     }
     return curl_easy_setopt(transfer->easy, option, current->data) == CURLE_OK ? 0 : MITE_ENOMEM;
+}
+
+/* Sets a text option (NULL when there is none) unless it is set to that already. An empty text counts as set. */
+static inline int set_text(struct http_transfer *transfer, CURLoption option, struct buf *current, struct str wanted)
+{
+    return wanted.p || current->data ? change_text(transfer, option, current, wanted) : 0;
 }
 
 static int set_headers(struct http_transfer *transfer, struct str lines, bool no_content_type)
