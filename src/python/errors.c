@@ -6,6 +6,7 @@
 #include <frameobject.h>
 
 #define TEXT_MAX_BYTES (64u << 10) /* of one message, and of one stack trace */
+#define GROUP_MAX      5           /* exceptions of a group that are told */
 
 #if PY_VERSION_HEX >= 0x030c0000
 PyObject *errors_take(void)
@@ -237,6 +238,41 @@ static PyTracebackObject *find_innermost(PyTracebackObject *first, bool *theirs)
     return innermost;
 }
 
+/* A file that finds no memory to be kept in would be read anew for each line: milliseconds for each of many. */
+static bool shows_lines(PyObject *exception)
+{
+    return !PyErr_GivenExceptionMatches(exception, PyExc_MemoryError);
+}
+
+/* What the exceptions of a group were, and where: the group itself says no more than how many. */
+static void append_group(struct buf *out, PyObject *exception, size_t begin)
+{
+#if PY_VERSION_HEX >= 0x030b0000
+    if (!PyObject_TypeCheck(exception, (PyTypeObject *)PyExc_BaseExceptionGroup)) {
+        return;
+    }
+    PyObject *members = PyObject_GetAttr(exception, state->str_exceptions); /* new: a tuple */
+    Py_ssize_t count = members && PyTuple_Check(members) ? PyTuple_GET_SIZE(members) : 0;
+    PyErr_Clear();
+    for (Py_ssize_t i = 0; i < count && i < GROUP_MAX && out->size - begin < TEXT_MAX_BYTES; i++) {
+        PyObject *member = PyTuple_GET_ITEM(members, i); /* borrowed */
+        PyTracebackObject *first = frames_of(member);    /* new */
+        bool theirs;
+        find_innermost(first, &theirs);
+        buf_text(out, "  with ");
+        append_message(out, member);
+        buf_char(out, '\n');
+        append_stack(out, first, theirs, shows_lines(member));
+        append_group(out, member, begin);
+        Py_XDECREF(first);
+    }
+    if (count > GROUP_MAX) {
+        buf_printf(out, "  and %zd more\n", count - GROUP_MAX);
+    }
+    Py_XDECREF(members);
+#endif
+}
+
 /* Location and stack, one behind the other. Returns where the stack begins. */
 static size_t append_place(struct buf *text, PyObject *exception, PyCodeObject *written)
 {
@@ -244,8 +280,7 @@ static size_t append_place(struct buf *text, PyObject *exception, PyCodeObject *
     bool theirs;
     PyTracebackObject *innermost = find_innermost(first, &theirs);
     PyCodeObject *code = innermost ? code_of(innermost) : NULL; /* new */
-    /* A file that finds no memory to be kept in would be read anew for each line: milliseconds for each of many. */
-    bool with_lines = !PyErr_GivenExceptionMatches(exception, PyExc_MemoryError);
+    bool with_lines = shows_lines(exception);
     size_t stack;
 
     if (!theirs && written) {
@@ -258,6 +293,7 @@ static size_t append_place(struct buf *text, PyObject *exception, PyCodeObject *
         }
         stack = text->size;
         append_stack(text, first, theirs, with_lines);
+        append_group(text, exception, stack);
     }
     Py_XDECREF(code);
     Py_XDECREF(first);

@@ -60,6 +60,27 @@ def test_wrong_number_of_arguments_under_a_decorator(run):
     assert of_type(messages, "exception")[0]["location"].endswith("shop.py:7:journey")
 
 
+def test_a_group_tells_what_is_in_it(run):
+    source = """
+import asyncio
+
+async def part(n):
+    raise ValueError(f"part {n}")
+
+async def journey(ctx):
+    async with asyncio.TaskGroup() as group:
+        for n in range(7):
+            group.create_task(part(n))
+"""
+    result, messages = run(source, "journey", "test", "shop:journey", "--iterations=1")
+    assert result.returncode == 1, result.stdout + result.stderr
+    (exception,) = of_type(messages, "exception")
+    trace = exception["stacktrace"]
+    assert exception["ex_type"] == "ExceptionGroup" and trace.count("in part\n") == 5
+    assert "  with ValueError: part 0\n" in trace and "  with ValueError: part 4\n" in trace
+    assert trace.endswith("  and 2 more\n")
+
+
 def test_frames_of_ours_are_left_out(run):
     source = (
         "from mite_http import mite_http\n@mite_http\nasync def journey(ctx):\n"
