@@ -56,7 +56,7 @@ static void write_ours(struct state *state)
     state->pending = event_stats_dump(&state->own, &state->dump);
 }
 
-/* A list of as many maps as they turn out to be. */
+/* A list of as many maps as they turn out to be; there is room for its head, since ours was written there. */
 static void write_theirs(struct state *state)
 {
     buf_clear(&state->dump);
@@ -145,7 +145,7 @@ static void go_on(struct state *state)
 static void on_connection(void *arg, bool up, const char *address)
 {
     if (up) {
-        dump_soon(arg);
+        go_on(arg);
     }
 }
 
@@ -189,7 +189,7 @@ static void on_taken_in(void *arg)
 
     timer_stop(&state->timer);
     state->taking_in = false;
-    dump_soon(state);
+    go_on(state);
     end_when_told(state);
 }
 
