@@ -62,6 +62,15 @@ async def wait(ctx):
 async def die(ctx):
     os.kill(os.getpid(), 11)
 
+async def die_late(ctx):  # one of them; the others last longer than the load
+    try:
+        os.open("died", os.O_CREAT | os.O_EXCL)
+    except FileExistsError:
+        await asyncio.sleep(2.5)
+    else:
+        await asyncio.sleep(0.8)
+        os.kill(os.getpid(), 11)
+
 async def leave(ctx):
     os._exit(7)
 
@@ -222,6 +231,14 @@ def test_a_journey_that_crashes(mite: Mite, shop: Path) -> None:
     assert "shop:die" in result.stderr and "SIGSEGV" in result.stderr
     assert "another takes its place" in result.stderr
     assert totals(result.stdout).errors >= 1 and "Crash" in result.stdout
+
+
+def test_a_worker_that_is_to_come_back_when_the_load_is_over(mite: Mite, shop: Path) -> None:
+    options = ("--volume=2", "--no-collector", "--duration=1")
+    result = mite(*args("journey", "test", "shop:die_late", *options), cwd=shop)
+    assert result.returncode == 3
+    assert "another takes its place" in result.stderr
+    assert totals(result.stdout).errors == 1 and "Blocked" not in result.stdout
 
 
 def test_a_worker_that_ends_by_itself_has_crashed(mite: Mite, shop: Path) -> None:
