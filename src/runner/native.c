@@ -369,8 +369,10 @@ static void on_timer_closed(struct timer *timer)
 static bool end_visits(struct native *native)
 {
     struct mite_context *ctx, *next;
-    bool all = native_blocking_close(native);
 
+    watchdog_beat();
+    bool all = native_blocking_close(native);
+    watchdog_beat();
     for (ctx = TAILQ_FIRST(&native->running); ctx; ctx = next) {
         next = TAILQ_NEXT(ctx, link);
         while (ctx->fiber) {

@@ -73,11 +73,8 @@ static void let_go(void *arg)
     transaction_unref(response->transaction);
 }
 
-void mite_release(struct mite_response *response)
+static void release(struct mite_response *response)
 {
-    if (!response) {
-        return;
-    }
     struct native *native = response->ctx->native;
     struct arena arena = response->arena;
 
@@ -86,6 +83,16 @@ void mite_release(struct mite_response *response)
     arena_reset(&arena);
     *response = (struct mite_response){.arena = arena};
     LIST_INSERT_HEAD(&native->spare_responses, response, link);
+}
+
+void mite_release(struct mite_response *response)
+{
+    if (response && response->shown) {
+        native_fail(response->ctx, "ValueError", "mite_release() in the callback that looks at the response");
+    }
+    if (response) {
+        release(response);
+    }
 }
 
 /* ---- reporting ---- */
@@ -384,7 +391,7 @@ void native_http_release_since(struct mite_context *ctx, uint64_t requests)
          response = next) {
         next = LIST_NEXT(response, link);
         report(response, !response->exchange && !response->failure);
-        mite_release(response);
+        release(response);
     }
 }
 

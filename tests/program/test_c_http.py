@@ -186,6 +186,15 @@ static void refuse(struct mite_context *ctx, struct mite_response *response, voi
 {
     mite_check(ctx, ++*(int *)arg < 2, "the second one");
 }
+static void give_back(struct mite_context *ctx, struct mite_response *response, void *arg)
+{
+    mite_release(response);
+}
+MITE_JOURNEY(gives_back)
+{
+    mite_on_response(ctx, give_back, NULL);
+    mite_get(ctx, mite_config(ctx, "url", ""));
+}
 MITE_JOURNEY(sees)
 {
     const char *url = mite_config(ctx, "url", "");
@@ -223,9 +232,17 @@ def test_a_callback_reads_json(run_c: Run, target: str) -> None:
 
 def test_a_callback_that_fails_ends_the_journey_and_loses_no_message(run_c: Run, target: str) -> None:
     result, messages = run_c(CALLBACKS, "refuses", env={"MITE_CONF_url": target})
+    assert result.returncode == 1, result.stderr
     assert [m["message"] for m in of_type(messages, "error")] == ["mite.exceptions.MiteError: the second one"]
     assert [m["response_code"] for m in of_type(messages, "http_metrics")] == [302, 302, 302, 200]
     assert totals(result.stdout).requests == 4
+
+
+def test_a_callback_that_releases_its_response_fails(run_c: Run, target: str) -> None:
+    result, messages = run_c(CALLBACKS, "gives_back", env={"MITE_CONF_url": target})
+    assert result.returncode == 1, result.stderr
+    assert "mite_release() in the callback" in of_type(messages, "exception")[0]["message"], result.stderr
+    assert [m["response_code"] for m in of_type(messages, "http_metrics")] == [200]
 
 
 IN_C = """
