@@ -131,13 +131,20 @@ def scenario(function: Any, config: Any, sender: Any) -> list[Any]:
     if not callable(function):
         raise Refused(f"it is a {type(function).__name__}, not a function that returns triplets")
     triplets = function(**_injected(function, config, sender))
+    journey = ""
     if inspect.isawaitable(triplets):
         import asyncio
 
-        triplets = asyncio.run(result_of(triplets))
+        journey = "it is async, as a journey is: `mite journey test` runs one"
+        try:
+            triplets = asyncio.run(result_of(triplets))
+        except Exception as error:
+            if hasattr(error, "add_note"):  # Python 3.11
+                error.add_note(journey)
+            raise
     if isinstance(triplets, (str, bytes, dict)) or not hasattr(triplets, "__iter__"):
         what = "a list of triplets (journey spec, datapool or None, volume model)"
-        raise Refused(f"it gave a {type(triplets).__name__}, not {what}")
+        raise Refused(f"it gave a {type(triplets).__name__}, not {what}" + (f"; {journey}" if journey else ""))
     found: list[Any] = list(triplets)
     if not found:
         raise Refused("it gave no triplets: there is nothing to run")

@@ -34,6 +34,14 @@ static inline bool str_is(struct str a, const char *text)
     return a.n == strlen(text) && memcmp(a.p, text, a.n) == 0;
 }
 
+/* More than the ending alone. */
+static inline bool str_ends_in(struct str s, const char *ending)
+{
+    size_t n = strlen(ending);
+
+    return s.n > n && memcmp(s.p + s.n - n, ending, n) == 0;
+}
+
 /* ASCII only, as HTTP and our options need it. */
 bool str_equal_nocase(struct str a, struct str b) PRIVATE_API(str_equal_nocase);
 

@@ -92,6 +92,13 @@ static int read_thresholds(struct run *run, struct mite_error *error)
     return thresholds_parse_percentiles(&run->thresholds, options->benchmark_percentiles, error);
 }
 
+static int add_hint(struct mite_error *error, const char *hint)
+{
+    struct mite_error why = *error;
+
+    return error_set(error, why.code, "%s (%s)", why.text, hint);
+}
+
 static int make_files(struct run *run, struct mite_error *error)
 {
     const struct options *options = run->options;
@@ -111,8 +118,13 @@ static int make_files(struct run *run, struct mite_error *error)
     }
     if (rc == 0 && options->collector) {
         rc = collector_new(&collector, &run->collector, error);
+        rc = rc == 0 ? 0 : add_hint(error, "--collector-dir names another, --no-collector writes none");
     }
-    return rc == 0 ? recorder_new(options->recorder_dir, &run->recorder, error) : rc;
+    if (rc == 0) {
+        rc = recorder_new(options->recorder_dir, &run->recorder, error);
+        rc = rc == 0 ? 0 : add_hint(error, "--recorder-dir names another");
+    }
+    return rc;
 }
 
 /* Totals first: whatever comes behind it may look at figures that hold the message already. */

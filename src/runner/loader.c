@@ -79,16 +79,9 @@ void loader_free(struct loader *loader)
     free(loader);
 }
 
-static bool ends_in(struct str file, const char *suffix)
-{
-    size_t n = strlen(suffix);
-
-    return file.n > n && memcmp(file.p + file.n - n, suffix, n) == 0;
-}
-
 static bool is_source(struct str file)
 {
-    return ends_in(file, ".c");
+    return str_ends_in(file, ".c");
 }
 
 bool loader_owns(const char *spec)
@@ -96,7 +89,7 @@ bool loader_owns(const char *spec)
     const char *colon = strrchr(spec, ':');
     struct str file = {spec, colon ? (size_t)(colon - spec) : 0};
 
-    return is_source(file) || ends_in(file, ".so");
+    return is_source(file) || str_ends_in(file, ".so");
 }
 
 /* ---- a file that is not there ---- */
@@ -114,7 +107,7 @@ static char *nearest_file(const char *file)
     while (dir && count < MAX_LISTED && (item = readdir(dir))) {
         struct str name = str_of(item->d_name);
 
-        if (is_source(name) || ends_in(name, ".so")) {
+        if (is_source(name) || str_ends_in(name, ".so")) {
             names[count] = str_copy(name);
             count += names[count] != NULL;
         }

@@ -64,8 +64,11 @@ int spec_split(const char *spec, struct str *module, struct str *name, struct mi
     const char *colon = strrchr(spec, ':');
 
     if (!colon || colon == spec || !colon[1]) {
-        return error_set(error, MITE_EINVAL, "\"%s\" is no spec: write MODULE:NAME, such as mite.example:journey",
-                         spec);
+        struct str file = {spec, colon ? (size_t)(colon - spec) : strlen(spec)};
+        return str_ends_in(file, ".c") || str_ends_in(file, ".so")
+                   ? error_set(error, MITE_EINVAL, "\"%s\" is no spec: write " STR_FMT ":NAME", spec, STR_ARG(file))
+                   : error_set(error, MITE_EINVAL, "\"%s\" is no spec: write MODULE:NAME, such as mite.example:journey",
+                               spec);
     }
     if (module) {
         *module = (struct str){spec, (size_t)(colon - spec)};

@@ -52,6 +52,30 @@ def test_unknown_option_suggests_the_nearest(mite: Mite) -> None:
     refused(mite("scenario", "test", "a:b", "--spwan-rate=3"), 2, "--spwan-rate", "--spawn-rate")
 
 
+def test_a_spec_without_a_name(mite: Mite) -> None:
+    refused(mite("journey", "run", "shop"), 2, '"shop" is no spec: write MODULE:NAME')
+    refused(mite("journey", "run", "load/shop.c"), 2, '"load/shop.c" is no spec: write load/shop.c:NAME')
+    refused(mite("journey", "run", "shop.so:"), 2, '"shop.so:" is no spec: write shop.so:NAME')
+
+
+@pytest.mark.parametrize("head", ["async def visit(ctx):", "@mite_http\nasync def visit(ctx):"])
+@pytest.mark.parametrize("body", ["pass", "await ctx.http.get('http://127.0.0.1:1/')"])
+def test_a_journey_where_a_scenario_is_expected(mite: Mite, module: Callable[..., None], head: str, body: str) -> None:
+    module("shop", f"from mite_http import mite_http\n{head}\n    {body}\n")
+    result = mite("scenario", "test", "shop:visit")
+    assert result.returncode == 2
+    assert 'cannot use scenario "shop:visit"' in result.stderr
+    assert "it is async, as a journey is: `mite journey test` runs one" in result.stderr
+
+
+def test_files_where_nothing_can_be_written(mite: Mite, tmp_path: Path) -> None:
+    (tmp_path / "collector_data").write_text("")
+    (tmp_path / "recorder_data").write_text("")
+    run = ["journey", "run", "mite.example:journey", "mite.example:datapool"]
+    refused(mite(*run), 3, "collector_data", "--collector-dir names another, --no-collector writes none")
+    refused(mite(*run, "--no-collector"), 3, "recorder_data", "--recorder-dir names another")
+
+
 def test_unknown_command_suggests_the_nearest(mite: Mite) -> None:
     refused(mite("scenaro", "test"), 2, "scenario test")
     refused(mite("help", "targt"), 2, "did you mean mite target?")
