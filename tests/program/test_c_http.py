@@ -366,6 +366,7 @@ def test_the_timeout_is_of_the_whole_call(run_c: Run, call: str) -> None:
     }}
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(20)
         thread = threading.Thread(target=drip, args=(listener,))
         thread.start()
         result, messages = run_c(source, env={"MITE_CONF_address": f"tcp://127.0.0.1:{listener.getsockname()[1]}"})
