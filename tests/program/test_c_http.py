@@ -297,13 +297,14 @@ TIMES = {"time", "start_time", "end_time", "wait_time", "stacktrace", "location"
 def test_the_same_messages_as_from_python(
     run_c: Run, mite: Mite, tmp_path: Path, target: str, c: str, python: str
 ) -> None:
-    port = str(free_port())
-    in_c, messages = run_c(IN_C.replace("FAILURE", c).replace("PORT", port), env={"MITE_CONF_url": target})
-    (tmp_path / "p.py").write_text(IN_PYTHON.replace("FAILURE", python).replace("PORT", port))
     results = tmp_path / "python"
-    in_python = mite(
-        "journey", "run", "p:journey", "--collector-use-json", f"--collector-dir={results}", env={"MITE_CONF_url": target}
-    )
+    with socket.socket() as nobody:  # keeps its port from others, and refuses who connects
+        nobody.bind(("127.0.0.1", 0))
+        port = str(nobody.getsockname()[1])
+        in_c, messages = run_c(IN_C.replace("FAILURE", c).replace("PORT", port), env={"MITE_CONF_url": target})
+        (tmp_path / "p.py").write_text(IN_PYTHON.replace("FAILURE", python).replace("PORT", port))
+        options = ("--collector-use-json", f"--collector-dir={results}")
+        in_python = mite("journey", "run", "p:journey", *options, env={"MITE_CONF_url": target})
     expected = read_messages(results)
     assert in_c.returncode == in_python.returncode == (1 if c else 0)
     assert [list(m) for m in messages] == [list(m) for m in expected]
