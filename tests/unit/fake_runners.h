@@ -76,6 +76,20 @@ static inline void fake_fleet_init(struct fake_fleet *fake)
     buf_init(&fake->last, 0);
 }
 
+/* Of up to 64 items without data. */
+static inline struct datapool *fake_pool(bool recycles, int count)
+{
+    struct value data = value_list(NULL, 0), items[64];
+    struct datapool *pool;
+
+    for (int i = 0; i < count; i++) {
+        items[i] = data;
+    }
+    struct value list = value_list(items, (uint32_t)count);
+    assert_int_equal((recycles ? datapool_recyclable_new : datapool_iterable_new)(&list, &pool, NULL), 0);
+    return pool;
+}
+
 static inline void fake_add(struct fake_fleet *fake, const char *spec, struct datapool *pool, int64_t volume)
 {
     struct mite_error error = {0};

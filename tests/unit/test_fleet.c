@@ -9,20 +9,9 @@
 
 #define US(n) "mite1:runner-" #n
 
-static const struct fleet_options fast = {.scheduling = {.spawn_rate = 1e6}, .runner_timeout_s = 0.05};
-
-static struct datapool *pool_of(bool recycles, int count)
-{
-    struct value data = value_list(NULL, 0), items[64];
-    struct datapool *pool;
-
-    for (int i = 0; i < count; i++) {
-        items[i] = data;
-    }
-    struct value list = value_list(items, (uint32_t)count);
-    assert_int_equal((recycles ? datapool_recyclable_new : datapool_iterable_new)(&list, &pool, NULL), 0);
-    return pool;
-}
+static const struct fleet_options fast = {.scheduling = {.spawn_rate = 1e6}};
+/* Where runners are to be lost. */
+static const struct fleet_options impatient = {.scheduling = {.spawn_rate = 1e6}, .runner_timeout_s = 0.05};
 
 /* The clock starts once a runner has had its first orders and says so. */
 static void run_until_started(struct fake_fleet *fake, struct fake_runner *runner)
@@ -91,7 +80,7 @@ static void test_a_run(void **state)
     while (fake.finished == 0) {
         fake_wait(&fake);
     }
-    assert_int_equal(fake.sink.by_kind[MESSAGE_CONTROLLER_REPORT], 1);
+    assert_true(fake.sink.by_kind[MESSAGE_CONTROLLER_REPORT] >= 1); /* one at the end, one a second before */
     fake_fleet_done(&fake);
 }
 
@@ -102,7 +91,7 @@ static void test_repeated_and_late_reports(void **state)
     struct buf first;
 
     fake_fleet_init(&fake);
-    fake_add(&fake, "shop:buy", pool_of(false, 20), 3);
+    fake_add(&fake, "shop:buy", fake_pool(false, 20), 3);
     fake_open(&fake, fast);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
@@ -148,8 +137,8 @@ static void test_items_of_the_dead(void **state)
     int64_t seen[4] = {0};
 
     fake_fleet_init(&fake);
-    fake_add(&fake, "shop:buy", pool_of(true, 4), 4);
-    fake_open(&fake, fast);
+    fake_add(&fake, "shop:buy", fake_pool(true, 4), 4);
+    fake_open(&fake, impatient);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
     run_until_started(&fake, &one);
@@ -190,8 +179,8 @@ static void test_lost_items_are_counted(void **state)
     struct fake_runner one = {0}, two = {0};
 
     fake_fleet_init(&fake);
-    fake_add(&fake, "shop:buy", pool_of(false, 10), 2);
-    fake_open(&fake, fast);
+    fake_add(&fake, "shop:buy", fake_pool(false, 10), 2);
+    fake_open(&fake, impatient);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
     run_until_started(&fake, &one);
@@ -228,7 +217,7 @@ static void test_unused_items(void **state)
     struct fake_runner one = {0}, liar = {0};
 
     fake_fleet_init(&fake);
-    fake_add(&fake, "shop:buy", pool_of(false, 10), 2);
+    fake_add(&fake, "shop:buy", fake_pool(false, 10), 2);
     fake_open(&fake, fast);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
@@ -254,7 +243,6 @@ static void test_iterations(void **state)
     fake_fleet_init(&fake);
     fake_add(&fake, "shop:buy", NULL, 4);
     struct fleet_options options = fast;
-    options.runner_timeout_s = 10;
     options.scheduling.iterations = 23;
     fake_open(&fake, options);
     fake_join(&fake, &runners[0], US(1));
@@ -371,7 +359,7 @@ static void test_lost_and_back(void **state)
 
     fake_fleet_init(&fake);
     fake_add(&fake, "shop:buy", NULL, 9);
-    fake_open(&fake, fast);
+    fake_open(&fake, impatient);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
     run_until_started(&fake, &one);
@@ -527,10 +515,8 @@ static void test_plain_runner(void **state)
     struct fake_fleet fake;
 
     fake_fleet_init(&fake);
-    fake_add(&fake, "shop:buy", pool_of(true, 3), 5);
-    struct fleet_options options = fast;
-    options.runner_timeout_s = 10;
-    fake_open(&fake, options);
+    fake_add(&fake, "shop:buy", fake_pool(true, 3), 5);
+    fake_open(&fake, fast);
     struct work_welcome welcome = fake_hello(&fake, "plain");
     assert_null(welcome.offer);
     assert_true(str_is(welcome.test, "shop:scenario"));
@@ -568,7 +554,7 @@ static void test_plain_lost_and_back(void **state)
 
     fake_fleet_init(&fake);
     fake_add(&fake, "shop:buy", NULL, 5);
-    fake_open(&fake, fast);
+    fake_open(&fake, impatient);
     struct work_welcome welcome = fake_hello(&fake, "plain");
     ask(&fake, welcome.runner_id, 0, NULL, 0, -1);
     run_until_started(&fake, NULL);
@@ -584,20 +570,29 @@ static void test_plain_lost_and_back(void **state)
     fake_fleet_done(&fake);
 }
 
+#define SPAWN_RATE 50
+
+static double grown_since(uint64_t began_ns)
+{
+    return SPAWN_RATE * ns_to_s(clock_now_ns() - began_ns);
+}
+
 static void test_growth_of_a_plain_runner(void **state)
 {
     struct fake_fleet fake;
 
     fake_fleet_init(&fake);
     fake_add(&fake, "shop:buy", NULL, 100);
-    fake_open(&fake, (struct fleet_options){.scheduling = {.spawn_rate = 50}});
+    fake_open(&fake, (struct fleet_options){.scheduling = {.spawn_rate = SPAWN_RATE}});
     struct work_welcome welcome = fake_hello(&fake, "plain");
+    uint64_t began_ns = clock_now_ns();
     assert_int_equal(ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count, 0);
     run_until_started(&fake, NULL);
     size_t first = ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count;
-    assert_true(first <= 6); /* 50 a second */
+    assert_true((double)first <= 6 + grown_since(began_ns));
+    began_ns = clock_now_ns();
     size_t next = ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count;
-    assert_true(next >= first && next <= first + 1); /* what has ended is replaced at once */
+    assert_true(next >= first && (double)(next - first) <= 1 + grown_since(began_ns)); /* what has ended is replaced */
     fake_fleet_done(&fake);
 }
 

@@ -8,31 +8,18 @@
 
 #define PEER "mite1:runner"
 
-static struct datapool *pool_of(bool recycles, int count)
-{
-    struct value data = value_list(NULL, 0), items[64];
-    struct datapool *pool;
-
-    for (int i = 0; i < count; i++) {
-        items[i] = data;
-    }
-    struct value list = value_list(items, (uint32_t)count);
-    assert_int_equal((recycles ? datapool_recyclable_new : datapool_iterable_new)(&list, &pool, NULL), 0);
-    return pool;
-}
-
 static void renew_pools(struct fake_fleet *fake)
 {
     for (size_t i = 0; i < fake->scenario.count; i++) {
         datapool_unref(fake->scenario.entries[i].pool);
-        fake->scenario.entries[i].pool = pool_of(i == 0, 20);
+        fake->scenario.entries[i].pool = fake_pool(i == 0, 20);
     }
 }
 
 static void add_entries(struct fake_fleet *fake)
 {
-    fake_add(fake, "shop:buy", pool_of(true, 20), 4);
-    fake_add(fake, "shop:sell", pool_of(false, 20), 4);
+    fake_add(fake, "shop:buy", fake_pool(true, 20), 4);
+    fake_add(fake, "shop:sell", fake_pool(false, 20), 4);
 }
 
 /* ---- messages ---- */

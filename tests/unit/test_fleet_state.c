@@ -41,19 +41,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct datapool *pool_of(bool recycles, int count)
-{
-    struct value data = value_list(NULL, 0), items[64];
-    struct datapool *pool;
-
-    for (int i = 0; i < count; i++) {
-        items[i] = data;
-    }
-    struct value list = value_list(items, (uint32_t)count);
-    assert_int_equal((recycles ? datapool_recyclable_new : datapool_iterable_new)(&list, &pool, NULL), 0);
-    return pool;
-}
-
 /* A process that was killed and another in its place: pools, figures and the configuration are as they were at first.
  */
 static void start_again(struct fixture *f, struct datapool *pool)
@@ -134,11 +121,11 @@ static void test_lost_to_the_second(void **state)
     struct fixture *f = *state;
     struct fake_runner one = {0}, two = {0};
 
-    fake_add(&f->fake, "shop:buy", pool_of(true, 4), 4);
+    fake_add(&f->fake, "shop:buy", fake_pool(true, 4), 4);
     fake_open(&f->fake, f->options);
     join_and_run(f, &one, US(1));
     assert_int_equal(one.held_count, 4);
-    start_again(f, pool_of(true, 4));
+    start_again(f, fake_pool(true, 4));
     lose(f, 0);
     assert_int_equal(counts_of(f).runners_lost, 1);
     assert_int_equal(counts_of(f).runners_unheard, 1);
@@ -146,7 +133,7 @@ static void test_lost_to_the_second(void **state)
     join_and_run(f, &two, US(2));
     assert_int_equal(two.held_count, 4);
 
-    start_again(f, pool_of(true, 4));
+    start_again(f, fake_pool(true, 4));
     assert_int_equal(counts_of(f).runners_lost, 1);
     assert_int_equal(f->fake.fleet->leases.pools[0].out, 4);
     come_back(f, &two);
@@ -167,17 +154,17 @@ static void test_cut_off_over_a_restart(void **state)
     struct fixture *f = *state;
     struct fake_runner one = {0}, two = {0};
 
-    fake_add(&f->fake, "shop:buy", pool_of(true, 4), 4);
+    fake_add(&f->fake, "shop:buy", fake_pool(true, 4), 4);
     fake_open(&f->fake, f->options);
     join_and_run(f, &one, US(1));
     lose(f, 0);
     join_and_run(f, &two, US(2));
     assert_int_equal(two.held_count, 4);
-    start_again(f, pool_of(true, 4));
-    start_again(f, pool_of(true, 4));
+    start_again(f, fake_pool(true, 4));
+    start_again(f, fake_pool(true, 4));
     come_back(f, &one);
     assert_true(one.orders.void_up_to >= one.held[3] && one.orders.void_up_to < two.held[0]);
-    start_again(f, pool_of(true, 4)); /* that answer may have been lost */
+    start_again(f, fake_pool(true, 4)); /* that answer may have been lost */
     come_back(f, &one);
     assert_true(one.orders.void_up_to >= one.held[3] && one.orders.void_up_to < two.held[0]);
     fake_report(&f->fake, &one);
@@ -191,7 +178,7 @@ static void test_counts_of_who_has_gone(void **state)
     struct fixture *f = *state;
     struct fake_runner one = {0}, two = {0}, three = {0};
 
-    fake_add(&f->fake, "shop:buy", pool_of(false, 20), 2);
+    fake_add(&f->fake, "shop:buy", fake_pool(false, 20), 2);
     fake_open(&f->fake, f->options);
     join_and_run(f, &one, US(1));
     join_and_run(f, &two, US(2));
@@ -207,7 +194,7 @@ static void test_counts_of_who_has_gone(void **state)
     uint64_t items_lost = counts_of(f).items_lost;
     assert_true(items_lost > 0);
     for (int i = 0; i < 3; i++) {
-        start_again(f, pool_of(false, 20));
+        start_again(f, fake_pool(false, 20));
         struct fleet_counts counts = counts_of(f);
         assert_int_equal(counts.runners_seen, 3);
         assert_int_equal(counts.runners_lost, 1);
@@ -320,12 +307,12 @@ static void test_answers_that_arrived_and_one_that_did_not(void **state)
     struct fixture *f = *state;
     struct fake_runner one = {0};
 
-    fake_add(&f->fake, "shop:buy", pool_of(true, 4), 4);
+    fake_add(&f->fake, "shop:buy", fake_pool(true, 4), 4);
     fake_open(&f->fake, f->options);
     join_and_run(f, &one, US(1));
     assert_int_equal(one.orders.item_count, 4);
     uint64_t answered = one.seq;
-    start_again(f, pool_of(true, 4));
+    start_again(f, fake_pool(true, 4));
     struct work_report late = {.seq = answered, .runner_id = one.id, .epoch = one.epoch, .stats = value_nil()};
     fake_say_again(&f->fake, &one, &late);
     assert_false(one.orders.known);
@@ -333,7 +320,7 @@ static void test_answers_that_arrived_and_one_that_did_not(void **state)
     assert_int_equal(one.orders.item_count, 0);
     assert_int_equal(f->fake.fleet->leases.last, 4); /* they still are its own, under the same leases */
 
-    start_again(f, pool_of(true, 4));
+    start_again(f, fake_pool(true, 4));
     f->fake.fleet->runners[0]->holder.items.tqh_first->seq = one.seq + 1; /* as if it had gone out with the next one */
     come_back(f, &one);
     assert_int_equal(f->fake.fleet->leases.pools[0].out + f->fake.fleet->leases.pools[0].in_stock, 4);
@@ -450,7 +437,7 @@ static void test_long(void **state)
     struct fake_runner one = {0}, two = {0};
     bool used[61] = {0};
 
-    fake_add(&f->fake, "shop:buy", pool_of(false, 60), 2);
+    fake_add(&f->fake, "shop:buy", fake_pool(false, 60), 2);
     fake_open(&f->fake, f->options);
     join_and_run(f, &one, US(1));
     for (int i = 0; i < 20; i++) {
@@ -467,7 +454,7 @@ static void test_long(void **state)
     assert_int_equal(f->fake.fleet->journal.size, size_of(f->path));
 
     for (int i = 0; i < 2; i++) {
-        start_again(f, pool_of(false, 60));
+        start_again(f, fake_pool(false, 60));
         assert_int_equal(f->fake.fleet->leases.pools[0].out, 1);
     }
     join_and_run(f, &two, US(2));
@@ -489,7 +476,7 @@ static void test_full(void **state)
     struct fake_runner one = {0};
 
     signal(SIGXFSZ, SIG_IGN);
-    fake_add(&f->fake, "shop:buy", pool_of(false, 60), 2);
+    fake_add(&f->fake, "shop:buy", fake_pool(false, 60), 2);
     fake_open(&f->fake, f->options);
     join_and_run(f, &one, US(1));
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -512,7 +499,7 @@ static void test_full(void **state)
     assert_false(f->fake.fleet->journal.failed);
     use_one(f, &one);
     int64_t out = f->fake.fleet->leases.pools[0].out;
-    start_again(f, pool_of(false, 60));
+    start_again(f, fake_pool(false, 60));
     assert_int_equal(f->fake.fleet->leases.pools[0].out, out);
     come_back(f, &one);
 }
