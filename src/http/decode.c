@@ -7,10 +7,9 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#define STEP       16384 /* of unpacked bytes, between two looks at the limit */
-#define KEPT_COUNT 64    /* idle ones */
-#define KEPT_SIZE                                                                                                      \
-    ((size_t)1 << 20) /* of a zstd decoder, which has room for a window as large as its last frame asked */
+#define STEP       16384      /* of unpacked bytes, between two looks at the limit */
+#define KEPT_COUNT 64         /* idle ones */
+#define KEPT_SIZE  (1u << 20) /* bytes of a zstd decoder, which keeps room for its largest frame's window */
 
 struct decoder {
     struct decoder *next; /* owned: undone after this one; NULL: its output is the body */
