@@ -52,6 +52,10 @@ static bool dump_one(struct stats *self, Py_ssize_t index, struct buf *out)
     arena_init(&arena, 0);
     PyObject *dict = PyObject_CallMethod(self->object, "dump", "n", index); /* new */
     bool good = dict && convert_to_value(dict, "dump", &arena, &map) == 0;
+    if (good && map.type != VALUE_MAP) { /* the exporter would refuse the others with it */
+        PyErr_Format(PyExc_TypeError, "dump() is a dict, not of type %s", Py_TYPE(dict)->tp_name);
+        good = false;
+    }
     if (good) {
         msgpack_write(out, &map);
         good = !out->failed;

@@ -245,6 +245,17 @@ from mite.stats import Extractor
 STATS[1:1] = [Counter("shop_odd_total", matcher_by_type("order"), Extractor(["thing"], lambda m: [((object(),), 1)]))]
 """
 
+NO_DICT = """
+class Mute:
+    def process(self, message):
+        pass
+
+    def dump(self):
+        return None
+
+STATS[1:1] = [Mute()]
+"""
+
 
 def install(folder: Path, name: str = "shop", more: str = "") -> None:
     """A package as pip leaves it."""
@@ -279,8 +290,9 @@ def test_stats_of_a_package(stats: Callable[..., Stats], tmp_path: Path, args: t
 
 
 @needs_python
-def test_one_that_cannot_be_told_costs_no_other(stats: Callable[..., Stats], tmp_path: Path) -> None:
-    install(tmp_path, more=UNTELLABLE)
+@pytest.mark.parametrize("more", [UNTELLABLE, NO_DICT], ids=["untellable", "no dict"])
+def test_one_that_cannot_be_told_costs_no_other(stats: Callable[..., Stats], tmp_path: Path, more: str) -> None:
+    install(tmp_path, more=more)
     counting = stats(env={"PYTHONPATH": str(tmp_path)})
     counting.events.send(pack(type="order", country="it", price=5))
     counting.dumps.recv()
