@@ -19,13 +19,13 @@
 /* ---- what others left ---- */
 
 /* A directory of our user's own, with a socket in it that nobody listens at: whoever does holds the lock, and has held
- * it since before the socket was there. */
+ * it since before the socket was there. One without is not even tried: its owner may be about to take the lock. */
 static bool is_left_behind(int fd)
 {
     struct stat dir, end;
 
-    return fstat(fd, &dir) == 0 && dir.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
-           fstatat(fd, CONTROLLER, &end, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(end.st_mode);
+    return fstat(fd, &dir) == 0 && dir.st_uid == geteuid() && fstatat(fd, CONTROLLER, &end, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISSOCK(end.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0;
 }
 
 static void sweep_one(int parent_fd, const char *name)
