@@ -232,11 +232,11 @@ static int holds_lines(struct source *source, bool *lines, struct mite_error *er
     int code = source_more(source, error);
     struct str start = start_of(source);
 
-    *lines = begins_object(start);
-    while (code == 0 && !*lines && start.n < START_BYTES && is_readable(start)) {
+    while (code == 0 && !begins_object(start) && start.n < START_BYTES && is_readable(start)) {
         code = source_more(source, error);
         start = start_of(source);
     }
+    *lines = begins_object(start);
     if (!*lines && is_readable(start) && (start.n == START_BYTES || start.p[start.n - 1] == '\n')) {
         return error_set(error, MITE_EPROTO,
                          "%s is text, and not what collector and recorder write: msgpack, or lines of JSON objects",

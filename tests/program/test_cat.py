@@ -1,9 +1,12 @@
 """`mite cat` and `mite uncat`: nothing is lost there and back, and bad bytes cost only what comes behind them."""
 
+import fcntl
 import json
 import math
 import re
 import subprocess
+import termios
+import time
 from pathlib import Path
 
 import msgpack
@@ -124,6 +127,17 @@ def test_a_text_that_comes_bit_by_bit() -> None:
         process.stdin.flush()
     out, said = process.communicate(timeout=10)
     assert (process.returncode, out) == (1, b"") and b"stdin is text" in said
+
+
+def test_lines_that_come_bit_by_bit() -> None:
+    process = subprocess.Popen(command("cat", "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(b"{")
+    process.stdin.flush()
+    while fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)) != bytes(4):
+        time.sleep(0.005)
+    process.stdin.write(b'"a": 1}\n')
+    assert process.communicate(timeout=10)[0] == b'{"a": 1}\n'
 
 
 def test_line_that_is_no_json(mite) -> None:
