@@ -37,7 +37,10 @@ class ensure_fixed_separation:
 
         if kind is not None and not issubclass(kind, Exception):
             return  # cancelled: nobody waits for the interval any more
-        await asyncio.sleep(max(0.0, self._start + self._separation - time.monotonic()))
+        end = self._start + self._separation
+        await asyncio.sleep(max(0.0, end - time.monotonic()))
+        while end - time.monotonic() > 1e-6:  # uvloop counts whole milliseconds, and wakes us up to one too early
+            await asyncio.sleep(0.001)
 
 
 class ensure_average_separation(ensure_fixed_separation):

@@ -83,12 +83,14 @@ class Clock:
     """Time that passes by sleeping only."""
 
     def __init__(self, monkeypatch):
-        self.now, self.slept = 50.0, []
+        self.now, self.early, self.slept = 50.0, 0.0, []
         monkeypatch.setattr("mite.time.monotonic", lambda: self.now)
         monkeypatch.setattr("asyncio.sleep", self.sleep)
 
     async def sleep(self, seconds):
         self.slept.append(seconds)
+        self.now += seconds - self.early
+        self.early = 0.0
 
 
 @pytest.fixture
@@ -104,6 +106,17 @@ def test_fixed_separation(clock, took, rest):
 
     asyncio.run(journey())
     assert clock.slept == [rest]
+
+
+def test_a_separation_is_never_shorter(clock):
+    """Loops that count whole milliseconds wake who sleeps a little too early."""
+
+    async def journey():
+        async with ensure_fixed_separation(1):
+            clock.early = 0.0004
+
+    asyncio.run(journey())
+    assert clock.slept == [1, 0.001]
 
 
 def test_separation_after_an_exception(clock):
