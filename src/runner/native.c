@@ -46,13 +46,19 @@ static void unwind(struct mite_context *ctx)
     context_set_running(NULL);
 }
 
+static _Noreturn void misused(const char *text)
+{
+    (void)!write(STDERR_FILENO, text, strlen(text));
+    abort();
+}
+
 void native_must_run(const struct mite_context *ctx)
 {
-    static const char text[] = "mite: a function that mite_defer() calls must not wait or fail: its journey is over\n";
-
     if (!ctx->fiber) {
-        (void)!write(STDERR_FILENO, text, sizeof text - 1);
-        abort();
+        misused("mite: a function that mite_defer() calls must not wait or fail: its journey is over\n");
+    }
+    if (ctx->fiber != fiber_current()) {
+        misused("mite: a journey's context was used outside of it, as in what mite_blocking() calls\n");
     }
 }
 

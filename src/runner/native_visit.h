@@ -97,7 +97,8 @@ struct native {
 bool native_wait(struct mite_context *ctx, const void *what);
 /* The same for at most so long: false too when it has not come until then. */
 bool native_wait_ns(struct mite_context *ctx, const void *what, uint64_t ns);
-/* Aborts with a sentence where the journey's fiber has ended: nothing can wait or fail there. */
+/* Aborts with a sentence where it is not the journey's fiber that runs, or that has ended: nothing can wait or fail
+ * there. */
 void native_must_run(const struct mite_context *ctx);
 /* From the loop. A visit that does not wait for this is left alone. */
 void native_wake(struct mite_context *ctx, const void *what);

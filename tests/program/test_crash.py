@@ -143,6 +143,11 @@ MITE_JOURNEY(waits_late)
     mite_defer(ctx, sleep_late, ctx);
 }
 
+MITE_JOURNEY(waits_in_a_thread)
+{
+    mite_blocking(ctx, sleep_late, ctx);
+}
+
 static void fail_late(void *arg)
 {
     mite_fail((struct mite_context *)arg, "late");
@@ -408,6 +413,13 @@ def test_a_deferred_call_neither_waits_nor_fails(mite: Mite, in_c: Path, journey
     assert result.returncode == 3
     assert "mite: a function that mite_defer() calls must not wait or fail" in result.stderr
     assert f'mite: journey "crash.c:{journey}" crashed: SIGABRT' in result.stderr
+
+
+def test_what_runs_in_a_thread_uses_nothing_of_mites(mite: Mite, in_c: Path) -> None:
+    result = mite("journey", "test", "crash.c:waits_in_a_thread", "--duration=30")
+    assert result.returncode == 3
+    assert "mite: a journey's context was used outside of it, as in what mite_blocking() calls" in result.stderr
+    assert "Assertion" not in result.stderr
 
 
 def gave_up(status: int, stdout: str, stderr: str) -> None:
