@@ -8,6 +8,8 @@
  * - A service is a raw REP: the header of a request says which pipe its answer goes to. The peer's name is that header
  *   in hexadecimal, so that nothing has to be kept.
  * - Closing a socket of nng throws away what it holds. So that is left to bus_close, which gives it a moment first.
+ * - A PUSH socket that is spoilt (nng_watch.c) is replaced before it is told that a peer has gone: who is told finds
+ *   one that works, or for RECONNECT_MS none.
  */
 #include "bus/nng_watch.h"
 
@@ -16,6 +18,7 @@
 
 #define TURN_MESSAGES  256
 #define LEAVE_MS       200
+#define RECONNECT_MS   100
 #define PEER_PREFIX    "nng:"
 #define PEER_BYTES_MAX 64
 
@@ -29,6 +32,7 @@ struct nng_end {
     struct nng_watch *watch; /* the bus's */
     uv_poll_t receive_poll, send_poll, watch_poll;
     uv_idle_t more;
+    uv_timer_t again;
     unsigned up, down; /* of the watch's, that were told */
     unsigned open_handles;
     nng_msg *pending; /* what a client asks once it is connected; owned */
@@ -224,7 +228,7 @@ static void forget_pending(struct nng_end *end)
 /* Takes the message on success only. */
 static int send_now(struct nng_end *end, nng_msg *message)
 {
-    int rc = nng_code(nng_sendmsg(end->watch->nng, message, NNG_FLAG_NONBLOCK));
+    int rc = nng_code(nng_watch_send(end->watch, message));
 
     if (rc == 0) {
         ((struct nng_context *)end->base.bus->context)->sent = true;
@@ -252,8 +256,10 @@ static void on_sendable(uv_poll_t *poll, int status, int events)
 static void wait_for_room(struct nng_end *end)
 {
     end->blocked = true;
-    uv_poll_start(&end->send_poll, UV_READABLE, on_sendable);
-    loop_touch(end->base.bus->loop);
+    if (end->watch->open) {
+        uv_poll_start(&end->send_poll, UV_READABLE, on_sendable);
+        loop_touch(end->base.bus->loop);
+    }
 }
 
 static int end_send(struct bus_socket *socket, struct str peer, struct str body)
@@ -261,7 +267,7 @@ static int end_send(struct bus_socket *socket, struct str peer, struct str body)
     struct nng_end *end = end_of(socket);
     nng_msg *message;
 
-    if (socket->options.kind == SOCKET_PUSH && end->bound && socket->peers == 0) {
+    if (!end->watch->open || (socket->options.kind == SOCKET_PUSH && end->bound && socket->peers == 0)) {
         end->blocked = true; /* nng would take it, and throw it away when nobody comes */
         return MITE_EAGAIN;
     }
@@ -301,6 +307,52 @@ static int end_send_message(struct bus_socket *socket, struct bus_message *messa
     return rc;
 }
 
+/* ---- opening again ---- */
+
+static int attach(struct nng_end *end)
+{
+    nng_socket nng = end->watch->nng;
+
+    return end->bound ? nng_listen(nng, end->base.address, NULL, 0)
+                      : nng_dial(nng, end->base.address, NULL, NNG_FLAG_NONBLOCK);
+}
+
+static void on_again(uv_timer_t *timer);
+
+static void open_later(struct nng_end *end)
+{
+    uv_timer_start(&end->again, on_again, RECONNECT_MS, 0);
+    loop_touch(end->base.bus->loop);
+}
+
+/* Goes on until it can be done. */
+static void open_again(struct nng_end *end)
+{
+    if (nng_watch_open(end->watch) != 0 || attach(end) != 0) {
+        nng_watch_close(end->watch);
+        open_later(end);
+    } else if (end->blocked) {
+        wait_for_room(end);
+    }
+}
+
+static void on_again(uv_timer_t *timer)
+{
+    open_again(timer->data);
+}
+
+/* Who connects gives its peer the time that a reconnect takes. */
+static void replace(struct nng_end *end)
+{
+    uv_poll_stop(&end->send_poll);
+    nng_watch_close(end->watch);
+    if (end->bound) {
+        open_again(end);
+    } else {
+        open_later(end);
+    }
+}
+
 /* ---- connections ---- */
 
 static void tell(struct nng_end *end, bool up)
@@ -321,7 +373,9 @@ static void on_watch(uv_poll_t *poll, int status, int events)
     struct nng_end *end = poll->data;
     unsigned up, down;
 
-    nng_watch_look(end->watch, &up, &down);
+    while (nng_watch_look(end->watch, &up, &down)) {
+        replace(end);
+    }
     while (!end->closed && (end->up != up || end->down != down)) {
         bool next_is_up = end->up != up;
         *(next_is_up ? &end->up : &end->down) += 1;
@@ -403,6 +457,7 @@ static void end_close(struct bus_socket *socket)
     close_poll(&end->send_poll);
     close_poll(&end->watch_poll);
     uv_close((uv_handle_t *)&end->more, on_handle_closed);
+    uv_close((uv_handle_t *)&end->again, on_handle_closed);
     loop_touch(socket->bus->loop);
     if (socket->options.kind == SOCKET_PULL || socket->bus->linger_ms == 0) {
         nng_watch_close(end->watch);
@@ -434,8 +489,8 @@ static int watch_descriptors(struct nng_end *end, struct mite_error *error)
     if (rc == 0 && kind != SOCKET_PUSH && nng_socket_get_int(end->watch->nng, NNG_OPT_RECVFD, &fd) == 0) {
         rc = watch_descriptor(end, &end->receive_poll, fd, on_receivable, error);
     }
-    if (rc == 0 && kind != SOCKET_PULL && nng_socket_get_int(end->watch->nng, NNG_OPT_SENDFD, &fd) == 0) {
-        rc = watch_descriptor(end, &end->send_poll, fd, NULL, error);
+    if (rc == 0 && kind != SOCKET_PULL) {
+        rc = watch_descriptor(end, &end->send_poll, end->watch->send_fd, NULL, error);
     }
     loop_touch(end->base.bus->loop);
     return rc;
@@ -451,7 +506,9 @@ static struct nng_end *end_new(struct bus *bus, const struct socket_options *opt
         end->watch = watch;
         uv_idle_init(loop_uv(bus->loop), &end->more);
         end->more.data = end;
-        end->open_handles = 1;
+        uv_timer_init(loop_uv(bus->loop), &end->again);
+        end->again.data = end;
+        end->open_handles = 2;
     }
     return end;
 }
@@ -461,7 +518,7 @@ static int end_open(struct bus *bus, const struct socket_options *options, struc
 {
     struct nng_context *context = bus->context;
     struct nng_watch *watch;
-    int rc = nng_watch_open(options, &watch, error);
+    int rc = nng_watch_new(options, &watch, error);
 
     if (rc < 0) {
         return rc;
