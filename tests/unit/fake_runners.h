@@ -62,6 +62,10 @@ static void fake_failed(void *arg, const struct scenario_entry *entry, const str
     snprintf(fake->failure, sizeof fake->failure, "%s", error->text);
 }
 
+/* Of fleets. In the second, runners are to be lost. */
+static const struct fleet_options fake_fast = {.scheduling = {.spawn_rate = 1e6}};
+static const struct fleet_options fake_impatient = {.scheduling = {.spawn_rate = 1e6}, .runner_timeout_s = 0.05};
+
 static inline void fake_fleet_init(struct fake_fleet *fake)
 {
     struct mite_error error = {0};
@@ -227,4 +231,32 @@ static inline void fake_report(struct fake_fleet *fake, struct fake_runner *runn
 
     fake_say_again(fake, runner, &report);
     runner->done_count = runner->unused_count = 0;
+}
+
+/* The clock starts once a runner has had its first orders and says so. */
+static inline void fake_run_until_started(struct fake_fleet *fake, struct fake_runner *runner)
+{
+    if (runner) {
+        fake_report(fake, runner);
+    }
+    while (!fake->fleet->clock_started) {
+        fake_wait(fake);
+    }
+}
+
+/* ---- what the fleet counts ---- */
+
+static inline struct fleet_counts fake_counts(const struct fake_fleet *fake)
+{
+    struct fleet_counts counts;
+
+    fleet_count(fake->fleet, &counts);
+    return counts;
+}
+
+static inline void fake_wait_until_lost(struct fake_fleet *fake, size_t lost)
+{
+    while (fake_counts(fake).runners_lost < lost) {
+        fake_wait(fake);
+    }
 }

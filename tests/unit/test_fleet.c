@@ -9,29 +9,6 @@
 
 #define US(n) "mite1:runner-" #n
 
-static const struct fleet_options fast = {.scheduling = {.spawn_rate = 1e6}};
-/* Where runners are to be lost. */
-static const struct fleet_options impatient = {.scheduling = {.spawn_rate = 1e6}, .runner_timeout_s = 0.05};
-
-/* The clock starts once a runner has had its first orders and says so. */
-static void run_until_started(struct fake_fleet *fake, struct fake_runner *runner)
-{
-    if (runner) {
-        fake_report(fake, runner);
-    }
-    while (!fake->fleet->clock_started) {
-        fake_wait(fake);
-    }
-}
-
-static struct fleet_counts counts_of(const struct fake_fleet *fake)
-{
-    struct fleet_counts counts;
-
-    fleet_count(fake->fleet, &counts);
-    return counts;
-}
-
 static void test_a_run(void **state)
 {
     struct fake_fleet fake;
@@ -39,12 +16,12 @@ static void test_a_run(void **state)
 
     fake_fleet_init(&fake);
     fake_add(&fake, "shop:buy", NULL, 5);
-    fake_open(&fake, fast);
+    fake_open(&fake, fake_fast);
     fake_join(&fake, &one, US(1));
     assert_false(fake.fleet->clock_started); /* hello alone is no runner yet */
     fake_report(&fake, &one);
     assert_true(str_is(one.entry.journey_spec, "shop:buy"));
-    run_until_started(&fake, &one);
+    fake_run_until_started(&fake, &one);
     assert_int_equal(fake.nudges, 1); /* its target has changed */
     fake_report(&fake, &one);
     assert_int_equal(one.entry.target, 5);
@@ -60,7 +37,7 @@ static void test_a_run(void **state)
     two.running = two.entry.target, two.started = two.running;
     fake_report(&fake, &one);
     fake_report(&fake, &two);
-    struct fleet_counts counts = counts_of(&fake);
+    struct fleet_counts counts = fake_counts(&fake);
     assert_int_equal(counts.runners, 2);
     assert_int_equal(counts.journeys.running, 5);
     assert_int_equal(counts.journeys.started, 20 + two.started);
@@ -92,10 +69,10 @@ static void test_repeated_and_late_reports(void **state)
 
     fake_fleet_init(&fake);
     fake_add(&fake, "shop:buy", fake_pool(false, 20), 3);
-    fake_open(&fake, fast);
+    fake_open(&fake, fake_fast);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
-    run_until_started(&fake, &one);
+    fake_run_until_started(&fake, &one);
     fake_report(&fake, &one);
     assert_true(one.orders.item_count >= 3);
 
@@ -122,13 +99,6 @@ static void test_repeated_and_late_reports(void **state)
     fake_fleet_done(&fake);
 }
 
-static void wait_until_lost(struct fake_fleet *fake, size_t lost)
-{
-    while (counts_of(fake).runners_lost < lost) {
-        fake_wait(fake);
-    }
-}
-
 /* Items of a runner that dies go to others, never to two. */
 static void test_items_of_the_dead(void **state)
 {
@@ -138,10 +108,10 @@ static void test_items_of_the_dead(void **state)
 
     fake_fleet_init(&fake);
     fake_add(&fake, "shop:buy", fake_pool(true, 4), 4);
-    fake_open(&fake, impatient);
+    fake_open(&fake, fake_impatient);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
-    run_until_started(&fake, &one);
+    fake_run_until_started(&fake, &one);
     fake_report(&fake, &one);
     assert_int_equal(one.entry.hold, 4);
     assert_true(one.entry.recycles);
@@ -152,7 +122,7 @@ static void test_items_of_the_dead(void **state)
     fake_report(&fake, &two);
     assert_int_equal(two.entry.hold, 2);
     assert_int_equal(two.held_count, 0); /* the first still has them */
-    wait_until_lost(&fake, 1);           /* both have been silent, the first for longer */
+    fake_wait_until_lost(&fake, 1);      /* both have been silent, the first for longer */
     fake_report(&fake, &two);
     while (two.held_count < 4) {
         fake_report(&fake, &two);
@@ -161,7 +131,7 @@ static void test_items_of_the_dead(void **state)
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(seen[two.ids[i]]++, 0);
     }
-    assert_int_equal(counts_of(&fake).items_lost, 0);
+    assert_int_equal(fake_counts(&fake).items_lost, 0);
 
     fake_report(&fake, &one); /* the dead one is back: its items are not its own any more */
     assert_true(one.orders.void_up_to >= one.held[3]);
@@ -180,10 +150,10 @@ static void test_lost_items_are_counted(void **state)
 
     fake_fleet_init(&fake);
     fake_add(&fake, "shop:buy", fake_pool(false, 10), 2);
-    fake_open(&fake, impatient);
+    fake_open(&fake, fake_impatient);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
-    run_until_started(&fake, &one);
+    fake_run_until_started(&fake, &one);
     fake_report(&fake, &one);
     size_t had = one.held_count;
     assert_true(had >= 2 && had < 10);
@@ -191,8 +161,8 @@ static void test_lost_items_are_counted(void **state)
     one.running = 1, one.started = 1;
     fake_report(&fake, &one);
     size_t lost = (size_t)fake.fleet->leases.pools[0].out;
-    wait_until_lost(&fake, 1);
-    assert_int_equal(counts_of(&fake).items_lost, lost);
+    fake_wait_until_lost(&fake, 1);
+    assert_int_equal(fake_counts(&fake).items_lost, lost);
 
     fake_join(&fake, &two, US(2));
     size_t used = 0;
@@ -218,10 +188,10 @@ static void test_unused_items(void **state)
 
     fake_fleet_init(&fake);
     fake_add(&fake, "shop:buy", fake_pool(false, 10), 2);
-    fake_open(&fake, fast);
+    fake_open(&fake, fake_fast);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
-    run_until_started(&fake, &one);
+    fake_run_until_started(&fake, &one);
     fake_report(&fake, &one);
     assert_true(one.held_count >= 2);
     one.running = one.started = 1;
@@ -242,21 +212,21 @@ static void test_iterations(void **state)
 
     fake_fleet_init(&fake);
     fake_add(&fake, "shop:buy", NULL, 4);
-    struct fleet_options options = fast;
+    struct fleet_options options = fake_fast;
     options.scheduling.iterations = 23;
     fake_open(&fake, options);
     fake_join(&fake, &runners[0], US(1));
     fake_join(&fake, &runners[1], US(2));
     fake_report(&fake, &runners[0]);
     fake_report(&fake, &runners[1]);
-    run_until_started(&fake, &runners[0]);
+    fake_run_until_started(&fake, &runners[0]);
     for (int i = 0; i < 100 && !shares_over(&fake.fleet->shares); i++) {
         struct fake_runner *runner = &runners[i % 2];
         fake_report(&fake, runner);
         runner->started += runner->entry.starts_left;
         runner->completed = runner->started;
     }
-    assert_int_equal(counts_of(&fake).journeys.started, 23);
+    assert_int_equal(fake_counts(&fake).journeys.started, 23);
     fake_fleet_done(&fake);
 }
 
@@ -270,7 +240,7 @@ static void test_statistics_once(void **state)
 
     fake_fleet_init(&fake);
     fake_add(&fake, "shop:buy", NULL, 4);
-    fake_open(&fake, fast);
+    fake_open(&fake, fake_fast);
     fake_join(&fake, &one, US(1));
     assert_int_equal(totals_init(&fresh), 0);
     buf_init(&bytes, 0);
@@ -295,8 +265,8 @@ static void test_statistics_once(void **state)
     dropped[0].count = 5;
     fake_say_again(&fake, &one, &report); /* all from the start again: counted already */
     assert_int_equal(fake.totals.requests, 1);
-    assert_int_equal(counts_of(&fake).aborted, 2);
-    assert_int_equal(counts_of(&fake).bad_messages, 1);
+    assert_int_equal(fake_counts(&fake).aborted, 2);
+    assert_int_equal(fake_counts(&fake).bad_messages, 1);
     assert_int_equal(*(uint64_t *)map_get(&fake.fleet->dropped, STR("txn")), 5);
     report.seq++;
     report.stats_from_start = false;
@@ -320,7 +290,7 @@ static void test_early_requests(void **state)
 
     fake_fleet_init(&fake);
     fake_add(&fake, "shop:buy", NULL, 4);
-    fake_open(&fake, fast);
+    fake_open(&fake, fake_fast);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
     assert_int_equal(totals_init(&fresh), 0);
@@ -359,19 +329,19 @@ static void test_lost_and_back(void **state)
 
     fake_fleet_init(&fake);
     fake_add(&fake, "shop:buy", NULL, 9);
-    fake_open(&fake, impatient);
+    fake_open(&fake, fake_impatient);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
-    run_until_started(&fake, &one);
+    fake_run_until_started(&fake, &one);
     one.running = 4, one.started = 20, one.completed = 16;
     fake_report(&fake, &one);
     for (int times = 1; times <= 2; times++) {
-        wait_until_lost(&fake, 1);
-        assert_int_equal(counts_of(&fake).journeys.running, 0);
+        fake_wait_until_lost(&fake, 1);
+        assert_int_equal(fake_counts(&fake).journeys.running, 0);
         one.started++, one.completed++;
         fake_report(&fake, &one);
         assert_int_equal(one.entry.target, 4); /* no more than it takes */
-        struct fleet_counts counts = counts_of(&fake);
+        struct fleet_counts counts = fake_counts(&fake);
         assert_int_equal(counts.runners_lost, 0);
         assert_int_equal(counts.runners_back, 1);
         assert_int_equal(counts.runners_seen, 1);
@@ -390,7 +360,7 @@ static void test_late_report_of_one_that_has_left(void **state)
 
     fake_fleet_init(&fake);
     fake_add(&fake, "shop:buy", NULL, 4);
-    fake_open(&fake, fast);
+    fake_open(&fake, fake_fast);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
     one.started = one.completed = 3;
@@ -401,7 +371,7 @@ static void test_late_report_of_one_that_has_left(void **state)
     fake_report(&fake, &one);
     assert_false(one.orders.known);
     fake_tell(&fake, one.peer, &(struct work_request){.kind = WORK_BYE, .runner_id = one.id});
-    struct fleet_counts counts = counts_of(&fake);
+    struct fleet_counts counts = fake_counts(&fake);
     assert_int_equal(counts.runners, 0);
     assert_int_equal(counts.runners_seen, 1);
     assert_int_equal(counts.journeys.started, 3);
@@ -425,11 +395,11 @@ static void test_held_up(void **state)
     uint64_t now_ns = clock_now_ns();
     fleet_lose_silent(fake.fleet, now_ns);
     fleet_lose_silent(fake.fleet, now_ns + 60 * NS_PER_S);
-    assert_int_equal(counts_of(&fake).runners, 1);
+    assert_int_equal(fake_counts(&fake).runners, 1);
     for (uint64_t s = 61; s < 75; s++) {
         fleet_lose_silent(fake.fleet, now_ns + s * NS_PER_S);
     }
-    assert_int_equal(counts_of(&fake).runners_lost, 1);
+    assert_int_equal(fake_counts(&fake).runners_lost, 1);
     fake_fleet_done(&fake);
 }
 
@@ -458,10 +428,10 @@ static void test_large_items(void **state)
 
     fake_fleet_init(&fake);
     fake_add(&fake, "shop:buy", pool_of_large(40, 1 << 20), 40);
-    fake_open(&fake, fast);
+    fake_open(&fake, fake_fast);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
-    run_until_started(&fake, &one);
+    fake_run_until_started(&fake, &one);
     for (int i = 0; i < 3; i++) {
         fake_report(&fake, &one);
         assert_in_range(one.orders.item_count, 1, 17);
@@ -478,121 +448,14 @@ static void test_an_item_that_is_too_large(void **state)
 
     fake_fleet_init(&fake);
     fake_add(&fake, "shop:buy", pool_of_large(1, 40 << 20), 1);
-    fake_open(&fake, fast);
+    fake_open(&fake, fake_fast);
     fake_join(&fake, &one, US(1));
     fake_report(&fake, &one);
-    run_until_started(&fake, &one);
+    fake_run_until_started(&fake, &one);
     fake_report(&fake, &one);
     assert_int_equal(fake.failed_entries, 1);
     assert_non_null(strstr(fake.failure, "can be sent"));
     assert_int_equal(one.held_count, 0);
-    fake_fleet_done(&fake);
-}
-
-/* ---- plain runners ---- */
-
-static struct work_assignment ask(struct fake_fleet *fake, int64_t id, int64_t running, const struct work_lease *done,
-                                  size_t done_count, int64_t max_work)
-{
-    struct work_running now = {1, running};
-    struct work_request request = {.kind = WORK_ASK,
-                                   .runner_id = id,
-                                   .running = &now,
-                                   .running_count = 1,
-                                   .completed = done,
-                                   .completed_count = done_count,
-                                   .max_work = max_work};
-    struct work_assignment assignment;
-
-    fake_tell(fake, "plain", &request);
-    arena_reset(&fake->arena);
-    assert_int_equal(work_read_assignment(&fake->arena, buf_view(&fake->last), &assignment, NULL), 0);
-    return assignment;
-}
-
-static void test_plain_runner(void **state)
-{
-    struct fake_fleet fake;
-
-    fake_fleet_init(&fake);
-    fake_add(&fake, "shop:buy", fake_pool(true, 3), 5);
-    fake_open(&fake, fast);
-    struct work_welcome welcome = fake_hello(&fake, "plain");
-    assert_null(welcome.offer);
-    assert_true(str_is(welcome.test, "shop:scenario"));
-    assert_int_equal(ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count, 0);
-    run_until_started(&fake, NULL);
-    assert_int_equal(ask(&fake, welcome.runner_id, 0, NULL, 0, 1).item_count, 1);
-    struct work_assignment work = ask(&fake, welcome.runner_id, 1, NULL, 0, -1);
-    assert_int_equal(work.item_count, 2); /* the pool has no more */
-    struct work_lease done = work.items[0];
-    assert_true(str_is(done.journey_spec, "shop:buy"));
-    assert_int_equal(done.args.type, VALUE_LIST);
-    work = ask(&fake, welcome.runner_id, 2, &(struct work_lease){.scenario_id = 1, .data_id = value_int(1)}, 1, -1);
-    assert_int_equal(work.item_count, 1);
-    assert_int_equal(work.items[0].data_id.integer, 1); /* it is free again */
-    work = ask(&fake, welcome.runner_id, 3, &(struct work_lease){.scenario_id = 1, .data_id = value_int(77)}, 1, -1);
-    assert_int_equal(work.item_count, 0); /* it never had that one */
-
-    fleet_stop(fake.fleet);
-    while (fake.drained == 0) {
-        fake_wait(&fake);
-    }
-    assert_true(ask(&fake, welcome.runner_id, 3, NULL, 0, 0).stop);
-    fake_tell(&fake, "plain", &(struct work_request){.kind = WORK_BYE, .runner_id = welcome.runner_id});
-    assert_int_equal(fake.last.size, 1); /* nil */
-    while (fake.finished == 0) {
-        fake_wait(&fake);
-    }
-    assert_int_equal(counts_of(&fake).journeys.started, 4);
-    fake_fleet_done(&fake);
-}
-
-static void test_plain_lost_and_back(void **state)
-{
-    struct fake_fleet fake;
-
-    fake_fleet_init(&fake);
-    fake_add(&fake, "shop:buy", NULL, 5);
-    fake_open(&fake, impatient);
-    struct work_welcome welcome = fake_hello(&fake, "plain");
-    ask(&fake, welcome.runner_id, 0, NULL, 0, -1);
-    run_until_started(&fake, NULL);
-    assert_int_equal(ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count, 5);
-    wait_until_lost(&fake, 1);
-    assert_int_equal(ask(&fake, welcome.runner_id, 3, NULL, 0, 0).item_count, 0); /* two have ended meanwhile */
-    struct fleet_counts counts = counts_of(&fake);
-    assert_int_equal(counts.runners_lost, 0);
-    assert_int_equal(counts.runners_back, 1);
-    assert_int_equal(counts.journeys.started, 5);
-    assert_int_equal(counts.journeys.completed, 2);
-    assert_int_equal(counts.journeys.running, 3);
-    fake_fleet_done(&fake);
-}
-
-#define SPAWN_RATE 50
-
-static double grown_since(uint64_t began_ns)
-{
-    return SPAWN_RATE * ns_to_s(clock_now_ns() - began_ns);
-}
-
-static void test_growth_of_a_plain_runner(void **state)
-{
-    struct fake_fleet fake;
-
-    fake_fleet_init(&fake);
-    fake_add(&fake, "shop:buy", NULL, 100);
-    fake_open(&fake, (struct fleet_options){.scheduling = {.spawn_rate = SPAWN_RATE}});
-    struct work_welcome welcome = fake_hello(&fake, "plain");
-    uint64_t began_ns = clock_now_ns();
-    assert_int_equal(ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count, 0);
-    run_until_started(&fake, NULL);
-    size_t first = ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count;
-    assert_true((double)first <= 6 + grown_since(began_ns));
-    began_ns = clock_now_ns();
-    size_t next = ask(&fake, welcome.runner_id, 0, NULL, 0, -1).item_count;
-    assert_true(next >= first && (double)(next - first) <= 1 + grown_since(began_ns)); /* what has ended is replaced */
     fake_fleet_done(&fake);
 }
 
@@ -610,7 +473,7 @@ static void test_nonsense(void **state)
     fleet_received(fake.fleet, STR("x"), STR(""));
     fleet_received(fake.fleet, STR("x"), STR("\x92\x07\xc0"));
     assert_int_equal(fake.answers, 3); /* who waits for an answer gets one */
-    assert_int_equal(counts_of(&fake).bad_messages, 3);
+    assert_int_equal(fake_counts(&fake).bad_messages, 3);
     fake_join(&fake, &one, US(1));
     struct work_entry_report nine = {.scenario_id = 9, .running = 1, .started = 1, .highest_id = -1};
     struct work_entry_report entries[] = {nine, nine, nine};
@@ -623,114 +486,15 @@ static void test_nonsense(void **state)
                                  .stats = value_map(&pair, 1)};
     fake_say_again(&fake, &one, &report);
     assert_true(one.orders.known);
-    assert_int_equal(counts_of(&fake).bad_messages, 5);
-    assert_int_equal(counts_of(&fake).journeys.running, 0);
-    ask(&fake, one.id, 3, NULL, 0, -1); /* a plain request in the name of one of ours */
-    assert_int_equal(counts_of(&fake).bad_messages, 6);
+    assert_int_equal(fake_counts(&fake).bad_messages, 5);
+    assert_int_equal(fake_counts(&fake).journeys.running, 0);
+    fake_tell(
+        &fake, "plain",
+        &(struct work_request){.kind = WORK_ASK, .runner_id = one.id}); /* a plain request in the name of one of ours */
+    assert_int_equal(fake_counts(&fake).bad_messages, 6);
     fake_hello(&fake, "a");
     fake_tell(&fake, "b", &(struct work_request){.kind = WORK_HELLO});
     assert_int_equal(fake.last.size, 1); /* no room for a third */
-    fake_fleet_done(&fake);
-}
-
-static void test_control(void **state)
-{
-    struct fake_fleet fake;
-    struct fake_runner one = {0};
-    struct value arguments[2] = {value_text(STR("shop:buy")), value_text(STR("2.5"))};
-
-    fake_fleet_init(&fake);
-    fake_add(&fake, "shop:buy", NULL, 4);
-    fake_open(&fake, fast);
-    fake_join(&fake, &one, US(1));
-    fake_report(&fake, &one);
-    run_until_started(&fake, &one);
-    struct work_request volume = {
-        .kind = WORK_CONTROL, .command = STR("volume"), .arguments = arguments, .argument_count = 2};
-    fake_tell(&fake, "ctl", &volume);
-    fake_report(&fake, &one);
-    assert_int_equal(one.entry.target, 10);
-    arguments[1] = value_text(STR("-1"));
-    fake_tell(&fake, "ctl", &volume);
-    assert_non_null(memmem(fake.last.data, fake.last.size, "no factor", 9));
-    fake_tell(&fake, "ctl", &(struct work_request){.kind = WORK_CONTROL, .command = STR("pause")});
-    fake_report(&fake, &one);
-    assert_int_equal(one.entry.target, 0);
-    fake_tell(&fake, "ctl", &(struct work_request){.kind = WORK_CONTROL, .command = STR("resume")});
-    struct value pair = value_text(STR("host=http://127.0.0.1"));
-    fake_tell(&fake, "ctl",
-              &(struct work_request){
-                  .kind = WORK_CONTROL, .command = STR("config"), .arguments = &pair, .argument_count = 1});
-    fake_report(&fake, &one);
-    assert_int_equal(one.entry.target, 10);
-    assert_int_equal(one.orders.config_count, 1);
-    fake_report(&fake, &one);
-    assert_int_equal(one.orders.config_count, 0); /* once */
-    fake_tell(&fake, "ctl", &(struct work_request){.kind = WORK_CONTROL, .command = STR("status")});
-    assert_non_null(memmem(fake.last.data, fake.last.size, "web-7", 5));
-    fake_tell(&fake, "ctl", &(struct work_request){.kind = WORK_CONTROL, .command = STR("dance")});
-    assert_non_null(memmem(fake.last.data, fake.last.size, "the commands are", 16));
-    fake_tell(&fake, "ctl", &(struct work_request){.kind = WORK_CONTROL, .command = STR("stop")});
-    assert_true(shares_over(&fake.fleet->shares));
-    fake_fleet_done(&fake);
-}
-
-static void tell_config(struct fake_fleet *fake, struct str text)
-{
-    struct value argument = value_text(text);
-    struct work_request request = {
-        .kind = WORK_CONTROL, .command = STR("config"), .arguments = &argument, .argument_count = 1};
-
-    fake_tell(fake, "ctl", &request);
-}
-
-/* What runners would refuse, they are not sent. */
-static void test_limits_of_the_configuration(void **state)
-{
-    char text[WORK_TEXT_MAX + 2];
-    struct fake_fleet fake;
-
-    fake_fleet_init(&fake);
-    fake_add(&fake, "shop:buy", NULL, 4);
-    fake_open(&fake, fast);
-    memset(text, 'k', sizeof text);
-    text[WORK_TEXT_MAX - 1] = '=';
-    tell_config(&fake, (struct str){text, WORK_TEXT_MAX + 1});
-    assert_non_null(memmem(fake.last.data, fake.last.size, "are allowed", 11));
-    tell_config(&fake, (struct str){text, WORK_TEXT_MAX});
-    assert_int_equal(fake.config.entries.live_count, 1);
-    for (int i = 1; i < WORK_ENTRIES_MAX + 2; i++) {
-        tell_config(&fake, (struct str){text, (size_t)snprintf(text, sizeof text, "k%d=1", i)});
-    }
-    assert_int_equal(fake.config.entries.live_count, WORK_ENTRIES_MAX);
-    assert_non_null(memmem(fake.last.data, fake.last.size, "as many as", 10));
-    tell_config(&fake, STR("k7=2"));
-    assert_true(str_is(value_str(config_get(&fake.config, STR("k7"))), "2"));
-    fake_fleet_done(&fake);
-}
-
-static void test_volume_of_a_journey_in_several_entries(void **state)
-{
-    struct fake_fleet fake;
-    struct fake_runner one = {0};
-    struct value arguments[2] = {value_text(STR("shop:buy")), value_text(STR("2"))};
-    struct work_request volume = {
-        .kind = WORK_CONTROL, .command = STR("volume"), .arguments = arguments, .argument_count = 2};
-
-    fake_fleet_init(&fake);
-    fake_add(&fake, "shop:buy", NULL, 4);
-    fake_add(&fake, "shop:buy", NULL, 1);
-    fake_open(&fake, fast);
-    fake_join(&fake, &one, US(1));
-    fake_report(&fake, &one);
-    run_until_started(&fake, &one);
-    fake_tell(&fake, "ctl", &volume);
-    assert_non_null(memmem(fake.last.data, fake.last.size, "10 journeys", 11));
-    arguments[0] = value_text(STR("2"));
-    arguments[1] = value_text(STR("1"));
-    fake_tell(&fake, "ctl", &volume);
-    assert_int_equal(fake.fleet->shares.entries[0].wanted, 8);
-    assert_int_equal(fake.fleet->shares.entries[1].wanted, 1);
     fake_fleet_done(&fake);
 }
 
@@ -750,13 +514,7 @@ int main(void)
         cmocka_unit_test(test_held_up),
         cmocka_unit_test(test_large_items),
         cmocka_unit_test(test_an_item_that_is_too_large),
-        cmocka_unit_test(test_plain_runner),
-        cmocka_unit_test(test_plain_lost_and_back),
-        cmocka_unit_test(test_growth_of_a_plain_runner),
         cmocka_unit_test(test_nonsense),
-        cmocka_unit_test(test_control),
-        cmocka_unit_test(test_limits_of_the_configuration),
-        cmocka_unit_test(test_volume_of_a_journey_in_several_entries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
