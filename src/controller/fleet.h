@@ -3,9 +3,6 @@
  * one shares the work out to runner processes over a SERVICE socket (work/protocol.h) and adds up what they report.
  * Both ask the models through the same windows and report to the same hooks.
  *
- *     fleet.c         life, clock, windows, the end
- *     fleet_peers.c   hello, work requests, reports, byes: what peers say, each handled once
- *     fleet_control.c mite ctl
  *     shares.h        the arithmetic: targets and rates of each runner, without a loop
  *     leases.h        which item is out to whom
  *     journal.h       --state: what a restarted controller must know

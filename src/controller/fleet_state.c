@@ -333,8 +333,8 @@ static void write_known(const struct fleet *fleet, const struct fleet_runner *ru
         return;
     }
     write_runner(runner, out);
-    write_counted(fleet, runner, runner->slot < 0 ? runner->own : NULL,
-                  out); /* whoever is here tells its figures again */
+    /* Whoever is here tells its figures again. */
+    write_counted(fleet, runner, runner->slot < 0 ? runner->own : NULL, out);
     if (runner->state == RUNNER_LOST) {
         write_gone(runner, false, 0, out);
     }
