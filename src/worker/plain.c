@@ -143,6 +143,7 @@ static void ask(struct worker *worker)
     }
     buf_clear(&worker->out);
     work_write_request(&worker->out, &request);
+    worker->out.failed |= !running; /* without it all would seem to have ended */
     free(running);
     if (worker_send(worker, ANSWER_PATIENCE_NS) < 0) {
         worker_say(worker, LOG_ERROR, "no memory for a request to the controller");
