@@ -70,7 +70,7 @@ static struct blocking_job *next_job(struct blocking *blocking)
     struct blocking_job *job = STAILQ_FIRST(&blocking->waiting);
     STAILQ_REMOVE_HEAD(&blocking->waiting, link);
     blocking->waiting_count--;
-    job->began_ns = clock_now_ns(); /* from here on it cannot be taken back, and its owner must be able to see that */
+    job->began_ns = clock_now_ns(); /* from here on it cannot be called off, and its owner must be able to see that */
     return job;
 }
 
@@ -216,23 +216,6 @@ int blocking_start(struct blocking *blocking, struct blocking_job *job, struct m
     }
     pthread_mutex_unlock(&blocking->lock);
     return failed ? error_errno(error, failed, "cannot start a thread for blocking calls") : 0;
-}
-
-bool blocking_cancel(struct blocking *blocking, struct blocking_job *job)
-{
-    struct blocking_job *found;
-
-    pthread_mutex_lock(&blocking->lock);
-    STAILQ_FOREACH(found, &blocking->waiting, link)
-    {
-        if (found == job) {
-            STAILQ_REMOVE(&blocking->waiting, job, blocking_job, link);
-            blocking->waiting_count--;
-            break;
-        }
-    }
-    pthread_mutex_unlock(&blocking->lock);
-    return found != NULL;
 }
 
 /* Threads without a job end at once; for the others there is a limit. With the lock held. */

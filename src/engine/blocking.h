@@ -37,9 +37,6 @@ int blocking_new(struct loop *loop, unsigned threads, struct blocking **out, str
 int blocking_start(struct blocking *blocking, struct blocking_job *job, struct mite_error *error)
     PRIVATE_API(blocking_start);
 
-/* Takes a job back that has not begun: true, and `done` will not come. */
-bool blocking_cancel(struct blocking *blocking, struct blocking_job *job) PRIVATE_API(blocking_cancel);
-
 /*
  * Ends the threads. Jobs that have not begun never will; those that run get `grace_ns`. No `done` is called any more.
  * Returns how many still run: these are let go, and their memory must stay as it is until the process ends. The handle

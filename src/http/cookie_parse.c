@@ -1,5 +1,5 @@
 /*
- * Cookies from text: Set-Cookie values (RFC 6265, 5.2 and 5.3) and lines of a Netscape cookie file.
+ * Cookies from Set-Cookie values (RFC 6265, 5.2 and 5.3).
  */
 #include "http/cookie_date.h"
 #include "http/cookies.h"
@@ -210,68 +210,4 @@ int cookie_jar_receive(struct cookie_jar *jar, struct str set_cookie, struct str
     }
     int rc = cookie_jar_set_at(jar, &cookie, now);
     return rc == MITE_ENOMEM ? rc : 0;
-}
-
-/* ---- cookie files ---- */
-
-int cookie_format(const struct cookie *cookie, struct buf *out)
-{
-    buf_text(out, cookie->http_only ? "#HttpOnly_" : "");
-    buf_str(out, cookie->domain);
-    buf_text(out, cookie->host_only ? "\tFALSE\t" : "\tTRUE\t");
-    buf_str(out, cookie->path);
-    buf_printf(out, "\t%s\t%lld\t", cookie->secure ? "TRUE" : "FALSE", (long long)cookie->expires);
-    buf_str(out, cookie->name);
-    buf_char(out, '\t');
-    buf_str(out, cookie->value);
-    return out->failed ? MITE_ENOMEM : 0;
-}
-
-static bool parse_seconds(struct str text, int64_t *out)
-{
-    char copy[24];
-    long long value;
-
-    if (text.n >= sizeof copy) {
-        return false;
-    }
-    memcpy(copy, text.p, text.n);
-    copy[text.n] = '\0';
-    if (!str_to_int64(copy, &value)) {
-        return false;
-    }
-    *out = value;
-    return true;
-}
-
-int cookie_parse(struct str line, struct cookie *out, struct mite_error *error)
-{
-    static const struct str mark = {"#HttpOnly_", 10};
-    struct str fields[7], rest = line;
-    size_t count = 0;
-
-    while (rest.p && count < 7) {
-        fields[count++] = cut(&rest, '\t');
-    }
-    struct cookie cookie = {0};
-    if (count != 7 || rest.p || !parse_seconds(fields[4], &cookie.expires) || fields[5].n == 0) {
-        return error_set(error, MITE_EPROTO,
-                         "no cookie-file line: domain, subdomains, path, secure, expiry, name and value are expected, "
-                         "with tabs between");
-    }
-    cookie.domain = fields[0];
-    if (cookie.domain.n >= mark.n && memcmp(cookie.domain.p, mark.p, mark.n) == 0) {
-        cookie.http_only = true;
-        cookie.domain = (struct str){cookie.domain.p + mark.n, cookie.domain.n - mark.n};
-    }
-    if (cookie.domain.n > 0 && *cookie.domain.p == '.') {
-        cookie.domain = (struct str){cookie.domain.p + 1, cookie.domain.n - 1};
-    }
-    cookie.host_only = !str_equal_nocase(fields[1], STR("TRUE"));
-    cookie.path = fields[2];
-    cookie.secure = str_equal_nocase(fields[3], STR("TRUE"));
-    cookie.name = fields[5];
-    cookie.value = fields[6];
-    *out = cookie;
-    return 0;
 }

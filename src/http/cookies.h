@@ -39,11 +39,6 @@ int cookie_jar_receive(struct cookie_jar *jar, struct str set_cookie, struct str
 int cookie_jar_header(struct cookie_jar *jar, struct buf *out, struct str host, struct str path, bool secure,
                       int64_t now) PRIVATE_API(cookie_jar_header);
 
-/* One Netscape cookie-file line without newline, `#HttpOnly_` in front of the domain of such cookies; and back. */
-int cookie_format(const struct cookie *cookie, struct buf *out) PRIVATE_API(cookie_format);
-/* Views into `line`. MITE_EPROTO unless there are seven tab-separated fields. */
-int cookie_parse(struct str line, struct cookie *out, struct mite_error *error) PRIVATE_API(cookie_parse);
-
 /* Whether a cookie from plain HTTP would hide or replace one that only TLS may set. */
 bool cookie_jar_has_secure(const struct cookie_jar *jar, const struct cookie *cookie);
 

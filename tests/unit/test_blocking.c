@@ -135,26 +135,6 @@ static void they_begin_in_order(void **state)
     sem_destroy(&gate);
 }
 
-static void one_that_waits_can_be_taken_back(void **state)
-{
-    struct blocking_job first, second, third;
-    sem_t gate;
-
-    sem_init(&gate, 0, 0);
-    open_scene(1);
-    begin(&first, wait_for_post, &gate, "a");
-    begin(&second, nothing, NULL, "b");
-    begin(&third, nothing, NULL, "c");
-    assert_true(blocking_cancel(scene.blocking, &second));
-    assert_false(blocking_cancel(scene.blocking, &second));
-    sem_post(&gate);
-    fake_run_until(&scene.host, scene.done == 2);
-    assert_string_equal(scene.order, "ac");
-    assert_false(blocking_cancel(scene.blocking, &first));
-    close_scene();
-    sem_destroy(&gate);
-}
-
 static void begin_again(struct blocking_job *job)
 {
     if (++scene.done < 5) {
@@ -250,7 +230,6 @@ int main(void)
         cmocka_unit_test(runs_elsewhere_and_is_heard_of_on_the_loop),
         cmocka_unit_test(as_many_at_once_as_there_are_threads),
         cmocka_unit_test(they_begin_in_order),
-        cmocka_unit_test(one_that_waits_can_be_taken_back),
         cmocka_unit_test(done_may_start_the_next),
         cmocka_unit_test(without_threads_it_says_so),
         cmocka_unit_test(what_never_ends_is_let_go),

@@ -338,37 +338,6 @@ static void test_set(void **state)
     assert_int_equal(cookie_jar_set(jar, &cookie), MITE_EINVAL);
 }
 
-static void test_file_lines(void **state)
-{
-    static const char *const lines[] = {
-        "#HttpOnly_shop.test\tTRUE\t/x\tTRUE\t1700000000\tname\tva=l ue",
-        "shop.test\tFALSE\t/\tFALSE\t0\tname\t",
-    };
-
-    for (size_t i = 0; i < 2; i++) {
-        struct cookie cookie;
-        struct buf out;
-        buf_init(&out, 0);
-        assert_int_equal(cookie_parse(str_of(lines[i]), &cookie, NULL), 0);
-        assert_int_equal(cookie_format(&cookie, &out), 0);
-        assert_string_equal(out.data, lines[i]);
-        assert_int_equal(cookie.http_only, i == 0);
-        assert_int_equal(cookie.host_only, i == 1);
-        buf_done(&out);
-    }
-    struct cookie cookie;
-    assert_int_equal(cookie_parse(STR(".shop.test\tTRUE\t/\tFALSE\t0\tn\tv"), &cookie, NULL), 0);
-    assert_true(str_is(cookie.domain, "shop.test"));
-
-    static const char *const bad[] = {"", "a\tb", "h\tTRUE\t/\tFALSE\tsoon\tn\tv", "h\tTRUE\t/\tFALSE\t0\t\tv",
-                                      "h\tTRUE\t/\tFALSE\t0\tn\tv\tmore"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        struct mite_error error = {0};
-        assert_int_equal(cookie_parse(str_of(bad[i]), &cookie, &error), MITE_EPROTO);
-        assert_non_null(strstr(error.text, "tabs"));
-    }
-}
-
 static void test_dates(void **state)
 {
     static const struct {
@@ -415,7 +384,7 @@ int main(void)
         TEST(test_prefixes),        TEST(test_attributes),
         TEST(test_expiry),          TEST(test_replacing_keeps_the_place),
         TEST(test_limits),          TEST(test_set),
-        TEST(test_file_lines),      TEST(test_dates),
+        TEST(test_dates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
