@@ -6,8 +6,6 @@
 #include "sinks/recorder.h"
 #include "value/msgpack.h"
 
-#include <stdlib.h>
-
 struct state {
     struct component component;
     struct recorder *recorder;

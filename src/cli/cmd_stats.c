@@ -15,7 +15,6 @@
 #include "value/msgpack.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 
 #define DUMP_NS        (NS_PER_S / 4)
 #define OUT_HIGH_WATER 4 /* dumps in the library's hands: what an exporter does not take adds up here, at no cost */

@@ -1,5 +1,4 @@
 #include "base/clock.h"
-#include "base/log.h"
 #include "cli/complain.h"
 #include "cli/python.h"
 #include "cli/run.h"

@@ -10,7 +10,6 @@
 #include "base/log.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #define WORK_MAX      10000 /* journeys in one answer */
 #define FIRST_GRANT_S 0.1   /* what the first request may grow by */

@@ -6,8 +6,6 @@
 
 #include "python/module.h"
 
-int datapools_exec(PyObject *module);
-
 /* `label` is what sentences call the pool: "datapool shop:users", "the datapool of shop:visit". `config` is a
  * ConfigManager for checkouts that take one. The object is kept. MITE_EINVAL: it is no datapool. */
 int datapools_adapt(PyObject *object, const char *label, PyObject *config, struct datapool **out,

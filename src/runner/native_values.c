@@ -3,8 +3,6 @@
  */
 #include "runner/native_visit.h"
 
-#include <stdlib.h>
-
 /* ---- memory ---- */
 
 void *mite_alloc(struct mite_context *ctx, size_t size)

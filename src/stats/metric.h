@@ -19,9 +19,6 @@
 #define METRIC_BINS_MAX   200
 #define METRIC_LABEL_MAX  1024 /* bytes of a label's value; what is longer is cut */
 
-/* Label sets of one metric: Prometheus itself suffers from much more, and with long texts they take 20 MB. */
-#define METRIC_SERIES_MAX 10000
-
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
 /* What a metric is like. */

@@ -14,7 +14,6 @@
 #include "value/msgpack.h"
 #include "worker/internal.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #define ANSWER_PATIENCE_NS NS_PER_S
