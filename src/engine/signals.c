@@ -21,6 +21,9 @@ static atomic_int count;
 static atomic_int slots[SLOTS];
 static atomic_int wake_fd = -1;
 
+enum { INTERRUPT, TERMINATE, HANGUP, HEEDED };
+static const int heeded[HEEDED] = {[INTERRUPT] = SIGINT, [TERMINATE] = SIGTERM, [HANGUP] = SIGHUP};
+
 struct watch {
     uv_poll_t poll;
     struct loop *loop; /* borrowed */
@@ -28,7 +31,7 @@ struct watch {
     int delivered;
     void (*on_signal)(void *arg, int number, int count);
     void *arg;
-    struct sigaction old_int, old_term, old_pipe;
+    struct sigaction old[HEEDED], old_pipe;
 };
 
 static struct watch *current; /* owned; NULL when stopped */
@@ -129,10 +132,15 @@ int signals_start(struct loop *loop, void (*on_signal)(void *arg, int number, in
         atomic_store(&slots[i], 0);
     }
     atomic_store(&wake_fd, watch->fd);
-    sigaddset(&action.sa_mask, SIGINT);
-    sigaddset(&action.sa_mask, SIGTERM);
-    sigaction(SIGINT, &action, &watch->old_int);
-    sigaction(SIGTERM, &action, &watch->old_term);
+    for (size_t i = 0; i < HEEDED; i++) {
+        sigaddset(&action.sa_mask, heeded[i]);
+    }
+    for (size_t i = 0; i < HEEDED; i++) {
+        sigaction(heeded[i], &action, &watch->old[i]);
+    }
+    if (watch->old[HANGUP].sa_handler == SIG_IGN) { /* nohup */
+        sigaction(SIGHUP, &watch->old[HANGUP], NULL);
+    }
     sigaction(SIGPIPE, &ignore, &watch->old_pipe);
     loop_touch(loop);
     return 0;
@@ -145,8 +153,9 @@ void signals_stop(void)
     if (!watch) {
         return;
     }
-    sigaction(SIGINT, &watch->old_int, NULL);
-    sigaction(SIGTERM, &watch->old_term, NULL);
+    for (size_t i = 0; i < HEEDED; i++) {
+        sigaction(heeded[i], &watch->old[i], NULL);
+    }
     sigaction(SIGPIPE, &watch->old_pipe, NULL);
     atomic_store(&wake_fd, -1);
     current = NULL;

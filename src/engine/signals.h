@@ -1,7 +1,7 @@
 /*
- * SIGINT and SIGTERM: counted by a handler that does nothing else, so that a second one is seen even when a journey
- * blocks the loop, then delivered on the loop. SIGPIPE is ignored. The old dispositions come back with signals_stop().
- * One a process.
+ * SIGINT, SIGTERM and, where nohup has not put it off, SIGHUP (the terminal is gone): counted by a handler that does
+ * nothing else, so that a second one is seen even when a journey blocks the loop, then delivered on the loop. SIGPIPE
+ * is ignored. The old dispositions come back with signals_stop(). One a process.
  */
 #pragma once
 

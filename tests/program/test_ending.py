@@ -128,9 +128,10 @@ def test_first_signal_lets_journeys_finish(start: Start, tmp_path: Path) -> None
     assert totals(out).journeys == 1 and totals(out).errors == 0
 
 
-def test_sigterm_asks_polite_journeys_to_stop(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_sigterm_asks_polite_journeys_to_stop(start: Start, tmp_path: Path, number: signal.Signals) -> None:
     process = running(start, tmp_path, "polite")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert totals(out).journeys == 1

@@ -23,6 +23,26 @@ static void on_signal(void *arg, int number, int count)
     }
 }
 
+static void a_terminal_that_is_gone_counts_unless_nohup(void **state)
+{
+    struct fake_host host;
+    struct heard heard = {.total = 0};
+    void (*before)(int) = signal(SIGHUP, SIG_DFL);
+
+    fake_host_open(&host);
+    assert_int_equal(signals_start(host.loop, on_signal, &heard, NULL), 0);
+    raise(SIGHUP);
+    assert_int_equal(signals_count(), 1);
+    signals_stop();
+    signal(SIGHUP, SIG_IGN);
+    assert_int_equal(signals_start(host.loop, on_signal, &heard, NULL), 0);
+    raise(SIGHUP);
+    assert_int_equal(signals_count(), 0);
+    signals_stop();
+    fake_host_close(&host);
+    signal(SIGHUP, before);
+}
+
 static void two_before_the_loop_moves_are_both_seen(void **state)
 {
     struct fake_host host;
@@ -114,6 +134,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_before_the_loop_moves_are_both_seen),
+        cmocka_unit_test(a_terminal_that_is_gone_counts_unless_nohup),
         cmocka_unit_test(may_stop_in_the_middle_of_a_delivery),
         cmocka_unit_test(more_than_anybody_presses_does_no_harm),
         cmocka_unit_test(old_dispositions_come_back),
