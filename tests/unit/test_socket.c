@@ -243,7 +243,7 @@ static void large_messages_are_cut_off(void **state)
     end_open(f.bus, &push, SOCKET_PUSH, plain);
     end_open(f.bus, &pull, SOCKET_PULL, (struct socket_options){.max_message_size = 1000});
     ends_join(&pull, &push);
-    bus_until(&f, pull.up == 1);
+    bus_until(&f, pull.up == 1 && push.up == 1);
     socket_send(push.socket, STR_NONE, (struct str){large, sizeof large});
     bus_until(&f, pull.down > 0);
     assert_int_equal(pull.count, 0);
