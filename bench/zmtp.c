@@ -2,9 +2,9 @@
  * The cheapest ZeroMQ peers that there can be, so that a measurement of a component measures the component: ZMTP 3.0
  * without encryption over a plain socket, messages prepared beforehand, counted and not looked at.
  *
- *     zmtp push HOST PORT COUNT FILE RATE   sends the bytes of FILE as a message, COUNT times, RATE a second
- *     zmtp pull HOST PORT COUNT             receives COUNT messages; prints how many came, and in how many seconds
- *     zmtp serve HOST PORT TIMES FILE RATE  sends the bytes of FILE, which are frames, TIMES times, RATE a second;
+ *     zmtp push ADDRESS COUNT FILE RATE   sends the bytes of FILE as a message, COUNT times, RATE a second
+ *     zmtp pull ADDRESS COUNT             receives COUNT messages; prints how many came, and in how many seconds
+ *     zmtp serve ADDRESS TIMES FILE RATE  sends the bytes of FILE, which are frames, TIMES times, RATE a second;
  * prints how many seconds it took to get rid of them
  *
  * Push and pull connect, trying again until somebody listens; a pull that sees nothing for five seconds gives up. Serve
@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -62,24 +63,44 @@ static void read_all(int fd, void *bytes, size_t size)
     }
 }
 
-static struct sockaddr_in address_of(const char *host, const char *port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+struct address {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in tcp;
+        struct sockaddr_un ipc;
+    } name;
+    socklen_t size;
+};
 
-    if (inet_pton(AF_INET, host, &address.sin_addr) != 1) {
-        fprintf(stderr, "zmtp: %s is no IPv4 address\n", host);
+static struct address address_of(const char *text)
+{
+    struct address address = {.size = sizeof address.name.ipc};
+    struct sockaddr_in *tcp = &address.name.tcp;
+    struct sockaddr_un *ipc = &address.name.ipc;
+    char host[16];
+    unsigned short port;
+
+    if (sscanf(text, "ipc://%107s", ipc->sun_path) == 1) {
+        ipc->sun_family = AF_UNIX;
+        return address;
+    }
+    if (sscanf(text, "tcp://%15[0-9.]:%hu", host, &port) != 2 || inet_pton(AF_INET, host, &tcp->sin_addr) != 1) {
+        fprintf(stderr, "zmtp: %s is neither tcp://IPV4:PORT nor ipc://PATH\n", text);
         exit(2);
     }
+    tcp->sin_family = AF_INET;
+    tcp->sin_port = htons(port);
+    address.size = sizeof *tcp;
     return address;
 }
 
-static int accepted(const char *host, const char *port)
+static int accepted(const char *text)
 {
-    struct sockaddr_in address = address_of(host, port);
-    int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
+    struct address address = address_of(text);
+    int one = 1, listener = socket(address.name.any.sa_family, SOCK_STREAM, 0);
 
     if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
-        bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 1) < 0) {
+        bind(listener, &address.name.any, address.size) < 0 || listen(listener, 1) < 0) {
         fail("listen");
     }
     int fd = accept(listener, NULL, NULL);
@@ -90,18 +111,18 @@ static int accepted(const char *host, const char *port)
     return fd;
 }
 
-static int connected(const char *host, const char *port)
+static int connected(const char *text)
 {
-    struct sockaddr_in address = address_of(host, port);
+    struct address address = address_of(text);
     int one = 1;
 
     for (;;) {
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        int fd = socket(address.name.any.sa_family, SOCK_STREAM, 0);
         if (fd < 0) {
             fail("socket");
         }
-        if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        if (connect(fd, &address.name.any, address.size) == 0) {
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* not for ipc, where nothing is held back */
             return fd;
         }
         close(fd);
@@ -252,21 +273,21 @@ static void pull(int fd, uint64_t count)
 
 int main(int argc, char **argv)
 {
-    if (argc == 7 && strcmp(argv[1], "push") == 0) {
-        int fd = connected(argv[2], argv[3]);
+    if (argc == 6 && strcmp(argv[1], "push") == 0) {
+        int fd = connected(argv[2]);
         shake_hands(fd, "PUSH");
-        push(fd, strtoull(argv[4], NULL, 10), argv[5], atof(argv[6]));
-    } else if (argc == 5 && strcmp(argv[1], "pull") == 0) {
-        int fd = connected(argv[2], argv[3]);
+        push(fd, strtoull(argv[3], NULL, 10), argv[4], atof(argv[5]));
+    } else if (argc == 4 && strcmp(argv[1], "pull") == 0) {
+        int fd = connected(argv[2]);
         shake_hands(fd, "PULL");
-        pull(fd, strtoull(argv[4], NULL, 10));
-    } else if (argc == 7 && strcmp(argv[1], "serve") == 0) {
-        int fd = accepted(argv[2], argv[3]);
+        pull(fd, strtoull(argv[3], NULL, 10));
+    } else if (argc == 6 && strcmp(argv[1], "serve") == 0) {
+        int fd = accepted(argv[2]);
         shake_hands(fd, "PUSH");
-        serve(fd, strtoull(argv[4], NULL, 10), argv[5], atof(argv[6]));
+        serve(fd, strtoull(argv[3], NULL, 10), argv[4], atof(argv[5]));
     } else {
-        fprintf(stderr, "usage: zmtp push HOST PORT COUNT FILE RATE | zmtp pull HOST PORT COUNT | zmtp serve HOST PORT "
-                        "TIMES FILE RATE\n");
+        fprintf(stderr, "usage: zmtp push ADDRESS COUNT FILE RATE | zmtp pull ADDRESS COUNT | zmtp serve ADDRESS TIMES "
+                        "FILE RATE\n");
         return 2;
     }
     return 0;

@@ -24,7 +24,7 @@ def measure(bench: Bench) -> Sample:
     count, file, folder = times * AT_ONCE, bench.folder / "frames", bench.folder / "collected"
     file.write_bytes((b"\x02" + struct.pack(">Q", SIZE) + message(SIZE)) * AT_ONCE)
     (port,) = free_ports(1)
-    serve = ["serve", "127.0.0.1", str(port), str(times), str(file), str(RATE / AT_ONCE)]
+    serve = ["serve", f"tcp://127.0.0.1:{port}", str(times), str(file), str(RATE / AT_ONCE)]
     collect = ["collector", f"--collector-socket=tcp://127.0.0.1:{port}", f"--collector-dir={folder}"]
     with (
         started([str(BUILD / "bench" / "zmtp"), *serve], CLIENT, stdout=subprocess.PIPE) as peer,

@@ -80,7 +80,7 @@ def measure(bench: Bench) -> Sample:
     file.write_bytes(b"".join(frame(index) for index in range(LABEL_SETS)))
     events, figures = free_ports(2)
     mite, out = str(BUILD / "mite"), f"--stats-out-socket=tcp://127.0.0.1:{figures}"
-    serve = ["serve", "127.0.0.1", str(events), str(times), str(file), str(RATE / LABEL_SETS)]
+    serve = ["serve", f"tcp://127.0.0.1:{events}", str(times), str(file), str(RATE / LABEL_SETS)]
     with (
         started([str(BUILD / "bench" / "zmtp"), *serve], CLIENT, stdout=subprocess.PIPE) as peer,
         started(
