@@ -1,9 +1,11 @@
 """Small things that several tests of the program need."""
 
+import contextlib
 import re
+import signal
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 Mite = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -44,6 +46,16 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
+
+
+@contextlib.contextmanager
+def inherited(number: signal.Signals, disposition: signal.Handlers) -> Iterator[None]:
+    """What starts within has that signal ignored, or not: whoever started the tests may have used `nohup` or a `&`."""
+    before = signal.signal(number, disposition)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def said(result: "subprocess.CompletedProcess[str]") -> str:

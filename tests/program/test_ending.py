@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import Mite, totals, wait_for_line
+from helpers import Mite, inherited, totals, wait_for_line
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -130,7 +130,8 @@ def test_first_signal_lets_journeys_finish(start: Start, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_sigterm_asks_polite_journeys_to_stop(start: Start, tmp_path: Path, number: signal.Signals) -> None:
-    process = running(start, tmp_path, "polite")
+    with inherited(number, signal.SIG_DFL):
+        process = running(start, tmp_path, "polite")
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import Mite, totals, wait_for_line
+from helpers import Mite, inherited, totals, wait_for_line
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -93,14 +93,11 @@ def test_results_that_cannot_be_written_are_no_success(mite: Mite, words: tuple[
     assert "No space left on device" in result.stderr
 
 
-@pytest.mark.parametrize("inherited", [signal.SIG_DFL, signal.SIG_IGN])  # shells ignore it for what runs behind a `&`
-def test_ctrl_c_before_the_load_is_no_bad_spec(start: Start, tmp_path: Path, inherited: signal.Handlers) -> None:
+@pytest.mark.parametrize("disposition", [signal.SIG_DFL, signal.SIG_IGN])  # shells ignore it for what runs behind a `&`
+def test_ctrl_c_before_the_load_is_no_bad_spec(start: Start, tmp_path: Path, disposition: signal.Handlers) -> None:
     (tmp_path / "eternal.py").write_text("print('importing', flush=True)\nwhile True:\n    pass\n")
-    before = signal.signal(signal.SIGINT, inherited)
-    try:
+    with inherited(signal.SIGINT, disposition):
         process = start("journey", "test", "eternal:journey", cwd=tmp_path)
-    finally:
-        signal.signal(signal.SIGINT, before)
     wait_for_line(process.stdout, "importing")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
