@@ -2,6 +2,7 @@
  * `mite build`: one library of C sources, as the loader would make it of one.
  */
 #include "base/str.h"
+#include "cli/complain.h"
 #include "cli/exit.h"
 #include "cli/options.h"
 #include "runner/loader_compile.h"
@@ -88,7 +89,7 @@ int cmd_build(const struct options *options)
     int rc = output ? build(options, output, &error) : error_set(&error, MITE_ENOMEM, "out of memory");
 
     if (rc < 0) {
-        fprintf(stderr, "mite build: %s\n", error.text);
+        complain("mite build", &error);
     }
     free(output);
     error_done(&error);

@@ -4,6 +4,7 @@
  */
 #include "base/buf.h"
 #include "base/str.h"
+#include "cli/complain.h"
 #include "cli/exit.h"
 #include "cli/options.h"
 #include "cli/python.h"
@@ -176,7 +177,7 @@ int cmd_init(const struct options *options)
         }
     }
     if (rc < 0) {
-        fprintf(stderr, "mite init: %s\n", error.text);
+        complain("mite init", &error);
     } else {
         printf("%s/README.md says how to run it\n", project.dir);
     }

@@ -1,5 +1,6 @@
 /* `mite keygen`: keys for components that talk over a network. */
 #include "bus/curve.h"
+#include "cli/complain.h"
 #include "cli/exit.h"
 #include "cli/options.h"
 
@@ -12,7 +13,7 @@ int cmd_keygen(const struct options *options)
     int rc = curve_generate(dir, &error);
 
     if (rc < 0) {
-        fprintf(stderr, "mite: %s\n", error.text);
+        complain("mite", &error);
         error_done(&error);
         return rc == MITE_EINVAL ? EXIT_USAGE : EXIT_BROKE;
     }

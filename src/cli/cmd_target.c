@@ -1,4 +1,5 @@
 /* `mite target`: serves until SIGINT or SIGTERM, which is how a server ends as asked: exit status 0. */
+#include "cli/complain.h"
 #include "cli/exit.h"
 #include "cli/options.h"
 
@@ -56,7 +57,7 @@ int cmd_target(const struct options *options)
         code = code == 0 ? closed : code;
     }
     if (code != 0) {
-        fprintf(stderr, "mite target: %s\n", error.text);
+        complain("mite target", &error);
     }
     error_done(&error);
     return code == 0 ? EXIT_GOOD : code == MITE_EINVAL ? EXIT_USAGE : EXIT_BROKE;

@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/complain.h"
 #include "cli/exit.h"
 #include "cli/options.h"
 
@@ -117,7 +118,7 @@ int mite_main(int argc, char **argv)
     hold_streams();
     heed_interrupts();
     if (options_parse(argc, argv, &options, &error) < 0) {
-        fprintf(stderr, "mite: %s\n", error.text);
+        complain("mite", &error);
         error_done(&error);
         return EXIT_USAGE;
     }

@@ -1,3 +1,4 @@
+#include "cli/complain.h"
 #include "cli/exit.h"
 #include "cli/options.h"
 
@@ -131,7 +132,7 @@ int cmd_help(const struct options *options)
     }
     struct mite_error error = {0};
     unknown_command(options->positional, options->positional_count, &error);
-    fprintf(stderr, "mite: %s\n", error.text);
+    complain("mite", &error);
     error_done(&error);
     return EXIT_USAGE;
 }

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "cli/command_line.h"
+#include "cli/complain.h"
 #include "cli/exit.h"
 #include "cli/restarts.h"
 #include "engine/signals.h"
@@ -112,7 +113,7 @@ static void on_restart(void *arg, size_t slot)
     struct mite_error error = {0};
 
     if (start(workers, slot, &error) < 0) {
-        fprintf(stderr, "%s: %s\n", workers->name, error.text);
+        complain(workers->name, &error);
         error_done(&error);
         workers->status = worse(workers->status, EXIT_BROKE);
         end_when_done(workers);
@@ -226,7 +227,7 @@ int workers_run(const char *name, const struct options *options, size_t count)
         status = workers->status;
     }
     if (rc < 0) {
-        fprintf(stderr, "%s: %s\n", name, error.text);
+        complain(name, &error);
         status = EXIT_BROKE;
     }
     error_done(&error);
