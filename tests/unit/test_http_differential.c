@@ -273,9 +273,7 @@ static int group_teardown(void **state)
 
 int main(void)
 {
-    unsetenv("http_proxy");
-    unsetenv("all_proxy");
-    unsetenv("ALL_PROXY");
+    forget_proxies();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_corpus),
         cmocka_unit_test(test_changed_at_random),

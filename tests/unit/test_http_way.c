@@ -267,9 +267,7 @@ static void test_expect_without_an_answer(void **state)
 
 int main(void)
 {
-    unsetenv("http_proxy");
-    unsetenv("all_proxy");
-    unsetenv("ALL_PROXY");
+    forget_proxies();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_connections_are_kept),

@@ -118,10 +118,13 @@ static void a_send_never_blocks(void **state)
     bus_fixture_close(&f);
 }
 
-/* A sender of nanomsg's that comes to `address`, and is turned away. */
-static void come_as_a_sender(const char *address)
+#define A_SENDER   0x50
+#define A_RECEIVER 0x51
+
+/* A peer of nanomsg's that comes to `address` as one of these. Its descriptor. */
+static int come_as(char protocol, const char *address)
 {
-    static const char hello[] = {0, 'S', 'P', 0, 0, 0x50, 0, 0};
+    const char hello[] = {0, 'S', 'P', 0, 0, protocol, 0, 0};
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     char answer[sizeof hello];
@@ -130,7 +133,15 @@ static void come_as_a_sender(const char *address)
     assert_int_equal(connect(fd, (struct sockaddr *)&name, sizeof name), 0);
     assert_int_equal(write(fd, hello, sizeof hello), sizeof hello);
     assert_int_equal(recv(fd, answer, sizeof answer, MSG_WAITALL), sizeof answer);
-    assert_int_equal(read(fd, answer, 1), 0);
+    return fd;
+}
+
+static void come_as_a_sender_and_be_turned_away(const char *address)
+{
+    int fd = come_as(A_SENDER, address);
+    char byte;
+
+    assert_int_equal(read(fd, &byte, 1), 0);
     close(fd);
 }
 
@@ -148,7 +159,7 @@ static void a_peer_of_the_wrong_kind_does_not_count(void **state)
     end_open(f.bus, &pull, SOCKET_PULL, plain);
     assert_int_equal(socket_bind(push.socket, "tcp://127.0.0.1:*", NULL), 0);
     for (int i = 0; i < 20; i++) {
-        come_as_a_sender(socket_address(push.socket));
+        come_as_a_sender_and_be_turned_away(socket_address(push.socket));
     }
     assert_int_equal(socket_connect(pull.socket, socket_address(push.socket), NULL), 0);
     bus_until(&f, push.up > 0 && socket_send(push.socket, STR_NONE, STR("still")) == 0);
@@ -255,21 +266,6 @@ static void large_messages_are_cut_off(void **state)
     bus_fixture_close(&f);
 }
 
-/* A receiver of nanomsg's that comes to `address`. */
-static int come_as_a_receiver(const char *address)
-{
-    static const char hello[] = {0, 'S', 'P', 0, 0, 0x51, 0, 0};
-    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    char answer[sizeof hello];
-
-    name.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
-    assert_int_equal(connect(fd, (struct sockaddr *)&name, sizeof name), 0);
-    assert_int_equal(write(fd, hello, sizeof hello), sizeof hello);
-    assert_int_equal(recv(fd, answer, sizeof answer, MSG_WAITALL), sizeof answer);
-    return fd;
-}
-
 /* Even in the moment in which a message to one is on its way, and whether it was alone or not. */
 static void receivers_that_die_do_no_harm(void **state)
 {
@@ -287,7 +283,7 @@ static void receivers_that_die_do_no_harm(void **state)
         int fds[2], count = i % 8 == 0 ? 2 : 1;
 
         for (int j = 0; j < count; j++) {
-            fds[j] = come_as_a_receiver(socket_address(push.socket));
+            fds[j] = come_as(A_RECEIVER, socket_address(push.socket));
         }
         came += count;
         bus_until(&f, push.up == came);
