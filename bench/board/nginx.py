@@ -81,16 +81,25 @@ class Nginx:
         deadline = time.monotonic() + 30
         closed = False
         while not closed:
-            with urllib.request.urlopen(self.plain + "status") as answer:
-                words = answer.read().split()
-            self._questions += 1
-            closed = int(words[2]) == 1 or time.monotonic() > deadline
+            open_connections, counts = self._look()
+            closed = open_connections == 1 or time.monotonic() > deadline
             if not closed:
                 time.sleep(0.01)
-        return Counts(int(words[9]) - self._questions, int(words[7]) - self._questions)
+        return counts
+
+    def requests_so_far(self) -> int:
+        """The same in the midst of a load."""
+        return self._look()[1].requests
+
+    def _look(self) -> tuple[int, Counts]:
+        """How many connections are open, this question's included, and what was served."""
+        with urllib.request.urlopen(self.plain + "status") as answer:
+            words = answer.read().split()
+        self._questions += 1
+        return int(words[2]), Counts(int(words[9]) - self._questions, int(words[7]) - self._questions)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [sock.getsockname()[1] for sock in sockets]
     for sock in sockets:
@@ -127,7 +136,7 @@ def nginx(open_files: int) -> Iterator[Nginx]:
         os.chmod(folder, 0o755)  # its worker runs as another user
         _certificate(folder)
         _files(folder)
-        plain, tls, closing = _free_ports(3)
+        plain, tls, closing = free_ports(3)
         config = Path(folder, "nginx.conf")
         values = {"folder": folder, "plain": plain, "tls": tls, "closing": closing}
         config.write_text(CONFIG.format(**values, open_files=open_files, connections=open_files - 64))

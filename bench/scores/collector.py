@@ -11,9 +11,10 @@ import subprocess
 from board.cores import CLIENT
 from board.goal import at_least
 from board.group import Bench, Column, Group, Line, Sample
+from board.nginx import free_ports
 from board.process import BUILD, Failed, started
 
-from .duplicator import SIZE, cpu_seconds, free_ports, message
+from .duplicator import SIZE, cpu_seconds, message
 
 RATE = 220_000
 AT_ONCE = 1000  # messages in what the peer sends again and again

@@ -7,7 +7,6 @@ machine whoever sends also does the receiver's part of TCP, twice for each messa
 
 import contextlib
 import os
-import socket
 import struct
 import subprocess
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from board.cores import CLIENT
 from board.goal import at_least
 from board.group import Bench, Column, Group, Line, Sample
+from board.nginx import free_ports
 from board.process import BUILD, Failed, run, started
 
 SIZE = 400
@@ -27,14 +27,6 @@ def message(size: int) -> bytes:
     """A msgpack map of that many bytes: {"type": "http_metrics", "pad": ...}."""
     head = b"\x82\xa4type\xachttp_metrics\xa3pad\xc5"
     return head + struct.pack(">H", size - len(head) - 2) + bytes(size - len(head) - 2)
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def cpu_seconds(process: "subprocess.Popen[str]") -> float:

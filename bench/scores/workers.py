@@ -9,7 +9,6 @@ import contextlib
 import subprocess
 import tempfile
 import time
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from board.clients import Load, mite
 from board.cores import CLIENT
 from board.goal import Goal, times, times_at_least
 from board.group import Bench, Column, Group, Line, Sample
-from board.nginx import Nginx
 from board.process import Failed, started
 from board.quota import share_of_core, why_no_quota
 from board.requests import COLUMNS, CONNECTIONS, requests
@@ -38,12 +36,6 @@ def those_that_work(process: "subprocess.Popen[str]", workers: int) -> list[int]
     raise Failed(f"mite ended with {process.returncode} before its workers were there")
 
 
-def served(server: Nginx) -> int:
-    """Requests so far, in the midst of a load."""
-    with urllib.request.urlopen(f"{server.plain}status") as answer:
-        return int(answer.read().split()[9])
-
-
 def under_quota(workers: int, name: str, goals: Sequence[Goal] = ()) -> Line:
     def measure(bench: Bench) -> Sample:
         with tempfile.TemporaryDirectory(dir=bench.folder) as folder, contextlib.ExitStack() as stack:
@@ -52,12 +44,12 @@ def under_quota(workers: int, name: str, goals: Sequence[Goal] = ()) -> Line:
             process = stack.enter_context(started(argv, CLIENT, subprocess.DEVNULL, subprocess.DEVNULL))
             for pid in those_that_work(process, workers):
                 stack.enter_context(share_of_core(pid, SHARE))
-            begin = served(bench.server)
-            while (before := served(bench.server)) < begin + 1_000:  # the load has begun
+            begin = bench.server.requests_so_far()
+            while (before := bench.server.requests_so_far()) < begin + 1_000:  # the load has begun
                 time.sleep(0.05)
             start = time.monotonic()
             time.sleep(bench.seconds)
-            return {"rate": (served(bench.server) - before) / (time.monotonic() - start)}
+            return {"rate": (bench.server.requests_so_far() - before) / (time.monotonic() - start)}
 
     return Line(name, measure, goals, lambda bench: why_no_quota())
 
