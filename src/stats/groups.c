@@ -21,7 +21,7 @@ static uint64_t tail(struct str s)
     } else if (s.n >= sizeof halves[0]) {
         memcpy(&halves[0], s.p, sizeof halves[0]);
         memcpy(&halves[1], s.p + s.n - sizeof halves[1], sizeof halves[1]);
-        word = (uint64_t)halves[0] << 24 ^ halves[1];
+        word = (uint64_t)halves[0] << 32 | halves[1];
     } else if (s.n > 0) {
         word = (uint64_t)(unsigned char)s.p[0] << 16 | (uint64_t)(unsigned char)s.p[s.n / 2] << 8 |
                (unsigned char)s.p[s.n - 1];
