@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "http/exchange.h"
 #include "http/header_lines.h"
-#include "http/route.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -22,13 +21,12 @@ int http_client_new(struct loop *loop, const struct http_client_options *options
     if (!client) {
         return error_set(error, MITE_ENOMEM, "no memory for the HTTP client");
     }
-    int rc = route_new(loop, options, &client->transport, error);
+    int rc = route_open(&client->route, loop, options, exchange_finished, exchange_hand_over, error);
     if (rc < 0) {
         free(client);
         return rc;
     }
     client->refs = 1;
-    client->transport->finished = exchange_finished;
     client->connect_timeout_ns = options->connect_timeout_ns ? options->connect_timeout_ns : DEFAULT_CONNECT_TIMEOUT_NS;
     client->timeout_ns = options->timeout_ns ? options->timeout_ns : DEFAULT_TIMEOUT_NS;
     client->max_body_bytes = options->max_body_bytes ? options->max_body_bytes : DEFAULT_MAX_BODY;
@@ -61,17 +59,14 @@ void http_client_free(struct http_client *client)
         exchange_free(exchange);
     }
     client->idle = NULL;
-    client->transport->ops->free(client->transport);
-    client->transport = NULL;
+    route_close(&client->route);
     client_unref(client);
 }
 
 void http_client_counts(const struct http_client *client, struct http_counts *out)
 {
     *out = client->counts;
-    if (client->transport) {
-        route_counts(client->transport, out);
-    }
+    route_counts(&client->route, out);
 }
 
 /* ---- sessions ---- */

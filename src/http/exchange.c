@@ -62,7 +62,7 @@ void exchange_release(struct http_exchange *exchange)
     http_response_unref(exchange->last);
     exchange->last = NULL;
     exchange->session = NULL;
-    exchange->transfer = NULL;
+    exchange->carried.transfer = NULL;
     exchange->calling = exchange->cancelled = false;
     if (client->closed) {
         exchange_free(exchange);
@@ -134,7 +134,7 @@ int exchange_send(struct http_exchange *exchange, struct mite_error *error)
         return error_set(error, MITE_ENOMEM, "no memory for a request");
     }
     exchange->hop.start_ns = clock_now_ns();
-    int rc = client->transport->ops->start(client->transport, &exchange->hop, &exchange->transfer, error);
+    int rc = route_start(&client->route, &exchange->hop, &exchange->carried, error);
     if (rc == 0) {
         client->counts.started++;
     }
@@ -145,9 +145,8 @@ void http_cancel(struct http_exchange *exchange)
 {
     struct http_client *client = exchange->session->client;
 
-    if (exchange->transfer) {
-        client->transport->ops->cancel(client->transport, exchange->transfer);
-        exchange->transfer = NULL;
+    if (exchange->carried.transfer) {
+        route_cancel(&exchange->carried);
         client->counts.aborted++;
     }
     exchange->cancelled = true;
@@ -331,14 +330,30 @@ void exchange_finished(void *arg, struct http_response *response, enum http_fail
                        const struct mite_error *error)
 {
     struct http_exchange *exchange = arg;
-    struct http_counts *counts = &exchange->session->client->counts;
+    struct http_client *client = exchange->session->client;
+    struct http_counts *counts = &client->counts;
 
-    exchange->transfer = NULL;
+    exchange->carried.transfer = NULL;
     if (failure == HTTP_OK) {
         counts->responses++;
+        counts->native += exchange->carried.by == client->route.native;
         on_response(exchange, response);
     } else {
         counts->failed++;
         call_done(exchange, failure, curl_code, error);
+    }
+}
+
+/* libcurl goes on, within the time that is left. */
+void exchange_hand_over(void *arg)
+{
+    struct http_exchange *exchange = arg;
+    struct http_hop *hop = &exchange->hop;
+    struct mite_error error = {0};
+    uint64_t spent_ns = clock_now_ns() - hop->start_ns;
+
+    hop->timeout_ns = spent_ns < hop->timeout_ns ? hop->timeout_ns - spent_ns : 1;
+    if (route_go_on(&exchange->session->client->route, hop, &exchange->carried, &error) < 0) {
+        exchange_finished(exchange, NULL, HTTP_LOCAL, CURLE_OUT_OF_MEMORY, &error);
     }
 }

@@ -4,15 +4,14 @@
  */
 #pragma once
 
-#include "http/transport.h"
-#include "http/url.h"
+#include "http/route.h"
 
 struct http_client {
     unsigned refs; /* its owner's and its sessions' */
     bool closed;
-    struct http_transport *transport; /* NULL once closed */
-    struct http_exchange *active;     /* doubly linked */
-    struct http_exchange *idle;       /* linked by `next` */
+    struct route route;
+    struct http_exchange *active; /* doubly linked */
+    struct http_exchange *idle;   /* linked by `next` */
     uint64_t connect_timeout_ns, timeout_ns, max_body_bytes;
     bool verify;
     struct http_counts counts;
@@ -29,7 +28,7 @@ struct http_exchange {
     struct http_session *session;
     const struct http_handlers *handlers;
     void *arg;
-    struct http_transfer *transfer; /* NULL between hops */
+    struct carried carried; /* nothing between hops */
     bool calling, cancelled;
 
     struct http_hop hop; /* views into the buffers below */
@@ -59,6 +58,7 @@ int exchange_set_credentials(struct http_exchange *exchange, const struct url *u
 /* Sends the hop as it is filled, with the cookies for its URL. */
 int exchange_send(struct http_exchange *exchange, struct mite_error *error);
 
-/* The transport's `finished`. */
+/* What the transports call. */
 void exchange_finished(void *arg, struct http_response *response, enum http_failure failure, int curl_code,
                        const struct mite_error *error);
+void exchange_hand_over(void *arg);

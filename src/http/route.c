@@ -1,12 +1,5 @@
-/*
- * Design notes
- *
- * - A transfer of this table holds its own copy of the hop, which points back to it: so the transport that carries it
- *   may change while it is under way, and cancel() finds the one that does.
- */
 #include "http/route.h"
 
-#include "base/clock.h"
 #include "http/curl.h"
 #include "http/h1.h"
 
@@ -15,47 +8,13 @@
 
 #define DESCRIPTORS_MAX (1u << 20)
 
-struct route {
-    struct http_transport base;
-    struct http_transport *native, *curl; /* owned; NULL when it is not to be used */
-    bool proxied[2];                      /* by url.tls: the environment names a proxy */
-    bool second_version;                  /* HTTP/2 was asked for */
-    uint64_t native_responses;
-    struct route_transfer *idle;
-};
+/* ---- a hop ---- */
 
-struct route_transfer {
-    struct route_transfer *next;
-    struct route *route;
-    struct http_hop hop; /* its `arg` is this */
-    void *arg;           /* the client's */
-    struct http_transport *by;
-    struct http_transfer *transfer; /* of that transport */
-};
-
-/* ---- transfers ---- */
-
-static void recycle(struct route_transfer *transfer)
+static int start_by(struct http_transport *by, const struct http_hop *hop, struct carried *out,
+                    struct mite_error *error)
 {
-    transfer->next = transfer->route->idle;
-    transfer->route->idle = transfer;
-}
-
-static void finished(void *arg, struct http_response *response, enum http_failure failure, int curl_code,
-                     const struct mite_error *error)
-{
-    struct route_transfer *transfer = arg;
-    struct route *route = transfer->route;
-
-    route->native_responses += response && transfer->by == route->native;
-    recycle(transfer);
-    route->base.finished(transfer->arg, response, failure, curl_code, error);
-}
-
-static int start_by(struct route_transfer *transfer, struct http_transport *by, struct mite_error *error)
-{
-    transfer->by = by;
-    return by->ops->start(by, &transfer->hop, &transfer->transfer, error);
+    out->by = by;
+    return by->ops->start(by, hop, &out->transfer, error);
 }
 
 /* Why our own transport is not to be asked; NULL: it is. */
@@ -70,15 +29,14 @@ static const char *not_native(const struct route *route, const struct http_hop *
                                             : NULL;
 }
 
-static int choose(struct route_transfer *transfer, struct mite_error *error)
+int route_start(struct route *route, const struct http_hop *hop, struct carried *out, struct mite_error *error)
 {
-    struct route *route = transfer->route;
     struct mite_error refusal;
-    const char *why = not_native(route, &transfer->hop);
+    const char *why = not_native(route, hop);
 
-    error_init(&refusal);
     if (!why) {
-        int rc = start_by(transfer, route->native, &refusal);
+        error_init(&refusal);
+        int rc = start_by(route->native, hop, out, &refusal);
         if (rc != MITE_EAGAIN) {
             return rc == 0 ? 0 : error_set(error, rc, "%s", refusal.text);
         }
@@ -87,81 +45,38 @@ static int choose(struct route_transfer *transfer, struct mite_error *error)
     if (!route->curl) {
         return error_set(error, MITE_EINVAL, "%s: left to libcurl, which --http-transport=native excludes", why);
     }
-    return start_by(transfer, route->curl, error);
+    return start_by(route->curl, hop, out, error);
 }
 
-static int start(struct http_transport *base, const struct http_hop *hop, struct http_transfer **out,
-                 struct mite_error *error)
+int route_go_on(struct route *route, const struct http_hop *hop, struct carried *out, struct mite_error *error)
 {
-    struct route *route = (struct route *)base;
-    struct route_transfer *transfer = route->idle;
-
-    if (transfer) {
-        route->idle = transfer->next;
-    } else if (!(transfer = malloc(sizeof *transfer))) {
-        return error_set(error, MITE_ENOMEM, "no memory for a request");
-    }
-    transfer->route = route;
-    transfer->hop = *hop;
-    transfer->hop.arg = transfer;
-    transfer->arg = hop->arg;
-    int rc = choose(transfer, error);
-    if (rc < 0) {
-        recycle(transfer);
-        return rc;
-    }
-    *out = (struct http_transfer *)transfer;
-    return 0;
+    return start_by(route->curl, hop, out, error);
 }
 
-/* Its server chose HTTP/2 while the connection was made: libcurl goes on, within the time that is left. */
-static void hand_over(void *arg)
+void route_cancel(struct carried *carried)
 {
-    struct route_transfer *transfer = arg;
-    struct route *route = transfer->route;
-    struct mite_error error = {0};
-    uint64_t spent = clock_now_ns() - transfer->hop.start_ns;
-
-    transfer->hop.timeout_ns = spent < transfer->hop.timeout_ns ? transfer->hop.timeout_ns - spent : 1;
-    if (start_by(transfer, route->curl, &error) < 0) {
-        finished(transfer, NULL, HTTP_LOCAL, CURLE_OUT_OF_MEMORY, &error);
-    }
-}
-
-static void cancel(struct http_transport *base, struct http_transfer *handle)
-{
-    struct route_transfer *transfer = (struct route_transfer *)handle;
-
-    transfer->by->ops->cancel(transfer->by, transfer->transfer);
-    recycle(transfer);
+    carried->by->ops->cancel(carried->by, carried->transfer);
+    carried->transfer = NULL;
 }
 
 /* ---- life ---- */
 
-static void free_route(struct http_transport *base)
+void route_close(struct route *route)
 {
-    struct route *route = (struct route *)base;
+    struct http_transport *both[] = {route->native, route->curl};
 
-    if (route->native) {
-        route->native->ops->free(route->native);
+    for (size_t i = 0; i < 2; i++) {
+        if (both[i]) {
+            both[i]->ops->free(both[i]);
+        }
     }
-    if (route->curl) {
-        route->curl->ops->free(route->curl);
-    }
-    while (route->idle) {
-        struct route_transfer *transfer = route->idle;
-        route->idle = transfer->next;
-        free(transfer);
-    }
-    free(route);
+    *route = (struct route){0};
 }
 
-void route_counts(const struct http_transport *base, struct http_counts *out)
+void route_counts(const struct route *route, struct http_counts *out)
 {
-    const struct route *route = (const struct route *)base;
     const struct http_transport *both[] = {route->native, route->curl};
 
-    out->native = route->native_responses;
     out->connections = out->received_bytes = 0;
     for (size_t i = 0; i < 2; i++) {
         if (both[i]) {
@@ -192,22 +107,17 @@ static bool is_set(const char *name)
     return value && *value;
 }
 
-int route_new(struct loop *loop, const struct http_client_options *options, struct http_transport **out,
-              struct mite_error *error)
+int route_open(struct route *route, struct loop *loop, const struct http_client_options *options,
+               http_finished_fn finished, void (*hand_over)(void *hop_arg), struct mite_error *error)
 {
-    static const struct http_transport_ops ops = {"route", start, cancel, free_route};
-    struct route *route = calloc(1, sizeof *route);
     bool any = is_set("all_proxy") || is_set("ALL_PROXY");
     int rc = 0;
 
-    if (!route) {
-        return error_set(error, MITE_ENOMEM, "no memory for the HTTP client");
-    }
+    *route = (struct route){
+        .second_version = options->version == HTTP_VERSION_2,
+        .proxied = {any || is_set("http_proxy"), any || is_set("https_proxy") || is_set("HTTPS_PROXY")},
+    };
     raise_descriptor_limit();
-    route->base.ops = &ops;
-    route->second_version = options->version == HTTP_VERSION_2;
-    route->proxied[false] = any || is_set("http_proxy");
-    route->proxied[true] = any || is_set("https_proxy") || is_set("HTTPS_PROXY");
     if (options->transport != HTTP_TRANSPORT_CURL) {
         bool offer = options->transport == HTTP_TRANSPORT_AUTO && options->version == HTTP_VERSION_AUTO;
         rc = h1_transport_new(loop, options, offer ? hand_over : NULL, &route->native, error);
@@ -216,7 +126,7 @@ int route_new(struct loop *loop, const struct http_client_options *options, stru
         rc = curl_transport_new(loop, options, &route->curl, error);
     }
     if (rc < 0) {
-        free_route(&route->base);
+        route_close(route);
         return rc;
     }
     if (route->native) {
@@ -225,6 +135,5 @@ int route_new(struct loop *loop, const struct http_client_options *options, stru
     if (route->curl) {
         route->curl->finished = finished;
     }
-    *out = &route->base;
     return 0;
 }

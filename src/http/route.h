@@ -9,8 +9,29 @@
 
 #include "http/transport.h"
 
-int route_new(struct loop *loop, const struct http_client_options *options, struct http_transport **out,
-              struct mite_error *error);
+struct route {
+    struct http_transport *native, *curl; /* owned; NULL when it is not to be used */
+    bool proxied[2];                      /* by url.tls: the environment names a proxy */
+    bool second_version;                  /* HTTP/2 was asked for */
+};
 
-/* Fills in what the transports count: connections, bytes, who brought how many responses. */
-void route_counts(const struct http_transport *route, struct http_counts *out);
+/* What a transport has taken. */
+struct carried {
+    struct http_transport *by;
+    struct http_transfer *transfer; /* NULL: it is over */
+};
+
+/* Both transports get `finished`. `hand_over` is called with the hop's arg for a request that our own transport has let
+ * go of, for its server chose HTTP/2 while the connection was made: it is libcurl's from there on. */
+int route_open(struct route *route, struct loop *loop, const struct http_client_options *options,
+               http_finished_fn finished, void (*hand_over)(void *hop_arg), struct mite_error *error);
+void route_close(struct route *route);
+
+/* Lets a transport start the hop. */
+int route_start(struct route *route, const struct http_hop *hop, struct carried *out, struct mite_error *error);
+/* The same where our own has handed it over. */
+int route_go_on(struct route *route, const struct http_hop *hop, struct carried *out, struct mite_error *error);
+void route_cancel(struct carried *carried);
+
+/* Fills in what the transports count: connections and bytes. */
+void route_counts(const struct route *route, struct http_counts *out);

@@ -1,7 +1,7 @@
 /*
  * What carries one request (no redirects, no cookie logic: those are client.c's) to a server and brings one response
- * back. Two transports do that: our own HTTP/1.1 (h1.h) and libcurl's multi interface (curl.h). A third fills the same
- * table and chooses between them for each request (route.h). The conformance tests run over both.
+ * back. Two transports do that: our own HTTP/1.1 (h1.h) and libcurl's multi interface (curl.h). Which one is chosen for
+ * each request (route.h). The conformance tests run over both.
  */
 #pragma once
 
@@ -43,11 +43,13 @@ struct http_transport_ops {
     void (*free)(struct http_transport *transport);
 };
 
+/* The one end of every transfer, from the loop. The reference to the response (all but redirect_url and previous filled
+ * in) is given; NULL when `failure` is not HTTP_OK. */
+typedef void (*http_finished_fn)(void *hop_arg, struct http_response *response, enum http_failure failure,
+                                 int curl_code, const struct mite_error *error);
+
 struct http_transport {
     const struct http_transport_ops *ops;
     struct http_traffic traffic;
-    /* Set by the client before the first start: the one end of every transfer, from the loop. The reference to the
-     * response (all but redirect_url and previous filled in) is given; NULL when `failure` is not HTTP_OK. */
-    void (*finished)(void *hop_arg, struct http_response *response, enum http_failure failure, int curl_code,
-                     const struct mite_error *error);
+    http_finished_fn finished; /* set before the first start */
 };
