@@ -62,6 +62,9 @@ struct header_list {
     size_t capacity;
 };
 
+/* Options that are texts. */
+enum curl_text { TEXT_URL, TEXT_METHOD, TEXT_COOKIE, TEXT_USER, TEXT_PASSWORD, TEXT_CERT, TEXT_KEY, TEXTS };
+
 /* An easy handle and what it is set to, so that a request sets only what differs from the one before. */
 struct http_transfer {
     struct http_transfer *next_idle;
@@ -69,7 +72,6 @@ struct http_transfer {
     struct curl_lane *lane;     /* that it is in; NULL: idle */
     const struct http_hop *hop; /* NULL: idle */
     CURL *easy;                 /* NULL: made for the next request */
-    bool fresh;                 /* nothing of `set` is set yet */
     struct buf head, body;      /* of the response under way */
     bool head_ended;            /* the empty line came: what follows is a trailer, unless it is the next status line */
     bool head_too_large, too_large, sets_cookies;
@@ -77,10 +79,12 @@ struct http_transfer {
     int socket_errno; /* why no socket could be opened */
 
     struct {
-        struct buf url, method, header_lines, cookie, user, password, cert_file, key_file;
+        unsigned texts; /* a bit for each that is set: most are not, and are not looked at */
         enum { SHAPE_GET, SHAPE_HEAD, SHAPE_BODY } shape;
-        bool verify, no_content_type;
+        bool verify, headers, no_content_type;
         uint64_t timeout_ns, connect_timeout_ns;
+        struct buf header_lines;
+        struct buf text[TEXTS]; /* what they are, or were last */
     } set;
     struct header_list headers;
     char message[CURL_ERROR_SIZE];

@@ -76,13 +76,10 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 
 static void init_buffers(struct http_transfer *transfer)
 {
-    struct buf *sets[] = {&transfer->set.url,       &transfer->set.method,  &transfer->set.header_lines,
-                          &transfer->set.cookie,    &transfer->set.user,    &transfer->set.password,
-                          &transfer->set.cert_file, &transfer->set.key_file};
-
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-        buf_init(sets[i], 0);
+    for (size_t i = 0; i < TEXTS; i++) {
+        buf_init(&transfer->set.text[i], 0);
     }
+    buf_init(&transfer->set.header_lines, 0);
     buf_init(&transfer->head, H1_HEAD_MAX);
     buf_init(&transfer->body, SIZE_MAX / 4);
     buf_init(&transfer->headers.text, 0);
@@ -109,7 +106,8 @@ static int open_easy(struct http_transfer *transfer)
         return MITE_ENOMEM;
     }
     transfer->easy = easy;
-    transfer->fresh = true;
+    transfer->set.texts = 0;
+    transfer->set.headers = false;
     transfer->set.shape = SHAPE_GET;
     transfer->set.verify = true;
     transfer->set.timeout_ns = transfer->set.connect_timeout_ns = 0;
@@ -155,13 +153,13 @@ void curl_handle_free(struct http_transfer *transfer)
         return;
     }
     curl_easy_cleanup(transfer->easy);
-    struct buf *owned[] = {&transfer->set.url,       &transfer->set.method,   &transfer->set.header_lines,
-                           &transfer->set.cookie,    &transfer->set.user,     &transfer->set.password,
-                           &transfer->set.cert_file, &transfer->set.key_file, &transfer->head,
-                           &transfer->body,          &transfer->headers.text};
-    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
-        buf_done(owned[i]);
+    for (size_t i = 0; i < TEXTS; i++) {
+        buf_done(&transfer->set.text[i]);
     }
+    buf_done(&transfer->set.header_lines);
+    buf_done(&transfer->head);
+    buf_done(&transfer->body);
+    buf_done(&transfer->headers.text);
     free(transfer->headers.nodes);
     free(transfer);
 }
@@ -236,28 +234,38 @@ static int header_list_fill(struct header_list *list, struct str lines, bool no_
 
 /* ---- what differs from request to request ---- */
 
-static int change_text(struct http_transfer *transfer, CURLoption option, struct buf *current, struct str wanted)
+static int change_text(struct http_transfer *transfer, enum curl_text which, struct str wanted)
 {
-    bool same = wanted.p && current->data && str_equal(buf_view(current), wanted);
+    static const CURLoption options[TEXTS] = {
+        [TEXT_URL] = CURLOPT_URL,       [TEXT_METHOD] = CURLOPT_CUSTOMREQUEST, [TEXT_COOKIE] = CURLOPT_COOKIE,
+        [TEXT_USER] = CURLOPT_USERNAME, [TEXT_PASSWORD] = CURLOPT_PASSWORD,    [TEXT_CERT] = CURLOPT_SSLCERT,
+        [TEXT_KEY] = CURLOPT_SSLKEY,
+    };
+    struct buf *text = &transfer->set.text[which];
+    unsigned bit = 1u << which;
 
-    if (same && !transfer->fresh) {
+    if (!wanted.p) {
+        transfer->set.texts &= ~bit;
+        return curl_easy_setopt(transfer->easy, options[which], NULL) == CURLE_OK ? 0 : MITE_ENOMEM;
+    }
+    bool same = text->data && str_equal(buf_view(text), wanted);
+    if (same && transfer->set.texts & bit) {
         return 0;
     }
-    if (!wanted.p) {
-        buf_done(current);
-    } else if (!same) {
-        buf_clear(current);
-        if (buf_str(current, wanted) < 0) {
+    if (!same) {
+        buf_clear(text);
+        if (buf_str(text, wanted) < 0) {
             return MITE_ENOMEM;
         }
     }
-    return curl_easy_setopt(transfer->easy, option, current->data) == CURLE_OK ? 0 : MITE_ENOMEM;
+    transfer->set.texts |= bit;
+    return curl_easy_setopt(transfer->easy, options[which], text->data) == CURLE_OK ? 0 : MITE_ENOMEM;
 }
 
-/* Sets a text option (NULL when there is none) unless it is set to that already. An empty text counts as set. */
-static inline int set_text(struct http_transfer *transfer, CURLoption option, struct buf *current, struct str wanted)
+/* Sets a text (none when there is none) unless it is set to that already. An empty text counts as set. */
+static inline int set_text(struct http_transfer *transfer, enum curl_text which, struct str wanted)
 {
-    return wanted.p || current->data ? change_text(transfer, option, current, wanted) : 0;
+    return wanted.p || transfer->set.texts & 1u << which ? change_text(transfer, which, wanted) : 0;
 }
 
 static int set_headers(struct http_transfer *transfer, struct str lines, bool no_content_type)
@@ -274,8 +282,9 @@ static int set_headers(struct http_transfer *transfer, struct str lines, bool no
         }
         transfer->set.no_content_type = no_content_type;
     }
-    if (!same || transfer->fresh) {
+    if (!same || !transfer->set.headers) {
         curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers.nodes);
+        transfer->set.headers = true;
     }
     return 0;
 }
@@ -306,7 +315,7 @@ static int set_method(struct http_transfer *transfer, const struct http_hop *hop
                          1L);
         transfer->set.shape = shape;
     }
-    return set_text(transfer, CURLOPT_CUSTOMREQUEST, &transfer->set.method, plain ? STR_NONE : hop->method);
+    return set_text(transfer, TEXT_METHOD, plain ? STR_NONE : hop->method);
 }
 
 /* Rounded up, so that nothing ends early; libcurl takes 0 for "no limit". */
@@ -353,16 +362,13 @@ int curl_handle_prepare(struct http_transfer *transfer, struct mite_error *error
         return error_set(error, MITE_ENOMEM, "no memory for a request");
     }
     set_limits(transfer, hop);
-    if (set_text(transfer, CURLOPT_URL, &transfer->set.url, hop->url) < 0 || set_method(transfer, hop) < 0 ||
+    if (set_text(transfer, TEXT_URL, hop->url) < 0 || set_method(transfer, hop) < 0 ||
         set_headers(transfer, hop->header_lines, !hop->body.p) < 0 ||
-        set_text(transfer, CURLOPT_COOKIE, &transfer->set.cookie, hop->cookie) < 0 ||
-        set_text(transfer, CURLOPT_USERNAME, &transfer->set.user, hop->user) < 0 ||
-        set_text(transfer, CURLOPT_PASSWORD, &transfer->set.password, hop->password) < 0 ||
-        set_text(transfer, CURLOPT_SSLCERT, &transfer->set.cert_file, hop->cert_file) < 0 ||
-        set_text(transfer, CURLOPT_SSLKEY, &transfer->set.key_file, hop->key_file) < 0) {
+        set_text(transfer, TEXT_COOKIE, hop->cookie) < 0 || set_text(transfer, TEXT_USER, hop->user) < 0 ||
+        set_text(transfer, TEXT_PASSWORD, hop->password) < 0 || set_text(transfer, TEXT_CERT, hop->cert_file) < 0 ||
+        set_text(transfer, TEXT_KEY, hop->key_file) < 0) {
         return error_set(error, MITE_ENOMEM, "no memory for a request");
     }
-    transfer->fresh = false;
     return 0;
 }
 
