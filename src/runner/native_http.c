@@ -1,8 +1,9 @@
 /*
  * Design notes
  *
- * - The client's callbacks only keep what came and wake the journey if it waits for that. Messages and the journey's
- * own callback come in mite_await(), on the fiber. What was answered is reported exactly once, whatever way it ends.
+ * - The client's callbacks only keep what came and wake the journey if it waits for that. Its message is sent when the
+ *   journey awaits it: on the loop's stack where it waits already, and on the fiber where the journey's own callback is
+ *   to see the response first. What was answered is reported exactly once, whatever way it ends.
  * - Sessions stay with their visit: the next journey finds an empty jar and an open session.
  */
 #include "runner/native_http.h"
@@ -10,36 +11,6 @@
 #include "runner/http_report.h"
 
 #include <stdlib.h>
-
-/* ---- from the client, inside the loop's turn ---- */
-
-static void on_response(void *arg, struct http_response *hop)
-{
-    struct mite_response *response = arg;
-    struct http_response *before = response->last;
-
-    response->last = http_response_ref(hop);
-    http_response_unref(before);
-}
-
-static void on_done(void *arg, const struct http_outcome *outcome)
-{
-    struct mite_response *response = arg;
-    struct buf *text = &response->ctx->native->scratch;
-
-    response->exchange = NULL;
-    if (outcome->failure != HTTP_OK) {
-        response->ex_type = outcome->failure == HTTP_REDIRECTS ? "RequestError" : "AcurlError";
-        buf_clear(text);
-        buf_printf(text, "acurl.%s: ", response->ex_type);
-        http_report_failure(text, outcome);
-        response->failure = arena_str(&response->arena, buf_view(text)).p;
-        response->failure = response->failure ? response->failure : "acurl.AcurlError: no memory";
-    }
-    native_wake(response->ctx, response);
-}
-
-static const struct http_handlers handlers = {.response = on_response, .done = on_done};
 
 /* ---- a response's memory ---- */
 
@@ -155,6 +126,40 @@ static void report(struct mite_response *response, bool waited)
     response->transaction = NULL;
 }
 
+/* ---- from the client, inside the loop's turn ---- */
+
+static void on_response(void *arg, struct http_response *hop)
+{
+    struct mite_response *response = arg;
+    struct http_response *before = response->last;
+
+    response->last = http_response_ref(hop);
+    http_response_unref(before);
+}
+
+static void on_done(void *arg, const struct http_outcome *outcome)
+{
+    struct mite_response *response = arg;
+    struct mite_context *ctx = response->ctx;
+    struct buf *text = &ctx->native->scratch;
+
+    response->exchange = NULL;
+    if (outcome->failure != HTTP_OK) {
+        response->ex_type = outcome->failure == HTTP_REDIRECTS ? "RequestError" : "AcurlError";
+        buf_clear(text);
+        buf_printf(text, "acurl.%s: ", response->ex_type);
+        http_report_failure(text, outcome);
+        response->failure = arena_str(&response->arena, buf_view(text)).p;
+        response->failure = response->failure ? response->failure : "acurl.AcurlError: no memory";
+    }
+    if (ctx->awaited == response && !ctx->session.callback) {
+        report(response, !response->failure);
+    }
+    native_wake(ctx, response);
+}
+
+static const struct http_handlers handlers = {.response = on_response, .done = on_done};
+
 /* ---- requests ---- */
 
 struct starting {
@@ -211,16 +216,17 @@ static void start_now(void *arg)
 static struct mite_response *start(struct mite_context *ctx, const char *method, const char *url,
                                    const struct mite_http_options *given)
 {
-    struct mite_http_options options = {0};
+    struct mite_http_options older;
     struct mite_response *response = response_take(ctx);
     struct http_request request;
     struct starting starting = {.response = response, .request = &request};
 
-    if (given) {
-        memcpy(&options, given, given->size < sizeof options ? given->size : sizeof options);
+    if (!given || given->size < sizeof older) {
+        memset(&older, 0, sizeof older);
+        given = given ? memcpy(&older, given, given->size) : &older;
     }
-    native_request(response, method, url, &options, &request);
-    response->may_fail = options.may_fail;
+    native_request(response, method, url, given, &request);
+    response->may_fail = given->may_fail;
     response->transaction = transaction_ref(ctx->context->current);
     fiber_call(start_now, &starting);
     return response;
