@@ -64,12 +64,10 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 {
     struct http_transfer *transfer = arg;
+    int rc = buf_append(&transfer->body, bytes, n);
 
-    if (n > transfer->hop->max_body_bytes - transfer->body.size) {
-        transfer->too_large = true;
-        return 0;
-    }
-    return buf_append(&transfer->body, bytes, n) == 0 ? n : 0;
+    transfer->too_large = rc == MITE_ELIMIT;
+    return rc == 0 ? n : 0;
 }
 
 /* ---- life ---- */
@@ -357,6 +355,7 @@ int curl_handle_prepare(struct http_transfer *transfer, struct mite_error *error
     const struct http_hop *hop = transfer->hop;
 
     transfer->again = false;
+    transfer->body.max_size = hop->max_body_bytes; /* the client's, always the same */
     clear_answer(transfer);
     if (!transfer->easy && open_easy(transfer) < 0) {
         return error_set(error, MITE_ENOMEM, "no memory for a request");

@@ -51,6 +51,7 @@ void hist_clear(struct hist *hist)
             memset(hist->pages[i], 0, HIST_PAGE_SIZE * sizeof **hist->pages);
         }
     }
+    hist->waiting_count = 0;
     hist->count = hist->unplaced = hist->max_ns = hist->sum_ns = 0;
     hist->min_ns = UINT64_MAX;
     hist->sum_of_squares = 0;
@@ -62,6 +63,25 @@ static uint64_t *page_touch(struct hist *hist, unsigned page)
         hist->pages[page] = calloc(HIST_PAGE_SIZE, sizeof **hist->pages);
     }
     return hist->pages[page];
+}
+
+void hist_place(struct hist *hist, unsigned bucket, uint64_t count)
+{
+    uint64_t *page = page_touch(hist, bucket >> HIST_PAGE_BITS);
+    if (page) {
+        page[bucket & (HIST_PAGE_SIZE - 1)] += count;
+    } else {
+        hist->unplaced += count;
+    }
+}
+
+void hist_settle(const struct hist *settled)
+{
+    struct hist *hist = (struct hist *)settled;
+    for (unsigned i = 0; i < hist->waiting_count; i++) {
+        hist_place(hist, hist->waiting[i], 1);
+    }
+    hist->waiting_count = 0;
 }
 
 void hist_record(struct hist *hist, uint64_t value_ns)
@@ -76,16 +96,10 @@ void hist_record(struct hist *hist, uint64_t value_ns)
     if (value_ns > hist->max_ns) {
         hist->max_ns = value_ns;
     }
-    unsigned bucket = bucket_of(hist, value_ns);
-    uint64_t *page = hist->pages[bucket >> HIST_PAGE_BITS];
-    if (__builtin_expect(!page, 0)) {
-        page = page_touch(hist, bucket >> HIST_PAGE_BITS);
-        if (!page) {
-            hist->unplaced++;
-            return;
-        }
+    hist->waiting[hist->waiting_count++] = bucket_of(hist, value_ns);
+    if (hist->waiting_count == HIST_WAITING) {
+        hist_settle(hist);
     }
-    page[bucket & (HIST_PAGE_SIZE - 1)]++;
 }
 
 static void merge_page(struct hist *hist, unsigned index, const uint64_t *from)
@@ -97,16 +111,6 @@ static void merge_page(struct hist *hist, unsigned index, const uint64_t *from)
         } else {
             hist->unplaced += from[i];
         }
-    }
-}
-
-void hist_place(struct hist *hist, unsigned bucket, uint64_t count)
-{
-    uint64_t *page = page_touch(hist, bucket >> HIST_PAGE_BITS);
-    if (page) {
-        page[bucket & (HIST_PAGE_SIZE - 1)] += count;
-    } else {
-        hist->unplaced += count;
     }
 }
 
@@ -122,6 +126,7 @@ unsigned hist_bucket_count(const struct hist *hist)
 
 void hist_merge(struct hist *hist, const struct hist *from)
 {
+    hist_settle(from);
     for (unsigned i = 0; i < HIST_PAGES; i++) {
         if (from->pages[i]) {
             merge_page(hist, i, from->pages[i]);
@@ -171,6 +176,7 @@ static uint64_t clamp(const struct hist *hist, uint64_t value)
 
 void hist_percentiles(const struct hist *hist, const double *percents, size_t count, uint64_t *out_ns)
 {
+    hist_settle(hist);
     uint64_t placed = hist->count - hist->unplaced, seen = 0;
     struct walk walk = {.hist = hist};
     for (size_t i = 0; i < count; i++) {
@@ -215,6 +221,7 @@ double hist_share_within(const struct hist *hist)
 {
     double mean = hist_mean(hist), deviation = hist_deviation(hist);
     uint64_t within = 0, placed = 0;
+    hist_settle(hist);
     if (hist->min_ns == hist->max_ns) {
         return 1;
     }

@@ -37,6 +37,7 @@ void hist_write(struct buf *out, const struct hist *hist)
         msgpack_write_nil(out);
         return;
     }
+    hist_settle(hist);
     buf_init(&buckets, 0);
     for (unsigned i = 0; i < HIST_PAGES; i++) {
         if (hist->pages[i]) {
