@@ -1,107 +1,7 @@
-/* Controller, runner and fake journeys in one loop: what a whole run does, without a language. */
-#include "controller/controller.h"
-#include "fake_journeys.h"
-#include "runner/runner.h"
+/* Controller, runner and fake journeys in one loop: the course of a whole run, without a language. */
+#include "controller_stage.h"
 
-struct bench {
-    struct loop *loop;
-    struct scenario scenario;
-    struct fake_sink sink;
-    struct fake_journeys journeys;
-    struct controller *controller;
-    struct runner *runner;
-    int64_t max_journeys;
-    int drained, finished, failed_entries, fatal_entries;
-    char failure[512];
-};
-
-static void on_draining(void *arg)
-{
-    ((struct bench *)arg)->drained++;
-}
-
-static void on_finished(void *arg)
-{
-    ((struct bench *)arg)->finished++;
-}
-
-static void on_entry_failed(void *arg, const struct scenario_entry *entry, const struct mite_error *error, bool fatal)
-{
-    struct bench *bench = arg;
-
-    bench->failed_entries++;
-    bench->fatal_entries += fatal;
-    snprintf(bench->failure, sizeof bench->failure, "%s", error->text);
-}
-
-static void bench_init(struct bench *bench)
-{
-    struct mite_error error = {0};
-
-    *bench = (struct bench){0};
-    assert_int_equal(loop_new(&bench->loop, &error), 0);
-    assert_int_equal(scenario_init(&bench->scenario, "shop:scenario"), 0);
-    fake_sink_init(&bench->sink);
-    fake_journeys_init(&bench->journeys, bench->loop);
-}
-
-static void add_constant(struct bench *bench, const char *spec, struct datapool *pool, int64_t volume)
-{
-    struct mite_error error = {0};
-    struct volume_model *model;
-
-    assert_int_equal(volume_constant_new(volume, -1, &model, &error), 0);
-    assert_int_equal(scenario_add(&bench->scenario, spec, pool, model, &error), 0);
-}
-
-static void add_model(struct bench *bench, const char *spec, struct volume_model *model)
-{
-    struct mite_error error = {0};
-
-    assert_int_equal(scenario_add(&bench->scenario, spec, NULL, model, &error), 0);
-}
-
-static void bench_go(struct bench *bench, struct controller_options options)
-{
-    struct mite_error error = {0};
-    struct controller_hooks hooks = {
-        .draining = on_draining, .finished = on_finished, .entry_failed = on_entry_failed, .arg = bench};
-    struct runner_options runner = {.test = bench->scenario.name, .max_journeys = bench->max_journeys};
-
-    assert_int_equal(
-        controller_new(bench->loop, &bench->scenario, &options, &bench->sink.sink, &hooks, &bench->controller, &error),
-        0);
-    assert_int_equal(runner_new(bench->loop, &runner, &bench->sink.sink, &controller_work_ops, bench->controller,
-                                &bench->runner, &error),
-                     0);
-    runner_add_host(bench->runner, &bench->journeys.host);
-    int64_t id = controller_add_runner(bench->controller, &runner_work_ops, bench->runner, bench->max_journeys, &error);
-    assert_int_equal(id, 1);
-    runner_set_id(bench->runner, id);
-}
-
-static void bench_done(struct bench *bench)
-{
-    struct mite_error error = {0};
-
-    runner_free(bench->runner);
-    controller_free(bench->controller);
-    scenario_done(&bench->scenario);
-    int rc = loop_free(bench->loop, &error);
-    assert_string_equal(error.text, "");
-    assert_int_equal(rc, 0);
-    assert_int_equal(bench->journeys.loads, bench->journeys.unloads + bench->journeys.failed_loads);
-}
-
-static struct controller_counts counts_of(struct bench *bench)
-{
-    struct controller_counts counts;
-
-    controller_count(bench->controller, &counts);
-    return counts;
-}
-
-/* ---- models and pools that do as the test says ---- */
+/* ---- models that do as the test says ---- */
 
 #define STOPS (-1)
 #define FAILS (-2)
@@ -130,7 +30,7 @@ static int script_at(struct volume_model *model, int64_t start_s, int64_t end_s,
     if (script->values[call] == FAILS) {
         return error_set(error, MITE_EUSER, "ValueError: no figure");
     }
-    *wanted = script->values[call] <= -10 ? -3 : script->values[call];
+    *wanted = script->values[call];
     return 0;
 }
 
@@ -146,89 +46,11 @@ static const struct volume_model_ops script_ops = {.at = script_at, .free = scri
         .count = sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)                                              \
     }
 
-/* Answers when the test says; embedded in its test. */
-struct slow_pool {
-    struct datapool base;
-    datapool_checkout_done *out_done;
-    datapool_checkin_done *in_done; /* of the last checkin, when `slow_in` */
-    void *out_arg, *in_arg;
-    bool slow_in;
-    int asked, checked_in;
-};
-
-static void slow_checkout(struct datapool *base, datapool_checkout_done *done, void *arg)
-{
-    struct slow_pool *pool = (struct slow_pool *)base;
-
-    pool->asked++;
-    pool->out_done = done;
-    pool->out_arg = arg;
-}
-
-static void slow_checkin(struct datapool *base, const struct value *id, datapool_checkin_done *done, void *arg)
-{
-    struct slow_pool *pool = (struct slow_pool *)base;
-
-    assert_int_equal(id->integer, 7);
-    pool->checked_in++;
-    if (pool->slow_in) {
-        pool->in_done = done;
-        pool->in_arg = arg;
-    } else {
-        done(arg);
-    }
-}
-
-static void slow_free(struct datapool *base)
-{
-}
-
-static void slow_answer(struct slow_pool *pool, int code)
-{
-    struct datapool_item item = {.id = value_int(7)};
-    struct mite_error error = {.text = "TypeError: checkout() broke"};
-    struct value list = value_list(NULL, 0);
-
-    item.args = code == 0 ? args_new(&list) : NULL;
-    pool->out_done(pool->out_arg, code, code == 0 ? &item : NULL, code < 0 ? &error : NULL);
-}
-
-static const struct datapool_ops slow_ops = {.checkout = slow_checkout, .checkin = slow_checkin, .free = slow_free};
-
-#define SLOW_POOL                                                                                                      \
-    {                                                                                                                  \
-        .base = {.ops = &slow_ops, .refs = 1 }                                                                         \
-    }
-
-/* Items without arguments. */
-static const struct value *rows(void)
-{
-    static struct value made[200];
-
-    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
-        made[i] = value_list(NULL, 0);
-    }
-    return made;
-}
-
-static struct datapool *iterable(uint32_t count)
+static void add_model(struct bench *bench, const char *spec, struct volume_model *model)
 {
     struct mite_error error = {0};
-    struct value items = value_list(rows(), count);
-    struct datapool *pool;
 
-    assert_int_equal(datapool_iterable_new(&items, &pool, &error), 0);
-    return pool;
-}
-
-static struct datapool *recyclable(uint32_t count)
-{
-    struct mite_error error = {0};
-    struct value items = value_list(rows(), count);
-    struct datapool *pool;
-
-    assert_int_equal(datapool_recyclable_new(&items, &pool, &error), 0);
-    return pool;
+    assert_int_equal(scenario_add(&bench->scenario, spec, NULL, model, &error), 0);
 }
 
 /* ---- the course of a run ---- */
@@ -396,155 +218,6 @@ static void runner_max_journeys_is_kept(void **state)
     bench_done(&bench);
 }
 
-/* ---- datapools ---- */
-
-static void a_used_up_pool_ends_its_journey(void **state)
-{
-    struct bench bench;
-
-    bench_init(&bench);
-    add_constant(&bench, "shop:create", iterable(137), 10);
-    bench_go(&bench, (struct controller_options){0});
-    FAKE_WAIT(bench.loop, bench.finished);
-    assert_int_equal(bench.journeys.started, 137);
-    for (int i = 0; i < 64; i++) {
-        assert_int_equal(bench.journeys.data_ids[i], i + 1);
-    }
-    assert_int_equal(bench.failed_entries, 0);
-    bench_done(&bench);
-}
-
-static void a_small_pool_limits_what_runs(void **state)
-{
-    struct datapool *pool = recyclable(3);
-    struct bench bench;
-
-    bench_init(&bench);
-    add_constant(&bench, "shop:visit", datapool_ref(pool), 10);
-    bench_go(&bench, (struct controller_options){.iterations = 500});
-    FAKE_WAIT(bench.loop, bench.finished);
-    assert_int_equal(bench.journeys.started, 500);
-    assert_int_equal(bench.journeys.most_running, 3);
-    assert_int_equal(bench.journeys.data_ids[0], 0);
-    assert_int_equal(bench.journeys.data_ids[1], 1);
-    assert_int_equal(bench.journeys.data_ids[2], 2);
-    assert_int_equal(bench.journeys.data_ids[3], 0);
-    bench_done(&bench);
-    datapool_unref(pool);
-}
-
-static void entries_may_share_a_pool(void **state)
-{
-    struct datapool *pool = recyclable(1);
-    struct bench bench;
-
-    bench_init(&bench);
-    add_constant(&bench, "shop:visit", datapool_ref(pool), 1);
-    add_constant(&bench, "shop:pay", pool, 1);
-    bench_go(&bench, (struct controller_options){.iterations = 50});
-    FAKE_WAIT(bench.loop, bench.finished);
-    assert_int_equal(bench.journeys.started, 50);
-    assert_int_equal(bench.journeys.most_running, 1);
-    bench_done(&bench);
-}
-
-static void a_pool_may_answer_later(void **state)
-{
-    struct slow_pool pool = SLOW_POOL;
-    struct bench bench;
-
-    bench_init(&bench);
-    add_constant(&bench, "shop:visit", &pool.base, 1);
-    bench_go(&bench, (struct controller_options){.iterations = 2});
-    FAKE_WAIT(bench.loop, pool.asked == 1);
-    slow_answer(&pool, 0);
-    assert_int_equal(bench.journeys.running, 1);
-    FAKE_WAIT(bench.loop, pool.asked == 2);
-    assert_int_equal(pool.checked_in, 1);
-    slow_answer(&pool, 0);
-    FAKE_WAIT(bench.loop, bench.finished);
-    assert_int_equal(pool.checked_in, 2);
-    bench_done(&bench);
-    assert_int_equal(pool.base.refs, 0);
-}
-
-/* Who takes a journey's place finds its item, and the run waits for the last one. */
-static void a_checkin_may_take_its_time(void **state)
-{
-    struct slow_pool pool = SLOW_POOL;
-    struct bench bench;
-
-    pool.slow_in = true;
-    bench_init(&bench);
-    add_constant(&bench, "shop:visit", &pool.base, 1);
-    bench_go(&bench, (struct controller_options){.iterations = 2});
-    for (int i = 1; i <= 2; i++) {
-        FAKE_WAIT(bench.loop, pool.asked == i);
-        slow_answer(&pool, 0);
-        FAKE_WAIT(bench.loop, pool.checked_in == i);
-        assert_int_equal(bench.journeys.running, 0);
-        assert_int_equal(counts_of(&bench).running, 1);
-        fake_turn(bench.loop);
-        assert_int_equal(pool.asked, i);
-        assert_int_equal(bench.finished, 0);
-        pool.in_done(pool.in_arg);
-    }
-    FAKE_WAIT(bench.loop, bench.finished);
-    assert_int_equal(counts_of(&bench).completed, 2);
-    bench_done(&bench);
-}
-
-static void a_checkin_may_outlive_the_run(void **state)
-{
-    struct slow_pool pool = SLOW_POOL;
-    struct bench bench;
-
-    pool.slow_in = true;
-    bench_init(&bench);
-    add_constant(&bench, "shop:visit", &pool.base, 1);
-    bench_go(&bench, (struct controller_options){0});
-    FAKE_WAIT(bench.loop, pool.asked == 1);
-    slow_answer(&pool, 0);
-    FAKE_WAIT(bench.loop, pool.checked_in == 1);
-    bench_done(&bench);
-    pool.in_done(pool.in_arg);
-    assert_int_equal(pool.base.refs, 0);
-}
-
-static void an_item_that_comes_after_the_stop_goes_back(void **state)
-{
-    struct slow_pool pool = SLOW_POOL;
-    struct bench bench;
-
-    bench_init(&bench);
-    add_constant(&bench, "shop:visit", &pool.base, 1);
-    bench_go(&bench, (struct controller_options){0});
-    FAKE_WAIT(bench.loop, pool.asked == 1);
-    controller_stop(bench.controller);
-    FAKE_WAIT(bench.loop, bench.drained);
-    slow_answer(&pool, 0);
-    assert_int_equal(pool.checked_in, 1);
-    FAKE_WAIT(bench.loop, bench.finished);
-    assert_int_equal(bench.journeys.started, 0);
-    bench_done(&bench);
-}
-
-static void an_item_that_comes_after_the_end_goes_back(void **state)
-{
-    struct slow_pool pool = SLOW_POOL;
-    struct bench bench;
-
-    bench_init(&bench);
-    add_constant(&bench, "shop:visit", &pool.base, 1);
-    bench_go(&bench, (struct controller_options){0});
-    FAKE_WAIT(bench.loop, pool.asked == 1);
-    bench_done(&bench);
-    assert_int_equal(pool.base.refs, 1);
-    slow_answer(&pool, 0);
-    assert_int_equal(pool.checked_in, 1);
-    assert_int_equal(pool.base.refs, 0);
-}
-
 /* ---- failures ---- */
 
 static void a_model_that_fails_at_first_is_fatal(void **state)
@@ -563,7 +236,7 @@ static void a_model_that_fails_at_first_is_fatal(void **state)
 
 static void a_model_that_fails_later_ends_its_own_journey(void **state)
 {
-    struct script fails = SCRIPT(1, -10);
+    struct script fails = SCRIPT(1, -3);
     struct bench bench;
 
     bench_init(&bench);
@@ -579,22 +252,6 @@ static void a_model_that_fails_later_ends_its_own_journey(void **state)
     assert_int_equal(counts_of(&bench).wanted, 2);
     assert_int_equal(bench.finished, 0);
     controller_stop(bench.controller);
-    FAKE_WAIT(bench.loop, bench.finished);
-    bench_done(&bench);
-}
-
-static void a_pool_that_fails_ends_its_journey(void **state)
-{
-    struct slow_pool pool = SLOW_POOL;
-    struct bench bench;
-
-    bench_init(&bench);
-    add_constant(&bench, "shop:visit", &pool.base, 1);
-    bench_go(&bench, (struct controller_options){0});
-    FAKE_WAIT(bench.loop, pool.asked == 1);
-    slow_answer(&pool, MITE_EUSER);
-    assert_int_equal(bench.fatal_entries, 1);
-    assert_string_equal(bench.failure, "TypeError: checkout() broke");
     FAKE_WAIT(bench.loop, bench.finished);
     bench_done(&bench);
 }
@@ -646,17 +303,8 @@ int main(void)
         cmocka_unit_test(a_oneshot_may_end_the_scenario),
         cmocka_unit_test(growth_keeps_to_the_spawn_rate),
         cmocka_unit_test(runner_max_journeys_is_kept),
-        cmocka_unit_test(a_used_up_pool_ends_its_journey),
-        cmocka_unit_test(a_small_pool_limits_what_runs),
-        cmocka_unit_test(entries_may_share_a_pool),
-        cmocka_unit_test(a_pool_may_answer_later),
-        cmocka_unit_test(a_checkin_may_take_its_time),
-        cmocka_unit_test(a_checkin_may_outlive_the_run),
-        cmocka_unit_test(an_item_that_comes_after_the_stop_goes_back),
-        cmocka_unit_test(an_item_that_comes_after_the_end_goes_back),
         cmocka_unit_test(a_model_that_fails_at_first_is_fatal),
         cmocka_unit_test(a_model_that_fails_later_ends_its_own_journey),
-        cmocka_unit_test(a_pool_that_fails_ends_its_journey),
         cmocka_unit_test(what_fails_at_once_is_held_back),
         cmocka_unit_test(an_empty_scenario_is_refused),
     };
