@@ -10,6 +10,22 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+static struct scratch scratch;
+static struct scratch_path path; /* of a journal */
+
+static int set_up(void **state)
+{
+    scratch_make(&scratch);
+    path = scratch_path(&scratch, "state");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    scratch_remove(&scratch);
+    return 0;
+}
+
 struct seen {
     int64_t numbers[16];
     size_t count;
@@ -34,87 +50,73 @@ static void append(struct journal *journal, int64_t n)
     buf_done(&bytes);
 }
 
-static void open_good(struct journal *journal, const char *path, struct seen *seen)
+static void open_good(struct journal *journal, struct seen *seen)
 {
     struct mite_error error = {0};
 
     *seen = (struct seen){0};
-    assert_int_equal(journal_open(journal, path, see, seen, &error), 0);
+    assert_int_equal(journal_open(journal, path.s, see, seen, &error), 0);
     assert_string_equal(error.text, "");
 }
 
 static void test_comes_back(void **state)
 {
-    struct scratch scratch;
-    char path[256];
     struct journal journal;
     struct seen seen;
 
-    scratch_make(&scratch);
-    snprintf(path, sizeof path, "%s/state", scratch.dir);
-    open_good(&journal, path, &seen);
+    open_good(&journal, &seen);
     assert_int_equal(seen.count, 0);
     append(&journal, 1);
     append(&journal, 1000000);
     journal_close(&journal);
-    open_good(&journal, path, &seen);
+    open_good(&journal, &seen);
     assert_int_equal(seen.count, 2);
     assert_int_equal(seen.numbers[1], 1000000);
     append(&journal, 3);
     journal_close(&journal);
 
-    assert_int_equal(truncate(path, 1 + 3), 0); /* within the second */
-    open_good(&journal, path, &seen);
+    assert_int_equal(truncate(path.s, 1 + 3), 0); /* within the second */
+    open_good(&journal, &seen);
     assert_int_equal(seen.count, 1);
     append(&journal, 4);
     journal_close(&journal);
-    open_good(&journal, path, &seen);
+    open_good(&journal, &seen);
     assert_int_equal(seen.count, 2);
     assert_int_equal(seen.numbers[1], 4);
 
     assert_int_equal(journal_rewrite(&journal, STR("\x07"), NULL), 0);
     append(&journal, 8);
     journal_close(&journal);
-    open_good(&journal, path, &seen);
+    open_good(&journal, &seen);
     assert_int_equal(seen.count, 2);
     assert_int_equal(seen.numbers[0], 7);
     journal_remove(&journal);
-    assert_int_equal(access(path, F_OK), -1);
-    scratch_remove(&scratch);
+    assert_int_equal(access(path.s, F_OK), -1);
 }
 
 static void test_one_at_a_time(void **state)
 {
-    struct scratch scratch;
-    char path[256];
     struct journal one, two;
     struct mite_error error = {0};
     struct seen seen;
 
-    scratch_make(&scratch);
-    snprintf(path, sizeof path, "%s/state", scratch.dir);
-    open_good(&one, path, &seen);
-    assert_int_equal(journal_open(&two, path, see, &seen, &error), MITE_EIO);
+    open_good(&one, &seen);
+    assert_int_equal(journal_open(&two, path.s, see, &seen, &error), MITE_EIO);
     assert_non_null(strstr(error.text, "another controller"));
     assert_int_equal(journal_rewrite(&one, STR("\x07"), NULL), 0); /* the new file is locked as well */
-    assert_int_equal(journal_open(&two, path, see, &seen, &error), MITE_EIO);
+    assert_int_equal(journal_open(&two, path.s, see, &seen, &error), MITE_EIO);
     journal_remove(&one);
-    scratch_remove(&scratch);
 }
 
 /* A file that lacks what has happened since is worse than none. */
 static void test_full(void **state)
 {
     struct rlimit before, small;
-    struct scratch scratch;
-    char path[256];
     struct journal journal;
     struct mite_error error = {0};
     struct seen seen;
 
-    scratch_make(&scratch);
-    snprintf(path, sizeof path, "%s/state", scratch.dir);
-    open_good(&journal, path, &seen);
+    open_good(&journal, &seen);
     append(&journal, 1);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     small = (struct rlimit){3, before.rlim_max};
@@ -125,68 +127,58 @@ static void test_full(void **state)
     assert_int_equal(rc, MITE_EIO);
     assert_int_equal(journal_append(&journal, STR("\x02"), NULL), MITE_EIO);
     struct stat st;
-    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(stat(path.s, &st), 0);
     assert_int_equal(st.st_size, 0);
 
     assert_int_equal(journal_rewrite(&journal, STR("\x03\x04"), NULL), 0);
     append(&journal, 5);
     journal_close(&journal);
-    open_good(&journal, path, &seen);
+    open_good(&journal, &seen);
     assert_int_equal(seen.count, 3);
     assert_int_equal(seen.numbers[2], 5);
     journal_remove(&journal);
-    scratch_remove(&scratch);
 }
 
 /* Whatever else somebody has is not taken for a journal that was cut off. */
 static void test_something_else(void **state)
 {
     static const char *const texts[] = {"\x89PNG\r\n\x1a\n", "\xc1", "\xd9\x7f", "\x01\xc1"};
-    struct scratch scratch;
-    char path[256];
     struct journal journal;
     struct stat st;
 
-    scratch_make(&scratch);
-    snprintf(path, sizeof path, "%s/state", scratch.dir);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct mite_error error = {0};
         struct seen seen = {0};
-        write_whole(path, texts[i]);
-        assert_int_equal(journal_open(&journal, path, see, &seen, &error), MITE_EPROTO);
+        write_whole(path.s, texts[i]);
+        assert_int_equal(journal_open(&journal, path.s, see, &seen, &error), MITE_EPROTO);
         assert_non_null(strstr(error.text, "no file of ours"));
-        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(stat(path.s, &st), 0);
         assert_int_equal(st.st_size, strlen(texts[i]));
     }
-    scratch_remove(&scratch);
 }
 
 static void test_reader_may_refuse(void **state)
 {
-    struct scratch scratch;
-    char path[256];
     struct journal journal;
     struct mite_error error = {0};
     struct seen seen;
 
-    scratch_make(&scratch);
-    snprintf(path, sizeof path, "%s/state", scratch.dir);
-    open_good(&journal, path, &seen);
+    open_good(&journal, &seen);
     append(&journal, 1);
     append(&journal, 2);
     journal_close(&journal);
     seen = (struct seen){.answer = MITE_EINVAL};
-    assert_int_equal(journal_open(&journal, path, see, &seen, &error), MITE_EINVAL);
+    assert_int_equal(journal_open(&journal, path.s, see, &seen, &error), MITE_EINVAL);
     assert_int_equal(seen.count, 1);
     assert_int_equal(journal_open(&journal, "/nowhere/at/all", see, &seen, &error), MITE_ENOTFOUND);
-    scratch_remove(&scratch);
 }
 
 int main(void)
 {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_comes_back),     cmocka_unit_test(test_one_at_a_time),     cmocka_unit_test(test_full),
-        cmocka_unit_test(test_something_else), cmocka_unit_test(test_reader_may_refuse),
+        TEST(test_comes_back),     TEST(test_one_at_a_time),     TEST(test_full),
+        TEST(test_something_else), TEST(test_reader_may_refuse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
