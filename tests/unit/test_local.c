@@ -96,13 +96,20 @@ static void tell(struct fixture *f)
     assert_int_equal(local_tell(f->local, &f->arena, &f->report), 0);
 }
 
-#define ENTRY(id, wanted)                                                                                              \
+#define ENTRY(id, wanted, ...)                                                                                         \
     {                                                                                                                  \
-        .scenario_id = id, .target = wanted, .starts_left = -1, .journey_spec = STR("shop:visit")                      \
+        .scenario_id = id, .target = wanted, .starts_left = -1, .journey_spec = STR("shop:visit"), ##__VA_ARGS__       \
     }
-#define ORDERS(list)                                                                                                   \
+#define RECYCLED(most) .has_pool = true, .recycles = true, .hold = most
+#define USED_UP(most)  .has_pool = true, .hold = most
+#define ORDERS(list, ...)                                                                                              \
     {                                                                                                                  \
-        .entries = list, .entry_count = sizeof list / sizeof *list, .spawn_rate = 1e6                                  \
+        .entries = list, .entry_count = sizeof list / sizeof *list, .spawn_rate = 1e6, ##__VA_ARGS__                   \
+    }
+#define ITEMS(list) .items = list, .item_count = sizeof list / sizeof *list
+#define ITEM(lease_id, data)                                                                                           \
+    {                                                                                                                  \
+        .scenario_id = 1, .lease = lease_id, .data_id = value_int(data)                                                \
     }
 
 static void a_target_is_reached_kept_and_left(void **state)
@@ -174,19 +181,11 @@ static void starts_are_counted_from_what_was_reported(void **state)
 
 static void items_are_used_and_asked_for(void **state)
 {
-    struct work_entry_orders entries[] = {ENTRY(1, 2)};
-    struct work_lease items[4];
-    struct work_orders orders = ORDERS(entries);
+    struct work_entry_orders entries[] = {ENTRY(1, 2, USED_UP(4))};
+    struct work_lease items[] = {ITEM(1, 0), ITEM(2, 1), ITEM(3, 2), ITEM(4, 3)};
+    struct work_orders orders = ORDERS(entries, ITEMS(items));
     struct fixture *f = *state;
 
-    for (size_t i = 0; i < 4; i++) {
-        items[i] = (struct work_lease){
-            .scenario_id = 1, .lease = i + 1, .data_id = value_int((int64_t)i), .args = value_nil()};
-    }
-    entries[0].has_pool = true;
-    entries[0].hold = 4;
-    orders.items = items;
-    orders.item_count = 4;
     f->journeys.lasts_ns = NS_PER_MS;
     begin(f, &orders);
     FAKE_WAIT(f->loop, f->journeys.started == 4 && f->journeys.running == 0);
@@ -206,15 +205,11 @@ static void items_are_used_and_asked_for(void **state)
 /* Also when a report has been made since the item was given out. */
 static void what_others_wait_for_is_urgent_to_give_back(void **state)
 {
-    struct work_entry_orders entries[] = {ENTRY(1, 2)};
-    const struct work_lease items[] = {{.scenario_id = 1, .lease = 1, .data_id = value_int(1)}};
-    struct work_orders orders = ORDERS(entries);
+    struct work_entry_orders entries[] = {ENTRY(1, 2, USED_UP(1))};
+    const struct work_lease items[] = {ITEM(1, 1)}, next = ITEM(2, 1);
+    struct work_orders orders = ORDERS(entries, ITEMS(items));
     struct fixture *f = *state;
 
-    entries[0].has_pool = true;
-    entries[0].hold = 1;
-    orders.items = items;
-    orders.item_count = 1;
     f->journeys.lasts_ns = UINT64_MAX;
     begin(f, &orders);
     FAKE_WAIT(f->loop, f->journeys.running == 1);
@@ -228,7 +223,6 @@ static void what_others_wait_for_is_urgent_to_give_back(void **state)
     local_told(f->local, true);
     entries[0].target = 1;
     f->journeys.lasts_ns = UINT64_MAX;
-    const struct work_lease next = {.scenario_id = 1, .lease = 2, .data_id = value_int(1)};
     orders.items = &next;
     obey(f, &orders);
     entries[0].target = 0;
@@ -241,16 +235,11 @@ static void what_others_wait_for_is_urgent_to_give_back(void **state)
 
 static void what_is_too_old_brings_items_and_starts_nothing(void **state)
 {
-    struct work_entry_orders entries[] = {ENTRY(1, 2)};
-    const struct work_lease items[] = {{.scenario_id = 1, .lease = 1, .data_id = value_int(1)},
-                                       {.scenario_id = 1, .lease = 2, .data_id = value_int(2)}};
-    struct work_orders orders = ORDERS(entries);
+    struct work_entry_orders entries[] = {ENTRY(1, 2, RECYCLED(2))};
+    const struct work_lease items[] = {ITEM(1, 1), ITEM(2, 2)};
+    struct work_orders orders = ORDERS(entries, ITEMS(items));
     struct fixture *f = *state;
 
-    entries[0].has_pool = entries[0].recycles = true;
-    entries[0].hold = 2;
-    orders.items = items;
-    orders.item_count = 2;
     f->journeys.lasts_ns = UINT64_MAX;
     assert_int_equal(make_local(f, &orders, NULL), 0);
     assert_int_equal(local_take(f->local, &orders, NULL), 0);
@@ -267,16 +256,11 @@ static void what_is_too_old_brings_items_and_starts_nothing(void **state)
 
 static void stopping_gives_items_back_and_is_told_when_it_is_done(void **state)
 {
-    struct work_entry_orders entries[] = {ENTRY(1, 1)};
-    const struct work_lease items[] = {{.scenario_id = 1, .lease = 1, .data_id = value_int(1)},
-                                       {.scenario_id = 1, .lease = 2, .data_id = value_int(2)}};
-    struct work_orders orders = ORDERS(entries);
+    struct work_entry_orders entries[] = {ENTRY(1, 1, RECYCLED(2))};
+    const struct work_lease items[] = {ITEM(1, 1), ITEM(2, 2)};
+    struct work_orders orders = ORDERS(entries, ITEMS(items));
     struct fixture *f = *state;
 
-    entries[0].has_pool = entries[0].recycles = true;
-    entries[0].hold = 2;
-    orders.items = items;
-    orders.item_count = 2;
     f->journeys.lasts_ns = UINT64_MAX;
     begin(f, &orders);
     FAKE_WAIT(f->loop, f->journeys.running == 1);
