@@ -1,38 +1,12 @@
 /* JSON: what it lacks comes back all the same, any text makes valid lines, and what is wrong is said with its place. */
 #include "failmalloc.h"
 #include "random_value.h"
+#include "value_fixture.h"
 #include "wire.h"
 
 #include "value/json.h"
 
 #include <math.h>
-
-struct fixture {
-    struct arena arena;
-    struct buf out;
-    struct mite_error error;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    arena_init(&f->arena, 0);
-    buf_init(&f->out, 0);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-
-    arena_done(&f->arena);
-    buf_done(&f->out);
-    error_done(&f->error);
-    free(f);
-    return 0;
-}
 
 static const char *written(struct fixture *f, struct value value)
 {
@@ -175,10 +149,9 @@ static void a_form_that_says_nonsense_is_an_object(void **state)
 static void random_values_come_back(void **state)
 {
     struct fixture *f = *state;
-    uint64_t seed = 3;
 
     for (int i = 0; i < 2000; i++) {
-        struct value value = random_value(&f->arena, &seed, 5), back;
+        struct value value = random_value(&f->arena, &f->seed, 5), back;
 
         written(f, value);
         assert_true(str_is_utf8(buf_view(&f->out)));

@@ -1,34 +1,8 @@
 /* msgpack: golden files byte for byte, every form of every type, and what a peer may not do. */
 #include "failmalloc.h"
 #include "random_value.h"
+#include "value_fixture.h"
 #include "wire.h"
-
-struct fixture {
-    struct arena arena;
-    struct buf out;
-    struct mite_error error;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    arena_init(&f->arena, 0);
-    buf_init(&f->out, 0);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-
-    arena_done(&f->arena);
-    buf_done(&f->out);
-    error_done(&f->error);
-    free(f);
-    return 0;
-}
 
 /* Every file that the wire's README names. */
 static const char *const golden[] = {
@@ -94,10 +68,9 @@ static void golden_values_are_what_was_sent(void **state)
 static void random_values_come_back(void **state)
 {
     struct fixture *f = *state;
-    uint64_t seed = 1;
 
     for (int i = 0; i < 2000; i++) {
-        struct value value = random_value(&f->arena, &seed, 6), back;
+        struct value value = random_value(&f->arena, &f->seed, 6), back;
         size_t used;
 
         buf_clear(&f->out);
@@ -302,10 +275,9 @@ static void promised_lengths_take_no_memory(void **state)
 static void memory_is_bounded_by_the_bytes(void **state)
 {
     struct fixture *f = *state;
-    uint64_t seed = 7;
 
     for (int i = 0; i < 500; i++) {
-        struct value value = random_value(&f->arena, &seed, 6);
+        struct value value = random_value(&f->arena, &f->seed, 6);
         size_t used;
 
         buf_clear(&f->out);

@@ -2,38 +2,10 @@
 #include "wire.h"
 
 #include "random_value.h"
+#include "value_fixture.h"
 #include "work/protocol.h"
 
 #define TEXT(s) value_text(STR(s))
-
-struct fixture {
-    struct arena arena;
-    struct buf out;
-    struct mite_error error;
-    uint64_t seed;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    arena_init(&f->arena, 0);
-    buf_init(&f->out, 0);
-    f->seed = 20240229;
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-
-    arena_done(&f->arena);
-    buf_done(&f->out);
-    error_done(&f->error);
-    free(f);
-    return 0;
-}
 
 static void assert_str(struct str s, const char *text)
 {
