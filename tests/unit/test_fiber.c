@@ -1,31 +1,11 @@
 /* Fibers: switching, the ways in which they end, what they may do to each other (nothing). */
-#include "engine/fiber.h"
+#include "fiber_fixture.h"
 
 #include <execinfo.h>
 #include <fenv.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-static struct fiber_pool *pool;
-
-static int open_pool(void **state)
-{
-    return fiber_pool_new(0, &pool, NULL);
-}
-
-static int close_pool(void **state)
-{
-    if (fiber_pool_count(pool) != 0) {
-        return -1;
-    }
-    fiber_pool_free(pool);
-    return 0;
-}
 
 /* What happened, a letter each. */
 struct story {

@@ -1,9 +1,9 @@
 /* The limits of fibers: stacks that overflow, memory that is not there, a hundred thousand at once. */
 #include "failmalloc.h"
+#include "fiber_fixture.h"
 #include "old_kernel.h"
 
 #include "base/clock.h"
-#include "engine/fiber.h"
 #include "engine/sanitizer.h"
 
 #include <signal.h>
@@ -14,22 +14,11 @@
 
 #define MANY 100000
 
-static struct fiber_pool *pool;
-
-static int open_pool(void **state)
+static int open_pool_on_this_kernel(void **state)
 {
     old_kernel = false;
     old_kernel_pages = -1;
-    return fiber_pool_new(0, &pool, NULL);
-}
-
-static int close_pool(void **state)
-{
-    if (fiber_pool_count(pool) != 0) {
-        return -1;
-    }
-    fiber_pool_free(pool);
-    return 0;
+    return open_pool(state);
 }
 
 static void returns_at_once(void *arg)
@@ -243,7 +232,7 @@ static void and_on_an_older_kernel(void **state)
     sleep_by_the_hundred_thousand();
 }
 
-#define test(name) cmocka_unit_test_setup_teardown(name, open_pool, close_pool)
+#define test(name) cmocka_unit_test_setup_teardown(name, open_pool_on_this_kernel, close_pool)
 
 int main(void)
 {
