@@ -61,3 +61,18 @@ def inherited(number: signal.Signals, disposition: signal.Handlers) -> Iterator[
 def said(result: "subprocess.CompletedProcess[str]") -> str:
     """What it wrote on stderr, without the line that tells of a compilation on a machine that has much to do."""
     return "".join(line for line in result.stderr.splitlines(keepends=True) if " INFO compiling " not in line)
+
+
+def refused(result: "subprocess.CompletedProcess[str]", status: int, *parts: str) -> None:
+    """One sentence on stderr, which holds `parts`, and nothing else."""
+    assert result.returncode == status, result.stderr
+    assert result.stdout == ""
+    assert len(said(result).splitlines()) == 1, result.stderr
+    for part in parts:
+        assert part in result.stderr
+
+
+def ran(result: "subprocess.CompletedProcess[str]") -> None:
+    """One journey, without an error."""
+    assert result.returncode == 0, result.stderr
+    assert totals(result.stdout).journeys == 1

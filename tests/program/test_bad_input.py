@@ -2,14 +2,12 @@
 
 import os
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from helpers import Mite, totals
-
+from helpers import Mite, refused, totals
 
 GOOD = """
 import asyncio
@@ -32,16 +30,6 @@ def module(tmp_path: Path) -> Callable[[str, str], None]:
         (tmp_path / f"{name}.py").write_text(source)
 
     return write
-
-
-def refused(result: "subprocess.CompletedProcess[str]", status: int, *parts: str) -> None:
-    """One or two lines on stderr, which hold `parts`, and nothing of ours beyond them."""
-    assert result.returncode == status, result.stderr
-    assert result.stdout == ""
-    assert "Traceback" not in result.stderr
-    assert 1 <= len(result.stderr.strip().splitlines()) <= 2, result.stderr
-    for part in parts:
-        assert part in result.stderr
 
 
 def scenario(entries: str, above: str = "") -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import BUILD, environment
-from helpers import Mite, said, totals
+from helpers import Mite, ran, refused, said, totals
 
 BROWSE = """
 #include <mite/mite.h>
@@ -32,19 +32,6 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def silent(result: "subprocess.CompletedProcess[str]") -> None:
     assert (result.returncode, result.stdout, said(result)) == (0, "", ""), result.stderr
-
-
-def refused(result: "subprocess.CompletedProcess[str]", status: int, *parts: str) -> None:
-    assert result.returncode == status, result.stderr
-    assert result.stdout == ""
-    assert len(said(result).splitlines()) == 1, result.stderr
-    for part in parts:
-        assert part in result.stderr
-
-
-def ran(result: "subprocess.CompletedProcess[str]") -> None:
-    assert result.returncode == 0, result.stderr
-    assert totals(result.stdout).journeys == 1
 
 
 def test_one_library_of_several_sources(mite: Mite, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import BUILD, environment
-from helpers import Mite, free_port
+from helpers import Mite, free_port, refused
 
 TARGET = "127.0.0.1:8080"
 FILES = {
@@ -78,14 +78,6 @@ def test_what_the_editor_is_told(mite: Mite, tmp_path: Path) -> None:
 def test_an_empty_directory_will_do(mite: Mite, tmp_path: Path) -> None:
     assert mite("init", "--c", ".").returncode == 0
     assert (tmp_path / "shop.c").exists()
-
-
-def refused(result: "subprocess.CompletedProcess[str]", status: int, *parts: str) -> None:
-    assert result.returncode == status, result.stderr
-    assert result.stdout == ""
-    assert len(result.stderr.splitlines()) == 1
-    for part in parts:
-        assert part in result.stderr
 
 
 def test_nothing_is_overwritten(mite: Mite, tmp_path: Path) -> None:

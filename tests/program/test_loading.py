@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import Mite, said, totals
+from helpers import Mite, ran, refused, said
 
 SHOP = """
 #include <mite/mite.h>
@@ -45,20 +45,6 @@ def shop(tmp_path: Path) -> Path:
     path = tmp_path / "shop.c"
     path.write_text(SHOP)
     return path
-
-
-def refused(result: "subprocess.CompletedProcess[str]", status: int, *parts: str) -> None:
-    """One sentence on stderr, which holds `parts`."""
-    assert result.returncode == status, result.stderr
-    assert result.stdout == ""
-    assert len(said(result).splitlines()) == 1, result.stderr
-    for part in parts:
-        assert part in result.stderr
-
-
-def ran(result: "subprocess.CompletedProcess[str]") -> None:
-    assert result.returncode == 0, result.stderr
-    assert totals(result.stdout).journeys == 1
 
 
 def libraries(cache: Path) -> list[str]:
