@@ -55,6 +55,12 @@ def started(
             process.communicate()
 
 
+def cpu_seconds(process: "subprocess.Popen[str]") -> float:
+    """Of a process that runs, user and system, so far."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextlib.contextmanager
 def within(seconds: int) -> Iterator[None]:
     """Whatever is waited for in here fails after that time."""

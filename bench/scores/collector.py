@@ -12,9 +12,9 @@ from board.cores import CLIENT
 from board.goal import at_least
 from board.group import Bench, Column, Group, Line, Sample
 from board.nginx import free_ports
-from board.process import BUILD, Failed, started
+from board.process import BUILD, Failed, cpu_seconds, started
 
-from .duplicator import SIZE, cpu_seconds, message
+from .duplicator import SIZE, message
 
 RATE = 220_000
 AT_ONCE = 1000  # messages in what the peer sends again and again

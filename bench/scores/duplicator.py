@@ -6,7 +6,6 @@ machine whoever sends also does the receiver's part of TCP, twice for each messa
 """
 
 import contextlib
-import os
 import struct
 import subprocess
 import tempfile
@@ -17,7 +16,7 @@ from board.cores import CLIENT
 from board.goal import at_least
 from board.group import Bench, Column, Group, Line, Sample
 from board.nginx import free_ports
-from board.process import BUILD, Failed, run, started
+from board.process import BUILD, Failed, cpu_seconds, run, started
 
 SIZE = 400
 RATE = 510_000
@@ -27,11 +26,6 @@ def message(size: int) -> bytes:
     """A msgpack map of that many bytes: {"type": "http_metrics", "pad": ...}."""
     head = b"\x82\xa4type\xachttp_metrics\xa3pad\xc5"
     return head + struct.pack(">H", size - len(head) - 2) + bytes(size - len(head) - 2)
-
-
-def cpu_seconds(process: "subprocess.Popen[str]") -> float:
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def tcp(folder: Path) -> list[str]:

@@ -1,7 +1,6 @@
 """What 200 runners that report four times a second cost their controller."""
 
 import importlib.util
-import os
 import re
 import subprocess
 import sys
@@ -10,18 +9,13 @@ from pathlib import Path
 
 from board.goal import at_most
 from board.group import Bench, Column, Group, Line, Sample
-from board.process import BUILD, Failed, started
+from board.process import BUILD, Failed, cpu_seconds, started
 
 RUNNERS = 200
 HERE = Path(__file__).resolve().parent.parent
 SCENARIO = (
     '"""Asks for so many journeys."""\n\n\ndef scenario():\n    return [("shop:buy", None, lambda start, end: 2000)]\n'
 )
-
-
-def cpu_seconds(process: "subprocess.Popen[str]") -> float:
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mib(process: "subprocess.Popen[str]") -> float:

@@ -15,9 +15,7 @@ from board.cores import CLIENT
 from board.goal import at_least
 from board.group import Bench, Column, Group, Line, Sample
 from board.nginx import free_ports
-from board.process import BUILD, Failed, started
-
-from .duplicator import cpu_seconds
+from board.process import BUILD, Failed, cpu_seconds, started
 
 LABEL_SETS = 1000
 RATE = 330_000
