@@ -81,18 +81,6 @@ static int open_all(struct state *state, const struct options *options, struct m
     return rc == 0 ? intake_open(&state->component, &intake, &state->intake, error) : rc;
 }
 
-static void on_done(void *arg)
-{
-    component_ended(arg);
-}
-
-static void on_stop(void *arg)
-{
-    struct state *state = arg;
-
-    intake_stop(state->intake, on_done, &state->component);
-}
-
 static void say_goodbye(struct state *state)
 {
     struct collector_counts counts;
@@ -112,7 +100,7 @@ static int run(struct state *state, struct mite_error *error)
     state->flush_made = true;
     timer_start(&state->flush, FLUSH_NS, FLUSH_NS);
     component_say(&state->component, "%s -> %s", intake_address(state->intake), collector_dir(state->collector));
-    int rc = component_run(&state->component, on_stop, state, error);
+    int rc = component_run(&state->component, intake_end, state->intake, error);
     collector_close(state->collector);
     say_goodbye(state);
     return rc;

@@ -55,23 +55,11 @@ static int open_all(struct state *state, const struct options *options, struct m
     return rc == 0 ? intake_open(&state->component, &intake, &state->intake, error) : rc;
 }
 
-static void on_done(void *arg)
-{
-    component_ended(arg);
-}
-
-static void on_stop(void *arg)
-{
-    struct state *state = arg;
-
-    intake_stop(state->intake, on_done, &state->component);
-}
-
 static int run(struct state *state, struct mite_error *error)
 {
     component_say(&state->component, "%s -> %zu processor%s", intake_address(state->intake), state->count,
                   state->count == 1 ? "" : "s");
-    int rc = component_run(&state->component, on_stop, state, error);
+    int rc = component_run(&state->component, intake_end, state->intake, error);
     component_say(&state->component, "%llu messages, %llu left out", (unsigned long long)intake_received(state->intake),
                   (unsigned long long)intake_left_out(state->intake));
     return rc;

@@ -70,18 +70,6 @@ static int open_all(struct state *state, const struct options *options, struct m
     return rc == 0 ? intake_open(&state->component, &intake, &state->intake, error) : rc;
 }
 
-static void on_done(void *arg)
-{
-    component_ended(arg);
-}
-
-static void on_stop(void *arg)
-{
-    struct state *state = arg;
-
-    intake_stop(state->intake, on_done, &state->component);
-}
-
 static void say_goodbye(struct state *state)
 {
     struct recorder_counts counts;
@@ -105,7 +93,7 @@ static int run(struct state *state, struct mite_error *error)
     const char *dir = state->component.options->recorder_dir;
 
     component_say(&state->component, "%s -> %s", intake_address(state->intake), dir ? dir : recorder_default_dir());
-    int rc = component_run(&state->component, on_stop, state, error);
+    int rc = component_run(&state->component, intake_end, state->intake, error);
     say_goodbye(state);
     return rc;
 }

@@ -45,6 +45,18 @@ void intake_stop(struct intake *intake, void (*done)(void *arg), void *arg)
     quiet_wait(&intake->quiet, &intake->received, on_quiet, intake);
 }
 
+static void on_stopped(void *arg)
+{
+    component_ended(arg);
+}
+
+void intake_end(void *arg)
+{
+    struct intake *intake = arg;
+
+    intake_stop(intake, on_stopped, intake->component);
+}
+
 static void on_quiet_closed(struct timer *timer)
 {
     free((char *)timer - offsetof(struct intake, quiet.timer));

@@ -27,4 +27,6 @@ uint64_t intake_left_out(const struct intake *intake);
 
 /* Reads what is on its way, a second at most, closes the socket and calls done(arg). */
 void intake_stop(struct intake *intake, void (*done)(void *arg), void *arg);
+/* For a component that has nothing else to do: the `stop` of component_run, with the intake as its `arg`. */
+void intake_end(void *intake);
 void intake_close(struct intake *intake); /* NULL is a no-op */
