@@ -30,17 +30,13 @@ struct id_out {
     unsigned items;
 };
 
-/* A checkout whose coroutine runs. */
+/* A checkout or a checkin whose coroutine runs. */
 struct pending {
     struct adapter *adapter; /* counted reference */
-    datapool_checkout_done *done;
-    void *arg;
-};
-
-/* A checkin whose coroutine runs. */
-struct pending_checkin {
-    struct adapter *adapter; /* counted reference */
-    datapool_checkin_done *done;
+    union {
+        datapool_checkout_done *checkout_done;
+        datapool_checkin_done *checkin_done;
+    };
     void *arg;
 };
 
@@ -130,6 +126,39 @@ static int id_to_value(struct adapter *self, PyObject *object, struct value *id)
     arena_init(&none, 0);
     bool plain = object == Py_None || PyLong_Check(object) || PyFloat_Check(object);
     return plain ? convert_to_value(object, "id", &none, id) : keep_id(self, object, id);
+}
+
+/* ---- coroutines of the user's pool ---- */
+
+static bool is_awaitable(PyObject *object)
+{
+    PyAsyncMethods *async = Py_TYPE(object)->tp_as_async;
+    return async && async->am_await;
+}
+
+static void pending_free(struct pending *pending)
+{
+    datapool_unref(&pending->adapter->base);
+    free(pending);
+}
+
+/* Runs it; `finished` gets a copy of `pending`, to be freed. False with an exception. */
+static bool run_coroutine(PyObject *awaitable, task_done *finished, struct pending pending)
+{
+    struct pending *kept = malloc(sizeof(*kept));
+    if (!kept) {
+        PyErr_NoMemory();
+        return false;
+    }
+    *kept = pending;
+    datapool_ref(&kept->adapter->base);
+    PyObject *task = task_start(awaitable, kept->adapter->label, finished, kept); /* new; asyncio keeps it */
+    if (!task) {
+        pending_free(kept);
+        return false;
+    }
+    Py_DECREF(task);
+    return true;
 }
 
 /* ---- checkout ---- */
@@ -247,38 +276,12 @@ static void checkout_finished(void *arg, PyObject *result, PyObject *exception)
 {
     struct pending *pending = arg;
     if (result) {
-        deliver(pending->adapter, result, pending->done, pending->arg);
+        deliver(pending->adapter, result, pending->checkout_done, pending->arg);
     } else {
         errors_put(Py_NewRef(exception));
-        fail(pending->adapter, pending->done, pending->arg);
+        fail(pending->adapter, pending->checkout_done, pending->arg);
     }
-    datapool_unref(&pending->adapter->base);
-    free(pending);
-}
-
-static bool is_awaitable(PyObject *object)
-{
-    PyAsyncMethods *async = Py_TYPE(object)->tp_as_async;
-    return async && async->am_await;
-}
-
-/* Runs a coroutine of checkout. False with an exception. */
-static bool await_checkout(struct adapter *self, PyObject *awaitable, datapool_checkout_done *done, void *arg)
-{
-    struct pending *pending = malloc(sizeof(*pending));
-    if (!pending) {
-        PyErr_NoMemory();
-        return false;
-    }
-    *pending = (struct pending){(struct adapter *)datapool_ref(&self->base), done, arg};
-    PyObject *task = task_start(awaitable, self->label, checkout_finished, pending); /* new; asyncio keeps it */
-    if (!task) {
-        datapool_unref(&self->base);
-        free(pending);
-        return false;
-    }
-    Py_DECREF(task);
-    return true;
+    pending_free(pending);
 }
 
 static void checkout(struct datapool *pool, datapool_checkout_done *done, void *arg)
@@ -288,13 +291,14 @@ static void checkout(struct datapool *pool, datapool_checkout_done *done, void *
         checkout_ours(self, done, arg);
         return;
     }
+    struct pending pending = {.adapter = self, .checkout_done = done, .arg = arg};
     PyObject *result = PyObject_CallNoArgs(self->checkout); /* new */
     PyObject *value = result ? ready_value(result) : NULL;  /* borrowed */
     if (value) {
         deliver(self, value, done, arg);
     } else if (result && !is_awaitable(result)) {
         deliver(self, result, done, arg);
-    } else if (!result || !await_checkout(self, result, done, arg)) {
+    } else if (!result || !run_coroutine(result, checkout_finished, pending)) {
         fail(self, done, arg);
     }
     Py_XDECREF(result);
@@ -310,40 +314,22 @@ static void lose(struct adapter *self)
 
 static void checkin_finished(void *arg, PyObject *result, PyObject *exception)
 {
-    struct pending_checkin *pending = arg;
+    struct pending *pending = arg;
     if (exception && !errors_is_cancelled(exception)) {
         errors_put(Py_NewRef(exception));
         lose(pending->adapter);
     }
-    pending->done(pending->arg);
-    datapool_unref(&pending->adapter->base);
-    free(pending);
-}
-
-/* Runs a coroutine of checkin. False with an exception. */
-static bool await_checkin(struct adapter *self, PyObject *awaitable, datapool_checkin_done *done, void *arg)
-{
-    struct pending_checkin *pending = malloc(sizeof(*pending));
-    if (!pending) {
-        PyErr_NoMemory();
-        return false;
-    }
-    *pending = (struct pending_checkin){(struct adapter *)datapool_ref(&self->base), done, arg};
-    PyObject *task = task_start(awaitable, self->label, checkin_finished, pending); /* new; asyncio keeps it */
-    if (!task) {
-        datapool_unref(&self->base);
-        free(pending);
-        return false;
-    }
-    Py_DECREF(task);
-    return true;
+    pending->checkin_done(pending->arg);
+    pending_free(pending);
 }
 
 static void checkin_theirs(struct adapter *self, const struct value *id, datapool_checkin_done *done, void *arg)
 {
+    struct pending pending = {.adapter = self, .checkin_done = done, .arg = arg};
     PyObject *object = take_id(self, id);                                                                 /* new */
     PyObject *result = object ? PyObject_CallMethodOneArg(self->pool, state->str_checkin, object) : NULL; /* new */
-    bool awaits = result && is_awaitable(result) && !ready_value(result) && await_checkin(self, result, done, arg);
+    bool awaits =
+        result && is_awaitable(result) && !ready_value(result) && run_coroutine(result, checkin_finished, pending);
     if (PyErr_Occurred()) {
         lose(self);
     }

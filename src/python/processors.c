@@ -144,18 +144,23 @@ int processors_load(const char *spec, const struct value *options, struct sink *
 
 /* ---- the collector's filter ---- */
 
-/* One that raises keeps the message. */
-static bool call_filter(void *arg, struct str bytes)
+bool processors_keeps(void *filter, struct str bytes)
 {
-    PyObject *object = PyBytes_FromStringAndSize(bytes.p, (Py_ssize_t)bytes.n);      /* new */
-    PyObject *result = object ? PyObject_CallOneArg((PyObject *)arg, object) : NULL; /* new */
+    PyObject *object = PyBytes_FromStringAndSize(bytes.p, (Py_ssize_t)bytes.n);         /* new */
+    PyObject *result = object ? PyObject_CallOneArg((PyObject *)filter, object) : NULL; /* new */
     int keep = result ? PyObject_IsTrue(result) : -1;
     Py_XDECREF(object);
     Py_XDECREF(result);
-    if (keep < 0) {
+    return keep != 0;
+}
+
+static bool call_filter(void *arg, struct str bytes)
+{
+    bool keep = processors_keeps(arg, bytes);
+    if (PyErr_Occurred()) {
         errors_log_once("collector filter", "the collector's filter failed, the message is kept");
     }
-    return keep != 0;
+    return keep;
 }
 
 int processors_filter(const char *spec, bool (**filter)(void *arg, struct str bytes), void **arg,

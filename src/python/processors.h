@@ -11,3 +11,6 @@ int processors_load(const char *spec, const struct value *options, struct sink *
 void processors_bytes(struct sink *sink, struct str bytes);
 int processors_filter(const char *spec, bool (**filter)(void *arg, struct str bytes), void **arg,
                       struct mite_error *error);
+
+/* Whether a filter, a callable, keeps a message. One that raises keeps it: the exception is set. */
+bool processors_keeps(void *filter, struct str bytes);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "python/convert.h"
 #include "python/errors.h"
+#include "python/processors.h"
 #include "sinks/collector.h"
 #include "sinks/console.h"
 #include "sinks/recorder.h"
@@ -29,16 +30,6 @@ static struct py_sink *sink_alloc(void)
 
 /* ---- making them ---- */
 
-static bool call_filter(void *arg, struct str bytes)
-{
-    PyObject *object = PyBytes_FromStringAndSize(bytes.p, (Py_ssize_t)bytes.n);      /* new */
-    PyObject *result = object ? PyObject_CallOneArg((PyObject *)arg, object) : NULL; /* new */
-    int keep = result ? PyObject_IsTrue(result) : -1;
-    Py_XDECREF(object);
-    Py_XDECREF(result);
-    return keep != 0; /* an exception stays set: process_raw_message() raises it */
-}
-
 static PyObject *make_collector(PyObject *module, PyObject *args)
 {
     struct collector_options options = {0};
@@ -57,7 +48,7 @@ static PyObject *make_collector(PyObject *module, PyObject *args)
     options.json = json;
     if (filter != Py_None) {
         self->filter = Py_NewRef(filter);
-        options.filter = call_filter;
+        options.filter = processors_keeps; /* what it raises, process_raw_message() raises */
         options.filter_arg = filter;
     }
     if (collector_new(&options, &self->collector, &error) != 0) {
