@@ -5,6 +5,8 @@
  *   word that the controller knows nothing of us: then the next one tells it again.
  * - Statistics go from `fresh` into a report and into `whole` in one step. They are not lost with a report: the link
  *   sends it until it is answered, and who does not know us gets `whole`.
+ * - Orders that find no memory have not come: the link asks again, and gets the same ones. Items that are here already
+ *   are passed over.
  * - Silence is counted from the moment at which the last answered report was made: the controller counts from when it
  *   came, which is later, so we stop first. Orders that answer a report from before that are as old, whatever held them
  *   up: what they lend may be others' by now. It is kept, and the next report, due at once, tells whose it is.
@@ -310,7 +312,8 @@ static void stop_local(struct worker *worker)
     }
 }
 
-static void obey(struct worker *worker, const struct work_orders *orders, bool in_time)
+/* MITE_ENOMEM: they have to come again. */
+static int obey(struct worker *worker, const struct work_orders *orders, bool in_time)
 {
     struct dialect *dialect = &worker->dialect;
     struct mite_error error = {0};
@@ -322,6 +325,13 @@ static void obey(struct worker *worker, const struct work_orders *orders, bool i
     }
     if (rc < 0) {
         worker_trouble(worker, error.text);
+    }
+    if (rc == MITE_ENOMEM) {
+        worker_say(worker, LOG_ERROR, "%s: the controller is asked for its orders again", error.text);
+        error_done(&error);
+        return rc;
+    }
+    if (rc < 0) {
         worker_bad_message(worker, &error);
     }
     if (dialect->local && orders->void_up_to > 0) {
@@ -335,6 +345,7 @@ static void obey(struct worker *worker, const struct work_orders *orders, bool i
         dialect->cancelled = true;
         runner_cancel_all(worker->runner);
     }
+    return 0;
 }
 
 /* The first ones also tell what to load: when that is done the controller is told, whose clock may wait for it. */
@@ -343,7 +354,11 @@ static void carry_out(struct worker *worker, const struct work_orders *orders)
     bool first = worker->dialect.introduces;
 
     worker->dialect.introduces = false;
-    obey(worker, orders, heard_in_time(worker));
+    if (obey(worker, orders, heard_in_time(worker)) == MITE_ENOMEM) {
+        worker->dialect.introduces = first;
+        link_ask_again(worker->link);
+        return;
+    }
     if (first) {
         hurry(worker, URGENT_GAP_NS);
     }
@@ -390,8 +405,7 @@ void dialect_received(struct worker *worker, struct str body)
     } else if (is_ready(worker, &orders)) {
         carry_out(worker, &orders);
     } else if (!worker_hold(worker, body)) {
-        dialect->introduces = false;
-        schedule_next(worker); /* what it said of targets comes again */
+        link_ask_again(worker->link);
     }
 }
 

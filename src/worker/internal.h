@@ -106,7 +106,7 @@ void worker_end(struct worker *worker);
 void worker_end_alone(struct worker *worker);
 /* False: `spec` must be prepared first; what came is held and will be handled again. */
 bool worker_may_run(struct worker *worker, struct str spec, bool has_datapool);
-bool worker_hold(struct worker *worker, struct str answer); /* false: no memory, and it is lost */
+bool worker_hold(struct worker *worker, struct str answer); /* false: no memory */
 void worker_set_config(struct worker *worker, const struct pair *config, size_t count);
 /* Sends what worker->out holds. MITE_ENOMEM: then nothing is under way. */
 int worker_send(struct worker *worker, uint64_t patience_ns);

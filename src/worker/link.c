@@ -156,6 +156,12 @@ void link_answered(struct link *link)
     timer_stop(&link->timer);
 }
 
+void link_ask_again(struct link *link)
+{
+    link->waits = true;
+    timer_start(&link->timer, link->patience_ns, 0);
+}
+
 static void on_closed(struct timer *timer)
 {
     free(timer);

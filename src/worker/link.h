@@ -30,4 +30,6 @@ int link_open(struct loop *loop, const struct link_options *options, struct link
 int link_send(struct link *link, struct str bytes, uint64_t patience_ns);
 bool link_waits(const struct link *link); /* a request has not been answered */
 void link_answered(struct link *link);    /* nor will it be: it is settled */
-void link_close(struct link *link);       /* NULL is a no-op */
+/* The answer was of no use: the same request goes out again, after its patience. */
+void link_ask_again(struct link *link);
+void link_close(struct link *link); /* NULL is a no-op */

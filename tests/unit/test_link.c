@@ -135,6 +135,22 @@ static void other_messages_do_not_settle_it(void **state)
     assert_int_equal(f->controller.count, 2);
 }
 
+static void an_answer_of_no_use_is_asked_for_again(void **state)
+{
+    struct fixture *f = *state;
+
+    open_controller(f, "tcp://127.0.0.1:*", "yes");
+    f->settles = true;
+    open_link(f, socket_address(f->controller.socket));
+    link_send(f->link, STR("one"), PATIENCE_NS);
+    bus_until(&f->bus, f->received == 1);
+    link_ask_again(f->link);
+    assert_true(link_waits(f->link));
+    bus_until(&f->bus, f->received == 2);
+    assert_string_equal(f->controller.bodies.data, "one\none\n");
+    assert_false(link_waits(f->link));
+}
+
 static void a_controller_that_comes_later_is_found(void **state)
 {
     struct fixture *f = *state;
@@ -191,6 +207,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_silent_controller_gets_the_same_again_over_another_connection, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(other_messages_do_not_settle_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_answer_of_no_use_is_asked_for_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_controller_that_comes_later_is_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_controller_that_comes_back_gets_what_it_has_not_answered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_address_that_is_none_is_refused, set_up, tear_down),
