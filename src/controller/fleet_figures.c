@@ -14,11 +14,6 @@
 
 #include <stdlib.h>
 
-static bool keeps_own(const struct fleet *fleet)
-{
-    return fleet->journal.fd >= 0;
-}
-
 int fleet_make_figures(struct totals **figures, struct mite_error *error)
 {
     if (!*figures) {
@@ -68,11 +63,16 @@ static void recount(struct fleet *fleet, struct fleet_runner *runner)
     }
 }
 
+int fleet_expect_stats(struct fleet *fleet, struct fleet_runner *runner, const struct work_report *report)
+{
+    return fleet->journal.fd >= 0 && report->stats.type != VALUE_NIL ? fleet_make_figures(&runner->own, NULL) : 0;
+}
+
+/* Neither takes what the other does not. */
 static int count(struct fleet *fleet, struct fleet_runner *runner, const struct value *stats, struct mite_error *error)
 {
-    int rc = keeps_own(fleet) ? fleet_make_figures(&runner->own, error) : 0;
+    int rc = totals_read(fleet->totals, stats, error);
 
-    rc = rc == 0 ? totals_read(fleet->totals, stats, error) : rc;
     return rc == 0 && runner->own ? totals_read(runner->own, stats, error) : rc;
 }
 

@@ -213,6 +213,8 @@ void fleet_state_close(struct fleet *fleet);
 
 /* fleet_figures.c: what runners count, into the totals and, with --state, into their own. */
 void fleet_take_stats(struct fleet *fleet, struct fleet_runner *runner, const struct work_report *report);
+/* Before that: makes room. MITE_ENOMEM: the report must not be taken, it comes again. */
+int fleet_expect_stats(struct fleet *fleet, struct fleet_runner *runner, const struct work_report *report);
 /* Where there are none yet; 0 or MITE_ENOMEM. */
 int fleet_make_figures(struct totals **figures, struct mite_error *error);
 /* It is leaving: its own become those of all that have left. */

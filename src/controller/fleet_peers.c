@@ -226,7 +226,7 @@ static bool must_start_over(struct fleet *fleet, struct fleet_runner *runner, co
 static bool has_joined(struct fleet *fleet, struct fleet_runner *runner, const struct work_report *report)
 {
     take_introduction(runner, report->introduction);
-    return runner->slot >= 0 || fleet_join(fleet, runner) == 0;
+    return fleet_expect_stats(fleet, runner, report) == 0 && (runner->slot >= 0 || fleet_join(fleet, runner) == 0);
 }
 
 /* Without memory for them it gets none, and asks again. */
@@ -273,6 +273,7 @@ static void report_in(struct fleet *fleet, struct str peer, const struct work_re
         return;
     }
     if (!has_joined(fleet, runner, report)) {
+        log_once(LOG_ERROR, "fleet report", "no memory for a runner's report: it will ask again");
         return;
     }
     runner->seq = report->seq;

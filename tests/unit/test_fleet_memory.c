@@ -5,6 +5,8 @@
 
 #include "base/log.h"
 #include "scratch.h"
+#include "stats/totals_delta.h"
+#include "value/msgpack.h"
 
 #define PEER "mite1:runner"
 
@@ -34,18 +36,19 @@ static int keep(struct fleet *fleet, struct str peer, struct str body)
     return 0;
 }
 
-static void write_report(struct buf *out, struct fake_fleet *fake)
+static void write_report(struct buf *out, struct fake_fleet *fake, int64_t id, const struct value *stats)
 {
     struct work_introduction introduction = {.host = STR("web-7"), .version = STR("3"), .pid = 7};
     struct work_dropped dropped = {STR("txn"), 3};
     struct work_request request = {.kind = WORK_REPORT,
                                    .report = {.seq = 2,
-                                              .runner_id = 1,
+                                              .runner_id = id,
                                               .epoch = fake->fleet->epoch,
                                               .introduction = &introduction,
                                               .dropped = &dropped,
                                               .dropped_count = 1,
-                                              .stats = value_nil()}};
+                                              .stats = *stats,
+                                              .stats_from_start = stats->type != VALUE_NIL}};
 
     buf_clear(out);
     work_write_request(out, &request);
@@ -57,6 +60,7 @@ static void test_messages(void **state)
 {
     struct fake_fleet fake;
     struct work_orders orders;
+    struct value none = value_nil();
     struct buf report;
     bool failed = true;
 
@@ -76,7 +80,7 @@ static void test_messages(void **state)
         }
         buf_reserve(&fake.last, 1 << 16);
         fake.fleet->send = keep;
-        write_report(&report, &fake);
+        write_report(&report, &fake, runner.id, &none);
         failmalloc_start(n);
         fleet_received(fake.fleet, STR(PEER), buf_view(&report));
         failed = failmalloc_stop();
@@ -144,6 +148,64 @@ static struct fleet_options open_state(struct fake_fleet *fake, const char *path
     write_state(fake, &options, bytes);
     options.config = &fake->config;
     return options;
+}
+
+/* What three requests come to. */
+static struct value three_requests(struct arena *arena)
+{
+    struct totals totals;
+    struct buf bytes;
+    struct value stats;
+    size_t used;
+    const struct message request = {.kind = MESSAGE_HTTP_METRICS, .type = STR("http_metrics")};
+
+    assert_int_equal(totals_init(&totals), 0);
+    for (int i = 0; i < 3; i++) {
+        sink_message(&totals.sink, &request);
+    }
+    buf_init(&bytes, 0);
+    totals_write(&bytes, &totals);
+    totals_done(&totals);
+    assert_int_equal(msgpack_read(arena, buf_view(&bytes), &used, &stats, NULL), 0);
+    buf_done(&bytes);
+    return stats;
+}
+
+/* With --state what a runner counts is in its own figures too: in both or, until it says it again, in neither. */
+static void test_figures(void **state)
+{
+    struct scratch scratch;
+    struct fake_fleet fake;
+    struct arena arena;
+    struct buf report;
+    bool failed = true;
+
+    scratch_make(&scratch);
+    struct scratch_path path = scratch_path(&scratch, "state");
+    fake_fleet_init(&fake);
+    add_entries(&fake);
+    arena_init(&arena, 0);
+    buf_init(&report, 0);
+    struct value stats = three_requests(&arena);
+    fake_open(&fake, (struct fleet_options){.scheduling = {.spawn_rate = 1e6}, .state_file = path.s});
+    for (uint64_t n = 0; failed; n++) {
+        struct fake_runner runner = {0};
+        char peer[32];
+        snprintf(peer, sizeof peer, PEER "%d", (int)n);
+        fake_join(&fake, &runner, peer);
+        write_report(&report, &fake, runner.id, &stats);
+        failmalloc_start((long)n);
+        fleet_received(fake.fleet, str_of(peer), buf_view(&report));
+        failed = failmalloc_stop();
+
+        fleet_received(fake.fleet, str_of(peer), buf_view(&report));
+        assert_int_equal(fake.totals.requests, 3 * (n + 1));
+        assert_int_equal(fleet_find(fake.fleet, runner.id)->own->requests, 3);
+    }
+    arena_done(&arena);
+    buf_done(&report);
+    fake_fleet_done(&fake);
+    scratch_remove(&scratch);
 }
 
 /* A fleet on that file, and whether there was one. */
@@ -229,6 +291,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_figures),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_broken_files),
     };
