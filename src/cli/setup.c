@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "cli/hosts.h"
 #include "http/dns.h"
+#include "http/tls.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -99,6 +100,15 @@ static int check_local_address(const char *text, struct mite_error *error)
     return rc;
 }
 
+/* Without it every https request would fail. */
+static int check_ca_file(const char *path, struct mite_error *error)
+{
+    if (access(path, R_OK) != 0) {
+        return error_errno(error, errno, "--ca-file=%s", path);
+    }
+    return tls_check_authorities(path, error) == 0 ? 0 : error_prefix(error, "--ca-file=%s", path);
+}
+
 int setup_http(const struct options *options, struct http_resolve *resolve, struct http_client_options *out,
                struct mite_error *error)
 {
@@ -120,8 +130,8 @@ int setup_http(const struct options *options, struct http_resolve *resolve, stru
             return rc;
         }
     }
-    if (options->ca_file && access(options->ca_file, R_OK) != 0) {
-        return error_errno(error, errno, "--ca-file=%s", options->ca_file);
+    if (options->ca_file && (rc = check_ca_file(options->ca_file, error)) < 0) {
+        return rc;
     }
     *out = (struct http_client_options){
         .transport = (enum http_transport_choice)transport,

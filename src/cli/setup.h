@@ -13,7 +13,7 @@ struct hosts;
 struct python_api;
 
 /* The HTTP options; views into `options`. `resolve` has room for OPTION_LIST_MAX. MITE_EINVAL: a --resolve that is
- * none; MITE_ENOTFOUND, MITE_EIO: --ca-file that cannot be read. */
+ * none, a --ca-file without certificates; MITE_ENOTFOUND, MITE_EIO: one that cannot be read. */
 int setup_http(const struct options *options, struct http_resolve *resolve, struct http_client_options *out,
                struct mite_error *error);
 

@@ -55,6 +55,21 @@ static const char *take_reason(void)
     return reason ? reason : "the connection broke off";
 }
 
+int tls_check_authorities(const char *ca_file, struct mite_error *error)
+{
+    X509_STORE *store = X509_STORE_new();
+    int rc = 0;
+
+    if (!store) {
+        rc = error_set(error, MITE_ENOMEM, "no memory for TLS");
+    } else if (X509_STORE_load_file(store, ca_file) != 1) {
+        rc = error_set(error, MITE_EINVAL, "holds no certificate (%s): a PEM file with one or more is expected",
+                       take_reason());
+    }
+    X509_STORE_free(store);
+    return rc;
+}
+
 /* ---- contexts ---- */
 
 static bool same(const char *a, const char *b)

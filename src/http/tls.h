@@ -4,10 +4,14 @@
  */
 #pragma once
 
+#include "base/error.h"
 #include "base/str.h"
 
 #include <curl/curl.h>
 #include <openssl/ssl.h>
+
+/* MITE_EINVAL: nobody could be trusted by that file. The sentence does not name it. */
+int tls_check_authorities(const char *ca_file, struct mite_error *error);
 
 struct tls_store; /* the contexts of a client, one for each way to verify and client certificate */
 

@@ -220,6 +220,15 @@ def test_unreadable_file(mite: Mite) -> None:
     refused(mite("cat", "missing.msgpack"), 2, "missing.msgpack", "No such file")
 
 
+@pytest.mark.parametrize("transport", ["native", "curl"])
+@pytest.mark.parametrize("text", ["", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_file_without_authorities(mite: Mite, tmp_path: Path, text: str, transport: str) -> None:
+    (tmp_path / "ca.pem").write_text(text)
+    for command in (("scenario", "test", "a:b"), ("runner",)):
+        result = mite(*command, "--ca-file=ca.pem", f"--http-transport={transport}")
+        refused(result, 2, "--ca-file=ca.pem: holds no certificate", "PEM")
+
+
 def test_unwritable_directory_is_found_before_load(mite: Mite, module: Callable[..., None], tmp_path: Path) -> None:
     module("shop", GOOD)
     (tmp_path / "file").write_text("")
