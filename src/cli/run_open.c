@@ -208,7 +208,7 @@ static void on_progress(void *arg, struct progress *progress)
     progress->elapsed_ns = counts.elapsed_ns;
     progress->early = run->fleet ? fleet_early_requests(run->fleet) : 0;
     progress->note = run->cancelled  ? "stopping: journeys were told to end at once"
-                     : run->draining ? "stopping: running journeys may finish, Ctrl-C ends them at once"
+                     : run->draining ? "stopping: Ctrl-C ends running journeys at once"
                      : run->fleet    ? run_fleet_note(run)
                                      : NULL;
 }

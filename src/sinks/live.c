@@ -11,10 +11,14 @@
 #include "sinks/files.h"
 #include "sinks/text.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
+#define ERASE       "\r\033[J"
 #define WINDOW_NS   (2 * NS_PER_S)
 #define COLUMNS_MAX 100
 #define COLUMNS_MIN 20
@@ -26,6 +30,8 @@ struct live {
     char *title; /* owned */
     bool hidden; /* somebody else has the terminal */
     bool drawn;  /* the block is on the screen */
+    struct sigaction suspend_was;
+    bool suspends; /* SIGTSTP is ours */
     struct buf frame, output;
     size_t line_count, line_max;
     size_t line_start;     /* of the line that is being made, in the frame */
@@ -236,12 +242,56 @@ static void write_output(struct live *live)
     buf_clear(&live->output);
 }
 
+/* ---- Ctrl-Z ---- */
+
+static volatile sig_atomic_t block_fd = -1; /* the terminal with a block on it; there is one display a process */
+
+/* The block goes, or the shell would write across it; the first frame after `fg` brings it back. */
+static void on_suspend(int number)
+{
+    int saved_errno = errno;
+    struct sigaction stop = {.sa_handler = SIG_DFL}, ours;
+
+    if (block_fd >= 0 && write(block_fd, ERASE, sizeof ERASE - 1) < 0) {
+        /* A terminal that is gone needs no care. */
+    }
+    sigaction(number, &stop, &ours);
+    raise(number); /* comes back when the run goes on */
+    sigaction(number, &ours, NULL);
+    errno = saved_errno;
+}
+
+static void watch_suspend(struct live *live)
+{
+    struct sigaction ours = {.sa_handler = on_suspend, .sa_flags = SA_RESTART | SA_ONSTACK | SA_NODEFER};
+
+    if (sigaction(SIGTSTP, NULL, &live->suspend_was) == 0 && live->suspend_was.sa_handler == SIG_DFL) {
+        live->suspends = sigaction(SIGTSTP, &ours, NULL) == 0;
+    }
+}
+
+static void unwatch_suspend(struct live *live)
+{
+    if (live->suspends) {
+        sigaction(SIGTSTP, &live->suspend_was, NULL);
+        live->suspends = false;
+    }
+}
+
+/* ---- the block on the screen ---- */
+
+static void set_drawn(struct live *live, bool drawn)
+{
+    live->drawn = drawn;
+    block_fd = drawn ? live->fd : -1;
+}
+
 static void erase(struct live *live)
 {
     if (live->drawn) {
-        buf_text(&live->output, "\r\033[J");
+        buf_text(&live->output, ERASE);
         write_output(live);
-        live->drawn = false;
+        set_drawn(live, false);
     }
 }
 
@@ -255,7 +305,7 @@ static void write_frame(struct live *live)
     buf_str(&live->output, buf_view(&live->frame));
     buf_printf(&live->output, "\033[J\033[%zuA\033[?25h", live->line_count);
     write_output(live);
-    live->drawn = true;
+    set_drawn(live, true);
 }
 
 /* Log lines go where the block was, and the block below them. */
@@ -292,6 +342,7 @@ void live_show(struct live *live)
 void live_finish(struct live *live)
 {
     live_hide(live);
+    unwatch_suspend(live);
     log_set_hook(NULL, NULL);
 }
 
@@ -308,6 +359,7 @@ int live_new(struct totals *totals, const struct live_options *options, struct l
     buf_init(&live->frame, 0);
     buf_init(&live->output, 0);
     log_set_hook(step_aside, live);
+    watch_suspend(live);
     *out = live;
     return 0;
 }

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -266,6 +267,31 @@ def test_live_block_counts_to_the_end_of_the_last_window(tmp_path: Path, target:
     assert child.match.group(1) == "00:31"  # a model of 30 s is asked once more at its end
     child.sendintr()
     child.expect(pexpect.EOF)
+
+
+def test_live_block_leaves_the_terminal_to_the_shell_at_ctrl_z(tmp_path: Path, target: str) -> None:
+    environ = environment(MITE_CONF_url=target, TERM="xterm-256color", PS1="> ")
+    shell = pexpect.spawn(
+        "bash",
+        ["--norc", "--noprofile", "--noediting", "-i"],
+        cwd=str(tmp_path),
+        env=environ,
+        encoding="utf-8",
+        dimensions=(40, 100),
+        timeout=30,
+    )
+    shell.sendline(shlex.join([*command(), "scenario", "test", "output:long"]))
+    shell.expect(r"p50")
+    shell.send("\x1a")
+    shell.expect("\r\x1b\\[J")
+    shell.expect("Stopped")
+    assert "p50" not in shell.before
+    shell.sendline("fg")
+    shell.expect(r"p50")
+    shell.sendintr()
+    shell.expect(r"\d+ requests, 0 errors")
+    shell.sendline("exit")
+    shell.expect(pexpect.EOF)
 
 
 def test_no_color_is_obeyed(tmp_path: Path, target: str) -> None:
