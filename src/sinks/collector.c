@@ -357,21 +357,20 @@ static int open_files(struct collector *collector, struct mite_error *error)
 {
     int code = file_open_dir(collector->dir, &collector->dir_fd, error);
     if (code != 0) {
-        return error_prefix(error, "collector");
+        return code;
     }
     int errno_value = begin_file(collector);
-    return errno_value ? error_errno(error, errno_value, "collector: cannot write in directory \"%s\"", collector->dir)
-                       : 0;
+    return errno_value ? error_errno(error, errno_value, "cannot write in directory \"%s\"", collector->dir) : 0;
 }
 
 int collector_new(const struct collector_options *options, struct collector **out, struct mite_error *error)
 {
     if (options->id && strchr(options->id, '/')) {
-        return error_set(error, MITE_EINVAL, "collector: id \"%s\" cannot be part of a file name", options->id);
+        return error_set(error, MITE_EINVAL, "id \"%s\" cannot be part of a file name", options->id);
     }
     struct collector *collector = calloc(1, sizeof *collector);
     if (!collector) {
-        return error_set(error, MITE_ENOMEM, "collector: out of memory");
+        return error_set(error, MITE_ENOMEM, "out of memory");
     }
     collector->sink.ops = &ops;
     collector->dir_fd = collector->fd = -1;
@@ -387,7 +386,7 @@ int collector_new(const struct collector_options *options, struct collector **ou
     collector->dir = str_copy(str_of(options->dir ? options->dir : COLLECTOR_DIR));
     collector->id = options->id ? str_copy(str_of(options->id)) : NULL;
     int code = !collector->dir || (options->id && !collector->id) || buf_reserve(&collector->buffer, 2 * BUFFER_BYTES)
-                   ? error_set(error, MITE_ENOMEM, "collector: out of memory")
+                   ? error_set(error, MITE_ENOMEM, "out of memory")
                    : open_files(collector, error);
     if (code != 0) {
         collector_free(&collector->sink);

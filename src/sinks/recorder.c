@@ -245,7 +245,7 @@ int recorder_new(const char *dir, struct recorder **out, struct mite_error *erro
 {
     struct recorder *recorder = calloc(1, sizeof *recorder);
     if (!recorder) {
-        return error_set(error, MITE_ENOMEM, "recorder: out of memory");
+        return error_set(error, MITE_ENOMEM, "out of memory");
     }
     recorder->sink.ops = &ops;
     recorder->dir_fd = -1;
@@ -255,7 +255,7 @@ int recorder_new(const char *dir, struct recorder **out, struct mite_error *erro
     int code = file_open_dir(dir, &recorder->dir_fd, error);
     if (code != 0) {
         recorder_free(&recorder->sink);
-        return error_prefix(error, "recorder");
+        return code;
     }
     recorder->made = was_there ? NULL : realpath(dir, NULL);
     *out = recorder;

@@ -323,7 +323,7 @@ static void test_no_directory(void **state)
     write_whole(path.s, "");
     f->options.dir = path.s;
     assert_int_equal(collector_new(&f->options, &f->collector, &f->error), MITE_EIO);
-    snprintf(expected, sizeof expected, "collector: cannot open directory \"%s\": Not a directory", path.s);
+    snprintf(expected, sizeof expected, "cannot open directory \"%s\": Not a directory", path.s);
     assert_string_equal(f->error.text, expected);
     struct scratch_path deep = scratch_path(&f->scratch, "no/such");
     f->options.dir = deep.s;

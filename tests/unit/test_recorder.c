@@ -226,7 +226,7 @@ static void test_no_directory(void **state)
     struct mite_error error = {0};
     write_whole(scratch_path(&f->scratch, "file").s, "");
     assert_int_equal(recorder_new(scratch_path(&f->scratch, "file").s, &second, &error), MITE_EIO);
-    assert_non_null(strstr(error.text, "recorder: cannot open directory \""));
+    assert_non_null(strstr(error.text, "cannot open directory \""));
 }
 
 int main(void)

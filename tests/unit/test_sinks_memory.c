@@ -55,7 +55,7 @@ static void make_collector(void)
     if (code == 0) {
         sink_free(collector_sink(collector));
     } else {
-        assert_string_equal(error.text, "collector: out of memory");
+        assert_string_equal(error.text, "out of memory");
     }
     error_done(&error);
 }
