@@ -57,6 +57,11 @@ def _written(function: Any) -> Any:
     return function if inspect.isroutine(function) and hasattr(function, "__code__") else None
 
 
+def _kind(thing: Any) -> str:
+    name = type(thing).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
 def _arguments_needed(function: Any) -> int:
     """How many arguments besides its context a journey cannot do without, as far as that is certain: a decorator that
     is not ours may give some itself."""
@@ -66,6 +71,8 @@ def _arguments_needed(function: Any) -> int:
         parameters = list(inspect.signature(function, follow_wrapped=False).parameters.values())
     except (TypeError, ValueError):
         return 0
+    if not _positional(parameters):
+        raise Refused("it takes no argument: its first one is the context")
     needed = [p for p in _positional(parameters) if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
     return max(0, len(needed) - 1)
 
@@ -75,7 +82,7 @@ def journey(function: Any) -> tuple[Callable[..., Any], Any, int]:
     not in Python is taken at its word."""
     name = getattr(function, "__name__", "journey")
     if not callable(function):
-        raise Refused(f"it is a {type(function).__name__}, not an async function")
+        raise Refused(f"it is {_kind(function)}, not an async function")
     if inspect.isasyncgenfunction(function):
         raise Refused("it is an async generator: a journey may not yield")
     written = _written(function)
@@ -113,7 +120,7 @@ def checkout(pool: Any, config: Any) -> Any:
     """Its checkout, to be called without arguments."""
     for name in ("checkout", "checkin"):
         if not callable(getattr(pool, name, None)):
-            raise Refused(f"a {type(pool).__name__} has no {name}(): a datapool needs checkout(config) and checkin(id)")
+            raise Refused(f"{_kind(pool)} has no {name}(): a datapool needs checkout(config) and checkin(id)")
     parameters = _parameters(pool.checkout)
     if parameters is None:
         return pool.checkout
@@ -129,7 +136,7 @@ def checkout(pool: Any, config: Any) -> Any:
 def scenario(function: Any, config: Any, sender: Any) -> list[Any]:
     """The triplets that it gives."""
     if not callable(function):
-        raise Refused(f"it is a {type(function).__name__}, not a function that returns triplets")
+        raise Refused(f"it is {_kind(function)}, not a function that returns triplets")
     triplets = function(**_injected(function, config, sender))
     journey = ""
     if inspect.isawaitable(triplets):
@@ -144,7 +151,7 @@ def scenario(function: Any, config: Any, sender: Any) -> list[Any]:
             raise
     if isinstance(triplets, (str, bytes, dict)) or not hasattr(triplets, "__iter__"):
         what = "a list of triplets (journey spec, datapool or None, volume model)"
-        raise Refused(f"it gave a {type(triplets).__name__}, not {what}" + (f"; {journey}" if journey else ""))
+        raise Refused(f"it gave {_kind(triplets)}, not {what}" + (f"; {journey}" if journey else ""))
     found: list[Any] = list(triplets)
     if not found:
         raise Refused("it gave no triplets: there is nothing to run")
@@ -182,4 +189,4 @@ def processor(factory: Any, options: dict[str, Any] | None) -> tuple[Any, Callab
         process = getattr(made, name, None)
         if callable(process):
             return made, process, raw
-    raise Refused(f"a {type(made).__name__} has neither process_message(dict) nor process_raw_message(bytes)")
+    raise Refused(f"{_kind(made)} has neither process_message(dict) nor process_raw_message(bytes)")

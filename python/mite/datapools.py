@@ -82,7 +82,12 @@ def _read_records(path: Path, fields: tuple[str, ...]) -> list[tuple[Any, ...]]:
     import msgpack
 
     rows: list[tuple[Any, ...]] = []
-    with open(path, "rb") as file:
+    try:
+        file = open(path, "rb")
+    except FileNotFoundError as error:
+        what = "nothing is recorded here yet, run the scenario that creates it first"
+        raise FileNotFoundError(error.errno, what, str(path)) from None
+    with file:
         for number, record in enumerate(msgpack.Unpacker(file, raw=False, use_list=False), 1):
             missing = [field for field in fields if field not in record]
             if missing:

@@ -47,7 +47,7 @@ static const struct form *form_of(const char *command, struct mite_error *error)
         }
     }
     const char *nearest = str_nearest(command, names, FORMS);
-    error_set(error, MITE_EINVAL, "ctl has no command \"%s\"%s%s%s: status, volume, pause, resume, stop or config",
+    error_set(error, MITE_EINVAL, "unknown command \"%s\"%s%s%s: status, volume, pause, resume, stop or config",
               command, nearest ? " (did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?)" : "");
     return NULL;
 }
@@ -65,12 +65,12 @@ static int check(const struct options *options, struct mite_error *error)
         return error_set(error, MITE_EINVAL, "usage: mite ctl %s%s", form->command, form->arguments);
     }
     if (strcmp(form->command, "volume") == 0 && (!str_to_double(options->positional[2], &factor) || factor < 0)) {
-        return error_set(error, MITE_EINVAL, "ctl volume: \"%s\" is no factor: a number from 0 on is expected",
+        return error_set(error, MITE_EINVAL, "volume: \"%s\" is no factor: a number from 0 on is expected",
                          options->positional[2]);
     }
     const char *equals = strchr(options->positional[options->positional_count - 1], '=');
     if (strcmp(form->command, "config") == 0 && (!equals || equals == options->positional[1])) {
-        return error_set(error, MITE_EINVAL, "ctl config: \"%s\" is no KEY=VALUE", options->positional[1]);
+        return error_set(error, MITE_EINVAL, "config: \"%s\" is no KEY=VALUE", options->positional[1]);
     }
     return 0;
 }
@@ -87,7 +87,7 @@ static int ask(struct ctl *ctl, const struct options *options, struct mite_error
     for (size_t i = 0; i < request.argument_count; i++) {
         struct str text = str_of(options->positional[i + 1]);
         if (!str_is_utf8(text)) {
-            return error_set(error, MITE_EINVAL, "ctl %s: \"%s\" is no UTF-8", options->positional[0], text.p);
+            return error_set(error, MITE_EINVAL, "%s: \"%s\" is no UTF-8", options->positional[0], text.p);
         }
         arguments[i] = value_text(text);
     }

@@ -128,7 +128,7 @@ static void on_signal(void *arg, int number, int count)
     agent->stopping = true;
     agent->patience.stopping = true;
     agent->patience.deadline_ns = clock_now_ns() + agent->patience.stop_ns;
-    log_line(LOG_INFO, "stopping: running journeys have %g s to finish; once more to end them at once",
+    log_line(LOG_INFO, "stopping: journeys have %g s to finish; a second signal ends them at once",
              agent->options->component_stop_s);
     timer_start(&agent->deadline, ns_from_s(agent->options->component_stop_s), 0);
     worker_drain(agent->worker);

@@ -50,7 +50,9 @@ static int set_number(struct options *options, const struct option *option, cons
         number = (double)integer;
     }
     if (number < option->least) {
-        return error_set(error, MITE_EINVAL, "%s=%s: at least %g is expected", shown, text, option->least);
+        return number <= 0 && !whole && option->least > 0
+                   ? error_set(error, MITE_EINVAL, "%s=%s: more than 0 is expected", shown, text)
+                   : error_set(error, MITE_EINVAL, "%s=%s: at least %g is expected", shown, text, option->least);
     }
     if (number > option->most) {
         return error_set(error, MITE_EINVAL, "%s=%s: at most %g is expected", shown, text, option->most);
@@ -386,7 +388,8 @@ static int check_command(const struct options *options, const struct words *word
     }
     if (options->positional_count < command->min_positional || options->positional_count > command->max_positional) {
         return error_set(error, MITE_EINVAL, "%s: usage: mite %s%s%s",
-                         options->positional_count < command->min_positional ? "something is missing" : "too much",
+                         options->positional_count < command->min_positional ? "an argument is missing"
+                                                                             : "too many arguments",
                          command->name, *command->arguments ? " " : "", command->arguments);
     }
     return 0;

@@ -53,6 +53,9 @@ static void make_notes(const struct run *run, struct notes *notes)
     const struct http_counts *http = &run->http_counts;
     char line[200];
 
+    if (run->counts.clock_started && run->counts.started == 0) {
+        note(notes, "no journey was started: the volume models wanted none, or the datapools had no item");
+    }
     if (run->counts.backed_off > 0) {
         snprintf(line, sizeof line,
                  "%lld journeys failed at once and were replaced no faster than 1,000 a second "

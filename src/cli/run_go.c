@@ -56,7 +56,7 @@ static void on_signal(void *arg, int number, int count)
 
     if (count == 1) {
         run->signal = number;
-        log_line(LOG_INFO, "stopping: running journeys have %g s to finish; once more to end them at once",
+        log_line(LOG_INFO, "stopping: journeys have %g s to finish; a second signal ends them at once",
                  run->options->graceful_stop_s);
         run_stop(run);
     } else {

@@ -194,8 +194,7 @@ static void give(struct adapter *self, const struct value *id, PyObject *data, d
     self->given++;
     if (!PyTuple_Check(data) && !PyList_Check(data)) {
         error_set(&error, MITE_EINVAL,
-                  "%s gave an item (the %lldth) whose data is a %s: it must be a tuple or a list, the journey's "
-                  "arguments",
+                  "%s: item %lld has data of type %s: it must be a tuple or a list, the journey's arguments",
                   label_of(self), (long long)self->given, Py_TYPE(data)->tp_name);
         answer(done, arg, MITE_EINVAL, &error);
         error_done(&error);

@@ -349,7 +349,8 @@ static void set_detail(struct mite_error *error, PyObject *exception)
 {
     PyObject *format = module_import(IMPORT_FORMAT_EXCEPTION);
     PyObject *lines = format ? PyObject_CallOneArg(format, exception) : NULL; /* new */
-    PyObject *empty = lines ? PyUnicode_FromString("") : NULL;                /* new */
+    bool more = lines && PyList_Check(lines) && PyList_GET_SIZE(lines) > 1;   /* else it is the sentence again */
+    PyObject *empty = more ? PyUnicode_FromString("") : NULL;                 /* new */
     PyObject *text = empty ? PyUnicode_Join(empty, lines) : NULL;             /* new */
     struct buf out;
     buf_init(&out, 0);

@@ -120,8 +120,8 @@ static int load_config(const char *spec, struct config *config, struct mite_erro
     PyObject *dict = PyObject_CallNoArgs(function); /* new */
     Py_DECREF(function);
     if (dict && !PyDict_Check(dict)) {
-        code = error_set(error, MITE_EINVAL, "configuration \"%s\" gave a %s: it must return a dict", spec,
-                         Py_TYPE(dict)->tp_name);
+        code = error_set(error, MITE_EINVAL, "configuration \"%s\" gave an object of type %s: it must return a dict",
+                         spec, Py_TYPE(dict)->tp_name);
     } else if (!dict || config_take_dict(config, dict) != 0) {
         code = errors_to_c(error, "configuration \"%s\" failed", spec);
     }

@@ -172,8 +172,9 @@ int processors_filter(const char *spec, bool (**filter)(void *arg, struct str by
         return code;
     }
     if (!PyCallable_Check(function)) {
-        code = error_set(error, MITE_EINVAL, "cannot use collector filter \"%s\": a %s cannot be called", spec,
-                         Py_TYPE(function)->tp_name);
+        code =
+            error_set(error, MITE_EINVAL, "cannot use collector filter \"%s\": an object of type %s cannot be called",
+                      spec, Py_TYPE(function)->tp_name);
         Py_DECREF(function);
         return code;
     }

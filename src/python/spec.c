@@ -51,6 +51,20 @@ static bool is_other_library(PyObject *exception)
     return other;
 }
 
+/* A file where its module is expected, as a question: "load/shop.py:visit" is "load.shop:visit". */
+static void suggest_module(char *out, size_t size, const char *spec, struct str module)
+{
+    out[0] = '\0';
+    if (module.n > 3 && memcmp(module.p + module.n - 3, ".py", 3) == 0) {
+        size_t here = module.n > 5 && memcmp(module.p, "./", 2) == 0 ? 2 : 0;
+        snprintf(out, size, " (did you mean \"%.*s%s\"?)", (int)(module.n - 3 - here), module.p + here,
+                 spec + module.n);
+        for (char *at = strchr(out, '/'); at; at = strchr(at, '/')) {
+            *at = '.';
+        }
+    }
+}
+
 static int import_error(const char *what, const char *spec, struct str module, struct mite_error *error)
 {
     PyObject *exception = errors_take(); /* new */
@@ -61,7 +75,10 @@ static int import_error(const char *what, const char *spec, struct str module, s
     if (is_missing(exception, module)) {
         PyObject *name = PyObject_GetAttr(exception, state->str_name); /* new: a str */
         char source[512];
-        suggest_file(source, sizeof(source), spec, module, ".c");
+        suggest_module(source, sizeof(source), spec, module);
+        if (!source[0]) {
+            suggest_file(source, sizeof(source), spec, module, ".c");
+        }
         int code = error_set(error, MITE_ENOTFOUND,
                              "cannot load %s \"%s\": there is no module \"%s\" in this directory or on "
                              "Python's path (PYTHONPATH adds to it)%s",

@@ -76,7 +76,7 @@ def test_command_of_which_a_word_is_missing(mite: Mite, words: list[str]) -> Non
 
 def test_one_word_too_many(mite: Mite) -> None:
     result = mite("target", "8080")
-    assert (result.returncode, result.stderr) == (2, "mite: too much: usage: mite target\n")
+    assert (result.returncode, result.stderr) == (2, "mite: too many arguments: usage: mite target\n")
 
 
 def test_spec_without_a_colon(mite: Mite) -> None:

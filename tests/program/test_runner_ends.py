@@ -55,7 +55,7 @@ def test_a_signal_before_the_first_orders_loses_no_items(dialect: Dialect, runne
     dialect.report()
     process.send_signal(signal.SIGTERM)
     assert process.stderr is not None
-    wait_for_line(process.stderr, "once more to end them at once")
+    wait_for_line(process.stderr, "a second signal ends them at once")
     entries = [entry(1, 2, "shop:visit", hold=2, pool=1)]
     dialect.orders(entries, items=[[1, 1, 1, []], [1, 2, 2, []]])
     report = dialect.until(lambda report: total.add(report) or report["idle"], bare(entries))
@@ -74,7 +74,7 @@ def test_a_second_signal_does_not_wait(dialect: Dialect, runner: Start) -> None:
     dialect.until(lambda report: report["entries"][0][1] == 3, [entry(1, 3)])
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
-    wait_for_line(process.stderr, "once more to end them at once")
+    wait_for_line(process.stderr, "a second signal ends them at once")
     process.send_signal(signal.SIGINT)
     ends(process, status=130, seconds=8)
 

@@ -215,6 +215,11 @@ def test_recorded_with_a_field_that_is_missing(records):
         take(recorded("users", "age"))
 
 
+def test_recorded_before_anything_was():
+    with pytest.raises(FileNotFoundError, match="nothing is recorded here yet, run the scenario that creates it first"):
+        take(recorded("nobody", "username"))
+
+
 def test_recorded_wants_fields():
     with pytest.raises(ValueError, match="names of the fields"):
         recorded("users")

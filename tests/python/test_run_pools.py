@@ -54,6 +54,14 @@ def test_ids_come_back_as_they_were(run, tmp_path, id):
     assert eval((tmp_path / "returned").read_text()) == eval(id)
 
 
+@pytest.mark.parametrize("options", [(), ("--workers=2",)])
+def test_that_nothing_started_is_told(run, options):
+    source = "from mite.datapools import *\nnone = IterableDataPool([])\nasync def journey(ctx, a):\n    pass\n"
+    result, _ = run(source, "journey", "test", "shop:journey", "shop:none", "--duration=1", *options)
+    assert result.returncode == 0, result.stderr
+    assert "no journey was started: the volume models wanted none" in result.stdout
+
+
 def test_exhausted_pools_end_their_journey(run):
     checkout = (
         "async def checkout(self):\n        from mite.datapools import DataPoolExhausted\n"
@@ -78,7 +86,7 @@ def test_exhausted_pools_end_their_journey(run):
             "async def checkout(self):\n        return 3",
             "it gave 3, not an item with .id and .data, a pair or None",
         ),
-        ("", "def checkout(self):\n        return 1, 'text'", "whose data is a str: it must be a tuple or a list"),
+        ("", "def checkout(self):\n        return 1, 'text'", "has data of type str: it must be a tuple or a list"),
         ("", "def checkout(self):\n        return {1}, ('a',)", "id is of type set"),
     ],
 )
@@ -176,7 +184,7 @@ from mite.volume_model import oneshot_vm
 @pytest.mark.parametrize(
     ("scenario", "sentence"),
     [
-        ("return 3", "it gave a int, not a list of triplets"),
+        ("return 3", "it gave an int, not a list of triplets"),
         ("return []", "it gave no triplets"),
         ("return [('shop:journey', None)]", 'item 1 of scenario "shop:scenario" is not a triplet'),
         ("return [good, (journey, None, one)]", "item 2"),

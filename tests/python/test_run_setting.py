@@ -33,7 +33,7 @@ def test_config_of_the_environment(run):
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        ("return 3", 'configuration "shop:config" gave a int: it must return a dict'),
+        ("return 3", 'configuration "shop:config" gave an object of type int: it must return a dict'),
         ("return {'f': print}", "f is of type builtin_function_or_method"),
         ("raise OSError('x')", 'configuration "shop:config" failed: OSError: x'),
     ],
@@ -135,6 +135,16 @@ def test_the_working_directory_can_be_excluded(run):
     )
     assert result.returncode == 2
     assert 'there is no module "shop"' in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("spec", "meant"),
+    [("shop.py:journey", "shop:journey"), ("./shop.py:journey", "shop:journey"), ("a/shop.py:x", "a.shop:x")],
+)
+def test_a_file_where_a_module_is_expected(run, spec, meant):
+    result, _ = run("async def journey(ctx):\n    pass\n", "journey", "run", spec)
+    assert result.returncode == 2
+    assert f'(did you mean "{meant}"?)' in result.stderr
 
 
 def test_memory_tracing(run):

@@ -115,7 +115,8 @@ def test_journeys_of_other_shapes(run, source):
     ("source", "sentence"),
     [
         ("def journey(ctx):\n    pass\n", 'it is not async: write "async def journey(ctx, ...)"'),
-        ("journey = 3\n", "it is a int, not an async function"),
+        ("async def journey():\n    pass\n", "it takes no argument: its first one is the context"),
+        ("journey = 3\n", "it is an int, not an async function"),
         ("async def journey(ctx):\n    yield\n", "it is an async generator: a journey may not yield"),
         ("class Visit:\n    def __call__(self, ctx):\n        pass\njourney = Visit()\n", "it is not async"),
     ],

@@ -114,7 +114,7 @@ static void mistakes_are_named_with_the_nearest_word(void **state)
     assert_refused(parse("frobnicate", NULL), "mite --help");
     assert_refused(parse(NULL), "mite --help");
     assert_refused(parse("scenario", "test", NULL), "SPEC");
-    assert_refused(parse("journey", "run", "a:b", "c:d", "e:f", NULL), "too much");
+    assert_refused(parse("journey", "run", "a:b", "c:d", "e:f", NULL), "too many arguments");
     assert_refused(parse("target", "--volume=3", NULL), "has no option --volume");
     assert_refused(parse("scenario", "test", "a:b", "-x", NULL), "-x");
 }
@@ -123,7 +123,7 @@ static void bad_numbers_are_refused(void **state)
 {
     assert_refused(parse("scenario", "test", "a:b", "--spawn-rate=ten", NULL), "a number is expected");
     assert_refused(parse("scenario", "test", "a:b", "--spawn-rate=nan", NULL), "a number is expected");
-    assert_refused(parse("scenario", "test", "a:b", "--spawn-rate=0", NULL), "at least");
+    assert_refused(parse("scenario", "test", "a:b", "--spawn-rate=0", NULL), "more than 0 is expected");
     assert_refused(parse("scenario", "test", "a:b", "--collector-roll=1.5", NULL), "a whole number is expected");
     assert_refused(parse("scenario", "test", "a:b", "--duration=-1", NULL), "at least 0");
     assert_refused(parse("scenario", "test", "a:b", "--failure-backoff=maybe", NULL), "on or off");
