@@ -351,6 +351,24 @@ static int used_once(const struct test *test)
     return used;
 }
 
+static void start_workers(struct test *test)
+{
+    for (size_t i = 0; i < WORKERS; i++) {
+        side_open(test, i);
+        worker_start(test->sides[i].worker, test->sides[i].runner);
+    }
+}
+
+/* Ten journeys at once, all with items, at both workers. */
+static void get_busy(struct test *test, double runner_timeout_s)
+{
+    add_entry(test, make_pool(SHARED, 6), 6, -1);
+    add_entry(test, make_pool(ONCE, 5000), 4, -1);
+    open_fleet(test, runner_timeout_s);
+    start_workers(test);
+    bus_until(&test->bus, test->sides[0].journeys.started > 100 && test->sides[1].journeys.started > 100);
+}
+
 /* ---- tests ---- */
 
 static void two_workers_share_a_scenario_and_every_journey_is_counted_once(void **state)
@@ -361,10 +379,7 @@ static void two_workers_share_a_scenario_and_every_journey_is_counted_once(void 
     add_entry(test, make_pool(ONCE, 100), 6, 1);
     add_entry(test, NULL, 6, 1);
     open_fleet(test, 10);
-    for (size_t i = 0; i < WORKERS; i++) {
-        side_open(test, i);
-        worker_start(test->sides[i].worker, test->sides[i].runner);
-    }
+    start_workers(test);
     bus_until(&test->bus, test->finished && test->sides[0].over && test->sides[1].over);
     struct fleet_counts counts = counts_of(test);
     assert_int_equal(test->twice, 0);
@@ -388,14 +403,7 @@ static void a_worker_that_vanishes_leaves_its_work_to_the_other(void **state)
 {
     struct test *test = *state;
 
-    add_entry(test, make_pool(SHARED, 6), 6, -1);
-    add_entry(test, make_pool(ONCE, 5000), 4, -1);
-    open_fleet(test, 0.3);
-    for (size_t i = 0; i < WORKERS; i++) {
-        side_open(test, i);
-        worker_start(test->sides[i].worker, test->sides[i].runner);
-    }
-    bus_until(&test->bus, test->sides[0].journeys.started > 100 && test->sides[1].journeys.started > 100);
+    get_busy(test, 0.3);
     int most = test->sides[1].journeys.most_running;
     assert_true(most < 10);
     side_vanish(&test->sides[0]);
@@ -412,14 +420,7 @@ static void a_worker_that_is_asked_to_end_gives_everything_back(void **state)
 {
     struct test *test = *state;
 
-    add_entry(test, make_pool(SHARED, 6), 6, -1);
-    add_entry(test, make_pool(ONCE, 5000), 4, -1);
-    open_fleet(test, 10);
-    for (size_t i = 0; i < WORKERS; i++) {
-        side_open(test, i);
-        worker_start(test->sides[i].worker, test->sides[i].runner);
-    }
-    bus_until(&test->bus, test->sides[0].journeys.started > 100 && test->sides[1].journeys.started > 100);
+    get_busy(test, 10);
     worker_drain(test->sides[0].worker);
     bus_until(&test->bus, test->sides[0].over);
     bus_until(&test->bus, test->sides[1].journeys.running == 10);
@@ -485,10 +486,7 @@ static void items_of_ones_own_class_turn_over_by_themselves(void **state)
     test->report_interval_s = 60;
     add_entry(test, make_own_pool(test, 3), 10, -1);
     open_fleet(test, 100);
-    for (size_t i = 0; i < WORKERS; i++) {
-        side_open(test, i);
-        worker_start(test->sides[i].worker, test->sides[i].runner);
-    }
+    start_workers(test);
     bus_until(&test->bus, test->ended > 200);
     assert_true(test->sides[0].journeys.started > 20);
     assert_true(test->sides[1].journeys.started > 20);
@@ -508,10 +506,7 @@ static void few_items_are_for_all(void **state)
     test->report_interval_s = 60;
     add_entry(test, pool, 10, -1);
     open_fleet(test, 100);
-    for (size_t i = 0; i < WORKERS; i++) {
-        side_open(test, i);
-        worker_start(test->sides[i].worker, test->sides[i].runner);
-    }
+    start_workers(test);
     bus_until(&test->bus, test->sides[0].journeys.started > 20 && test->sides[1].journeys.started > 20);
     int first = test->sides[0].journeys.started, second = test->sides[1].journeys.started;
     bus_until(&test->bus, test->ended > first + second + 200);
