@@ -129,6 +129,7 @@ static inline void end_open(struct bus *bus, struct end *end, enum socket_kind k
 static inline void end_close(struct end *end)
 {
     socket_close(end->socket);
+    end->socket = NULL;
     buf_done(&end->bodies);
 }
 
