@@ -237,6 +237,14 @@ def messages(mite: Mite) -> list[dict]:
     return [json.loads(line) for line in shown.stdout.splitlines()]
 
 
+def crashed(mite: Mite, spec: str, how: str, *options: str) -> None:
+    """Such a run says so in a line that ends like this, and counts one error."""
+    result = mite("journey", "test", spec, "--duration=30", *options)
+    assert result.returncode == 3
+    assert f'mite: journey "{spec}" crashed{how}' in result.stderr
+    assert totals(result.stdout).errors == 1
+
+
 def test_crash_in_python(mite: Mite, journeys: Path) -> None:
     result = mite("journey", "test", "crashing:segfault", "--duration=30")
     assert result.returncode == 3
@@ -261,10 +269,7 @@ def test_crash_in_python(mite: Mite, journeys: Path) -> None:
 
 
 def test_abort_outside_transactions(mite: Mite, journeys: Path) -> None:
-    result = mite("journey", "test", "crashing:abort", "--duration=30")
-    assert result.returncode == 3
-    assert 'mite: journey "crashing:abort" crashed: SIGABRT' in result.stderr
-    assert totals(result.stdout).errors == 1
+    crashed(mite, "crashing:abort", ": SIGABRT")
 
 
 def test_requests_before_a_crash_are_counted(mite: Mite, journeys: Path, target: str) -> None:
@@ -327,39 +332,23 @@ def test_crash_in_c(mite: Mite, in_c: Path) -> None:
 
 
 def test_stack_overflow_is_the_journeys(mite: Mite, in_c: Path) -> None:
-    result = mite("journey", "test", "crash.c:overflow", "--duration=30", "--volume=5")
-    assert result.returncode == 3
-    assert result.stderr.startswith(
-        'mite: journey "crash.c:overflow" crashed in transaction "deep": it outgrew its stack (--fiber-stack'
-    )
-    assert totals(result.stdout).errors == 1
+    crashed(mite, "crash.c:overflow", ' in transaction "deep": it outgrew its stack (--fiber-stack', "--volume=5")
 
 
 def test_a_frame_does_not_step_over_the_guard(mite: Mite, in_c: Path) -> None:
-    result = mite("journey", "test", "crash.c:steps_over", "--duration=30", "--volume=5")
-    assert result.returncode == 3
-    assert 'mite: journey "crash.c:steps_over" crashed: it outgrew its stack' in result.stderr
+    crashed(mite, "crash.c:steps_over", ": it outgrew its stack", "--volume=5")
 
 
 def test_the_c_library_aborts(mite: Mite, in_c: Path) -> None:
-    result = mite("journey", "test", "crash.c:heap", "--duration=30")
-    assert result.returncode == 3
-    assert 'mite: journey "crash.c:heap" crashed: SIGABRT' in result.stderr
-    assert totals(result.stdout).errors == 1
+    crashed(mite, "crash.c:heap", ": SIGABRT")
 
 
 def test_a_blocking_call_crashes(mite: Mite, in_c: Path) -> None:
-    result = mite("journey", "test", "crash.c:blocking", "--duration=30")
-    assert result.returncode == 3
-    assert 'mite: journey "crash.c:blocking" crashed in transaction "crash": SIGABRT' in result.stderr
-    assert totals(result.stdout).errors == 1
+    crashed(mite, "crash.c:blocking", ' in transaction "crash": SIGABRT')
 
 
 def test_exit_does_not_end_the_run_in_silence(mite: Mite, in_c: Path) -> None:
-    result = mite("journey", "test", "crash.c:leaves", "--duration=30")
-    assert result.returncode == 3
-    assert 'mite: journey "crash.c:leaves" crashed in transaction "out": it called exit()' in result.stderr
-    assert totals(result.stdout).errors == 1
+    crashed(mite, "crash.c:leaves", ' in transaction "out": it called exit()')
 
 
 def test_a_library_that_is_cut_short_while_it_runs(mite: Mite, tmp_path: Path) -> None:
@@ -368,20 +357,11 @@ def test_a_library_that_is_cut_short_while_it_runs(mite: Mite, tmp_path: Path) -
         'MITE_JOURNEY(cut) { mite_sleep(ctx, 0.01); if (truncate("cut.so", 0) == 0) mite_sleep(ctx, 0.01); }\n'
     )
     assert mite("build", "cut.c").returncode == 0
-    result = mite("journey", "test", "./cut.so:cut", "--duration=30")
-    assert result.returncode == 3
-    assert (
-        'mite: journey "./cut.so:cut" crashed: SIGBUS, memory that is not there (was a library in use written over?)'
-        in result.stderr
-    )
-    assert totals(result.stdout).errors == 1
+    crashed(mite, "./cut.so:cut", ": SIGBUS, memory that is not there (was a library in use written over?)")
 
 
 def test_a_deferred_call_crashes(mite: Mite, in_c: Path) -> None:
-    result = mite("journey", "test", "crash.c:late", "--duration=30")
-    assert result.returncode == 3
-    assert 'mite: journey "crash.c:late" crashed: SIGSEGV' in result.stderr
-    assert totals(result.stdout).errors == 1
+    crashed(mite, "crash.c:late", ": SIGSEGV")
 
 
 @pytest.mark.parametrize(
