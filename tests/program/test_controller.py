@@ -58,6 +58,11 @@ def controller(start: Callable[..., "subprocess.Popen[str]"], tmp_path: Path) ->
 def end(process: "subprocess.Popen[str]", *runners: wire.Peer) -> "tuple[int, str, str]":
     """Ctrl-C, at which runners of ours let go."""
     process.send_signal(signal.SIGINT)
+    return ended(process, *runners)
+
+
+def ended(process: "subprocess.Popen[str]", *runners: wire.Peer) -> "tuple[int, str, str]":
+    """By itself, when the runners have left."""
     for runner in runners:
         leave(runner)
     out, err = process.communicate(timeout=30)
@@ -101,9 +106,8 @@ def test_a_duration_ends_it_with_0(controller: Controller) -> None:
     process, address = controller("shop:plain", "--duration=1", "--spawn-rate=100000")
     ours = wire.Ours(address)
     ours.report(stats=wire.stats(7))
-    leave(ours)
-    out, _ = process.communicate(timeout=30)
-    assert process.returncode == 0, out
+    status, out, _ = ended(process, ours)
+    assert status == 0, out
     assert totals(out).requests == 7
 
 
@@ -111,9 +115,8 @@ def test_thresholds_are_checked_over_all_runners(controller: Controller) -> None
     process, address = controller("shop:plain", "--duration=1", "--mean-response-time-threshold=0.5")
     ours = wire.Ours(address)
     ours.report(stats=wire.stats(7))
-    leave(ours)
-    out, _ = process.communicate(timeout=30)
-    assert process.returncode == 1, out
+    status, out, _ = ended(process, ours)
+    assert status == 1, out
 
 
 def test_repeats_and_old_reports_change_nothing(controller: Controller) -> None:
@@ -180,9 +183,8 @@ def test_items_of_an_iterable_pool_are_lost_with_their_runner(controller: Contro
         ours.completed = ours.started
         ours.held = {}
     assert sorted([*used, *dead.held.values()]) == list(range(1, 41))
-    leave(ours)
-    out, _ = process.communicate(timeout=30)
-    assert process.returncode == 1, out
+    status, out, _ = ended(process, ours)
+    assert status == 1, out
     assert f"lost with runners: {len(dead.held)}" in out
 
 
@@ -218,10 +220,7 @@ def test_iterations_are_exact(controller: Controller) -> None:
         started += len(work)
         plain.finish()
     assert started + sum(ours.started for ours in runners[:2]) == 101
-    for runner in runners:
-        leave(runner)
-    process.communicate(timeout=30)
-    assert process.returncode == 0
+    assert ended(process, *runners)[0] == 0
 
 
 def test_garbage_is_counted_and_never_fatal(controller: Controller) -> None:
