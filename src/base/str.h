@@ -42,6 +42,12 @@ static inline bool str_ends_in(struct str s, const char *ending)
     return s.n > n && memcmp(s.p + s.n - n, ending, n) == 0;
 }
 
+/* What a hexadecimal digit stands for, in either case; -1: it is none. */
+static inline int str_hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
 /* ASCII only, as HTTP and our options need it. */
 bool str_equal_nocase(struct str a, struct str b) PRIVATE_API(str_equal_nocase);
 

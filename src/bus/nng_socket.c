@@ -133,11 +133,6 @@ static void write_peer(char out[sizeof PEER_PREFIX + 2 * PEER_BYTES_MAX], nng_ms
     }
 }
 
-static int digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Puts the peer's header in front. False when that is no peer of ours. */
 static bool read_peer(struct str peer, nng_msg *message)
 {
@@ -147,7 +142,7 @@ static bool read_peer(struct str peer, nng_msg *message)
         return false;
     }
     for (size_t i = prefix; i < peer.n; i += 2) {
-        int high = digit(peer.p[i]), low = digit(peer.p[i + 1]);
+        int high = str_hex_digit(peer.p[i]), low = str_hex_digit(peer.p[i + 1]);
         unsigned char byte = (unsigned char)(high << 4 | low);
         if (high < 0 || low < 0 || nng_msg_header_append(message, &byte, 1) != 0) {
             return false;

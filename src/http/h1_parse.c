@@ -355,14 +355,9 @@ static enum h1_parsed bad_chunk(struct h1_chunks *chunks, const char *why)
     return H1_MALFORMED;
 }
 
-static int hex_value(char c)
-{
-    return is_digit(c) ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
 static enum h1_parsed on_size_char(struct h1_chunks *chunks, char c)
 {
-    int value = hex_value(c);
+    int value = str_hex_digit(c);
 
     if (value >= 0) {
         if (chunks->left >> 59) {

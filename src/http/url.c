@@ -39,17 +39,11 @@ static void append_encoded(struct buf *out, struct str text, int part)
     }
 }
 
-static int hex_digit(char c)
-{
-    c |= 32;
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 void url_decode(struct str text, struct buf *out)
 {
     for (size_t i = 0; i < text.n; i++) {
-        int high = text.p[i] == '%' && i + 2 < text.n ? hex_digit(text.p[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(text.p[i + 2]) : -1;
+        int high = text.p[i] == '%' && i + 2 < text.n ? str_hex_digit(text.p[i + 1]) : -1;
+        int low = high >= 0 ? str_hex_digit(text.p[i + 2]) : -1;
         buf_char(out, low >= 0 ? (char)(high << 4 | low) : text.p[i]);
         i += low >= 0 ? 2 : 0;
     }

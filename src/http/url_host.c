@@ -24,12 +24,6 @@ static const char *append_ipv6(struct str digits, struct buf *out)
     return NULL;
 }
 
-static int digit_of(char c)
-{
-    c |= 32;
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
-}
-
 /* 127, 0x7f or 0177. False when it is none of these, or above 2^32. */
 static bool parse_number(struct str text, uint64_t *out)
 {
@@ -44,8 +38,8 @@ static bool parse_number(struct str text, uint64_t *out)
     }
     *out = 0;
     for (size_t i = 0; i < text.n; i++) {
-        int digit = digit_of(text.p[i]);
-        if (digit >= base || *out > UINT32_MAX) {
+        int digit = str_hex_digit(text.p[i]);
+        if (digit < 0 || digit >= base || *out > UINT32_MAX) {
             return false;
         }
         *out = *out * (unsigned)base + (unsigned)digit;

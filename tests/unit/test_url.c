@@ -75,6 +75,7 @@ static const struct {
     {TEXT("http://a%00b/"), NULL, "its host is no valid name"},
     {TEXT("http://a\0b/"), NULL, "its host is no valid name"},
     {TEXT("http://a%/"), NULL, "its host is no valid name"},
+    {TEXT("http://%\x16\x11.test/"), NULL, "its host is no valid name"}, /* digits but for a bit */
     {TEXT("http://a<b>/"), NULL, "its host is no valid name"},
     {TEXT("http://shop%2Etest/"), "http://shop.test/"},
     {TEXT("http://%53hop.test/"), "http://shop.test/"},
