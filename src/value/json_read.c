@@ -38,6 +38,12 @@ static int wrong(struct reader *reader, const char *what)
                      (size_t)(reader->at - line_start) + 1, what);
 }
 
+static int wrong_at(struct reader *reader, const char *at, const char *what)
+{
+    reader->at = at;
+    return wrong(reader, what);
+}
+
 static int too_deep(struct reader *reader)
 {
     return error_set(reader->error, MITE_ELIMIT, "values nest deeper than %d", VALUE_MAX_DEPTH);
@@ -202,7 +208,6 @@ static int32_t hex4(const char *p, const char *end)
     }
     for (int i = 0; i < 4; i++) {
         int digit = str_hex_digit(p[i]);
-
         if (digit < 0) {
             return -1;
         }
@@ -243,76 +248,79 @@ static int unescape(struct reader *reader, struct str raw, char *out, size_t *si
             out[n++] = *p++;
             continue;
         }
-        reader->at = p;
+        const char *escape = p;
         c = (unsigned char)p[1];
         p += 2;
         if (c == 'u') {
             int32_t character = unescape_unicode(&p, end);
 
             if (character < 0) {
-                return wrong(reader, "\\u is not followed by a character");
+                return wrong_at(reader, escape, "\\u is not followed by a character");
             }
             n += write_utf8(out + n, (uint32_t)character);
         } else if (c < sizeof(shorts) && shorts[c]) {
             out[n++] = shorts[c];
         } else {
-            return wrong(reader, "there is no such escape");
+            return wrong_at(reader, escape, "there is no such escape");
         }
     }
     *size = n;
     return 0;
 }
 
-/* The reader stands at the quote. */
-static int read_text(struct reader *reader, struct value *out)
+/* What stands between the quotes, taken with them. The reader stands at the first. */
+static int take_quoted(struct reader *reader, struct str *raw, bool *escaped)
 {
     const char *start = ++reader->at;
-    bool escaped = false;
 
+    *escaped = false;
     while (reader->at < reader->end && *reader->at != '"') {
         if ((unsigned char)*reader->at < ' ') {
             return wrong(reader, "a text holds a control character");
         }
         if (*reader->at == '\\') {
-            escaped = true;
+            *escaped = true;
             reader->at++;
         }
         reader->at++;
     }
     if (reader->at >= reader->end) {
-        reader->at = reader->end;
-        return wrong(reader, "a text does not end");
+        return wrong_at(reader, reader->end, "a text does not end");
     }
-
-    struct str raw = {start, (size_t)(reader->at - start)};
-    const char *behind = reader->at + 1;
-    size_t size = raw.n;
-
-    if (raw.n > UINT32_MAX) {
+    *raw = (struct str){start, (size_t)(reader->at - start)};
+    if (raw->n > UINT32_MAX) {
         return error_set(reader->error, MITE_ELIMIT, "a text is larger than 4 GiB");
     }
-    if (!str_is_utf8(raw)) {
-        reader->at = start;
-        return wrong(reader, "a text is not UTF-8");
+    if (!str_is_utf8(*raw)) {
+        return wrong_at(reader, start, "a text is not UTF-8");
     }
+    reader->at++;
+    return 0;
+}
 
+static int read_text(struct reader *reader, struct value *out)
+{
+    struct str raw;
+    bool escaped;
+    int rc = take_quoted(reader, &raw, &escaped);
+
+    if (rc < 0) {
+        return rc;
+    }
     char *copy = allocate(reader, raw.n + 1);
-    int rc = 0;
+    size_t size = raw.n;
 
     if (!copy) {
         return reader->failure;
     }
-    if (escaped) {
-        rc = unescape(reader, raw, copy, &size);
-    } else {
+    if (!escaped) {
         memcpy(copy, raw.p, raw.n);
+    } else if ((rc = unescape(reader, raw, copy, &size)) < 0) {
+        return rc;
     }
-    if (rc == 0) {
-        copy[size] = '\0';
-        *out = value_text((struct str){copy, size});
-        reader->at = behind;
-    }
-    return rc;
+    copy[size] = '\0';
+    *out = value_text((struct str){copy, size});
+    return 0;
 }
 
 static int read_value(struct reader *reader, struct value *out);
@@ -499,11 +507,10 @@ static int read_value(struct reader *reader, struct value *out)
 
 static bool nests_within(const struct value *v, unsigned levels)
 {
-    uint32_t items = v->type == VALUE_LIST ? v->count : v->type == VALUE_MAP ? v->count * 2 : 0;
-
     if (v->type != VALUE_LIST && v->type != VALUE_MAP) {
         return true;
     }
+    uint32_t items = v->type == VALUE_MAP ? v->count * 2 : v->count; /* a map's pairs are two values each */
     for (uint32_t i = 0; i < items && levels > 0; i++) {
         if (!nests_within(&v->items[i], levels - 1)) {
             return false;
