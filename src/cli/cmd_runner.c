@@ -136,6 +136,14 @@ static void on_signal(void *arg, int number, int count)
 
 /* ---- journeys ---- */
 
+/* The operator of the controller hears of it as well as ours. */
+static void tell_trouble(struct agent *agent, struct mite_error *error)
+{
+    worker_trouble(agent->worker, error->text);
+    complain("runner", error);
+    error_done(error);
+}
+
 static bool needs_python(const struct agent *agent, const char *spec)
 {
     return !loader_owns(spec) && !agent->hosts.python && !agent->python_failed;
@@ -153,9 +161,7 @@ static int on_prepare(void *arg, const char *spec, bool has_datapool)
         return MITE_EAGAIN;
     }
     if (runner_preload(agent->runner, spec, has_datapool, &error) < 0) {
-        worker_trouble(agent->worker, error.text);
-        complain("runner", &error);
-        error_done(&error);
+        tell_trouble(agent, &error);
     }
     return 0;
 }
@@ -172,9 +178,7 @@ static void start_python(struct agent *agent)
         runner_add_host(agent->runner, agent->hosts.python->journey_host());
     } else {
         agent->python_failed = true;
-        worker_trouble(agent->worker, error.text);
-        complain("runner", &error);
-        error_done(&error);
+        tell_trouble(agent, &error);
     }
 }
 
@@ -328,6 +332,10 @@ static void choose_name(struct agent *agent)
     snprintf(agent->name, sizeof agent->name,
              WORK_ROUTING_PREFIX "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0], r[1],
              r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
+}
+
+static void find_host_name(struct agent *agent)
+{
     if (gethostname(agent->host, sizeof agent->host - 1) < 0) {
         agent->host[0] = '\0';
     }
@@ -373,6 +381,7 @@ static int agent_open(struct agent *agent, struct mite_error *error)
 
     config_init(&agent->config);
     choose_name(agent);
+    find_host_name(agent);
     if (rc == 0) {
         crash_set_who(culprit_of_crash, NULL);
         rc = setup_http(agent->options, agent->resolve, &agent->http, error);
