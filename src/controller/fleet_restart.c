@@ -58,7 +58,7 @@ static const struct value *at(const struct value *record, uint32_t index, enum v
     return record->count > index && record->items[index].type == type ? &record->items[index] : NULL;
 }
 
-/* A number that is none of the file's business to be negative; -1: there is none. */
+/* A number that may not be negative; -1: there is none. */
 static int64_t number_at(const struct value *record, uint32_t index)
 {
     const struct value *number = at(record, index, VALUE_INT);

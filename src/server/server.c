@@ -1,8 +1,8 @@
 /*
  * Design notes.
  * - libmicrohttpd does its work in MHD_run(), called when its epoll descriptor is readable (drive). It calls
- * `access_request` several times for one request: with its head, with pieces of its body, and when it is whole. An
- * answer may be queued only in the first and the last of these calls.
+ *   `access_request` several times for one request: with its head, with pieces of its body, and when it is whole. An
+ *   answer may be queued only in the first and the last of these calls.
  * - A request that waits (send_after, hold) is suspended; libmicrohttpd then looks at its socket no more. Its own timer
  *   and poll handle say when it is due or its client has gone; resuming makes libmicrohttpd call access_request again.
  * - MHD_run() is never called from inside itself: resuming asks for a drive by loop_defer.
