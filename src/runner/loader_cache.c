@@ -88,10 +88,10 @@ static int check_directory(const char *dir, struct mite_error *error)
 /* Only when something is added: what is there can be used without. */
 static int check_writable(const char *dir, struct mite_error *error)
 {
-    return access(dir, W_OK) == 0
-               ? 0
-               : error_set(
-                     error, MITE_EIO,
+    if (access(dir, W_OK) == 0) {
+        return 0;
+    }
+    return error_set(error, MITE_EIO,
                      "cannot write to the cache directory %s: %s; XDG_CACHE_HOME names another, and mite build makes "
                      "a library that needs none",
                      dir, strerror(errno));
@@ -126,9 +126,23 @@ void cache_close(struct cache *cache)
     *cache = (struct cache){0};
 }
 
-/* ---- keys ---- */
-
 #define KEY_SIZE 33 /* 128 bits in hex, and a zero */
+
+/* What is asked for. */
+struct lookup {
+    const struct cache *cache;
+    const struct toolchain *toolchain;
+    const struct compile_job *job;
+    char key[KEY_SIZE]; /* the job's */
+    char *list;         /* the path of KEY.inputs */
+};
+
+static int no_memory(struct mite_error *error)
+{
+    return error_set(error, MITE_ENOMEM, "no memory to look into the cache");
+}
+
+/* ---- keys ---- */
 
 static void key_of(struct str bytes, char out[KEY_SIZE])
 {
@@ -153,28 +167,34 @@ static void put_linked_file(struct buf *what, const char *path)
     }
 }
 
-/* What is linked into the library by the user's flags: the compiler's list of inputs has none of it. "-lNAME" is looked
- * for where "-LDIRECTORY" says; a shared one is not part of the library. */
-static void put_linked(struct buf *what, const struct words *flags)
+/* "-lNAME" is looked for where each "-LDIRECTORY" says; a shared one is not part of the library. */
+static void put_archives(struct buf *what, const struct words *flags, const char *name)
 {
     char path[4096];
 
     for (size_t i = 0; i < flags->count; i++) {
-        if (flags->items[i][0] != '-') {
-            put_linked_file(what, flags->items[i]);
-        }
-        for (size_t k = 0; strncmp(flags->items[i], "-l", 2) == 0 && k < flags->count; k++) {
-            if (strncmp(flags->items[k], "-L", 2) == 0) {
-                snprintf(path, sizeof(path), "%s/lib%s.a", flags->items[k] + 2, flags->items[i] + 2);
-                put_linked_file(what, path);
-            }
+        if (strncmp(flags->items[i], "-L", 2) == 0) {
+            snprintf(path, sizeof(path), "%s/lib%s.a", flags->items[i] + 2, name);
+            put_linked_file(what, path);
         }
     }
 }
 
-/* Everything but the content of files. */
-static int job_key(const struct toolchain *toolchain, const struct compile_job *job, char out[KEY_SIZE],
-                   struct mite_error *error)
+/* What is linked into the library by the user's flags: the compiler's list of inputs has none of it. */
+static void put_linked(struct buf *what, const struct words *flags)
+{
+    for (size_t i = 0; i < flags->count; i++) {
+        const char *flag = flags->items[i];
+        if (flag[0] != '-') {
+            put_linked_file(what, flag);
+        } else if (strncmp(flag, "-l", 2) == 0) {
+            put_archives(what, flags, flag + 2);
+        }
+    }
+}
+
+/* The key: everything but the content of files. */
+static int find_key(struct lookup *lookup, struct mite_error *error)
 {
     static const char *const variables[] = {"CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH"};
     struct words words;
@@ -184,7 +204,7 @@ static int job_key(const struct toolchain *toolchain, const struct compile_job *
 
     words_init(&words);
     buf_init(&what, 0);
-    compile_words(toolchain, job, &words);
+    compile_words(lookup->toolchain, lookup->job, &words);
     for (size_t i = 0; i < words.count; i++) {
         put(&what, words.items[i]);
     }
@@ -192,21 +212,21 @@ static int job_key(const struct toolchain *toolchain, const struct compile_job *
         put(&what, getenv(variables[i]));
     }
     put(&what, directory);
-    put_linked(&what, job->ldflags);
+    put_linked(&what, lookup->job->ldflags);
 
     /* A compiler that was replaced is another one. */
-    (void)stat(toolchain->compiler.items[0], &info);
+    (void)stat(lookup->toolchain->compiler.items[0], &info);
     buf_printf(&what, "%d %" PRIdMAX " %" PRIdMAX, MITE_ABI, (intmax_t)info.st_size, (intmax_t)info.st_mtime);
 
     bool good = !words.failed && !what.failed && directory;
 
     if (good) {
-        key_of(buf_view(&what), out);
+        key_of(buf_view(&what), lookup->key);
     }
     free(directory);
     buf_done(&what);
     words_done(&words);
-    return good ? 0 : error_set(error, MITE_ENOMEM, "no memory to look into the cache");
+    return good ? 0 : no_memory(error);
 }
 
 /* Adds "HASH PATH\n" for the file as it is now. */
@@ -225,16 +245,16 @@ static int put_input(struct buf *inputs, const char *path)
 }
 
 /* The library that was made of these inputs for this job; owned. */
-static char *library_path(const struct cache *cache, const char *job_key, const struct buf *inputs)
+static char *library_path(const struct lookup *lookup, const struct buf *inputs)
 {
     struct buf what;
     char key[KEY_SIZE], *path = NULL;
 
     buf_init(&what, 0);
-    buf_text(&what, job_key);
+    buf_text(&what, lookup->key);
     buf_str(&what, buf_view(inputs));
     key_of(buf_view(&what), key);
-    if (what.failed || asprintf(&path, "%s/%s.so", cache->dir, key) < 0) {
+    if (what.failed || asprintf(&path, "%s/%s.so", lookup->cache->dir, key) < 0) {
         path = NULL;
     }
     buf_done(&what);
@@ -273,18 +293,18 @@ static void touch(const char *path)
 }
 
 /* The library's path, owned; NULL: not there. */
-static char *find(const struct cache *cache, const char *job_key, const char *list)
+static char *find(const struct lookup *lookup)
 {
     struct buf before, now;
     char *path = NULL;
 
     buf_init(&now, 0);
-    if (file_read(list, &before, NULL) == 0 && read_again(buf_view(&before), &now)) {
-        path = library_path(cache, job_key, &now);
+    if (file_read(lookup->list, &before, NULL) == 0 && read_again(buf_view(&before), &now)) {
+        path = library_path(lookup, &now);
     }
     if (path && access(path, R_OK) == 0) {
         touch(path);
-        touch(list);
+        touch(lookup->list);
     } else {
         free(path);
         path = NULL;
@@ -371,8 +391,8 @@ static void prune(const struct cache *cache)
 }
 
 /* From the fresh library to its place in the cache; *out is that, owned. */
-static int keep(const struct cache *cache, const char *job_key, const char *list, const char *fresh, const char *deps,
-                const struct timespec *started, char **out, struct mite_error *error)
+static int keep(const struct lookup *lookup, const char *fresh, const char *deps, const struct timespec *started,
+                char **out, struct mite_error *error)
 {
     struct buf inputs;
     int rc = 0;
@@ -380,58 +400,56 @@ static int keep(const struct cache *cache, const char *job_key, const char *list
     buf_init(&inputs, 0);
 
     bool known = read_dependencies(deps, started, &inputs);
-    char *path = known ? library_path(cache, job_key, &inputs) : str_copy(str_of(fresh));
+    char *path = known ? library_path(lookup, &inputs) : str_copy(str_of(fresh));
 
     if (!path) {
-        rc = error_set(error, MITE_ENOMEM, "no memory to look into the cache");
+        rc = no_memory(error);
     } else if (known && rename(fresh, path) != 0) {
-        rc = error_errno(error, errno, "cannot write to the cache directory %s", cache->dir);
+        rc = error_errno(error, errno, "cannot write to the cache directory %s", lookup->cache->dir);
     } else if (known) {
-        rc = file_write(list, buf_view(&inputs), error);
+        rc = file_write(lookup->list, buf_view(&inputs), error);
     }
     buf_done(&inputs);
     if (rc < 0) {
         free(path);
         return rc;
     }
-    prune(cache);
+    prune(lookup->cache);
     *out = path;
     return 0;
 }
 
-static int add(struct cache *cache, const struct toolchain *toolchain, const struct compile_job *job,
-               const char *job_key, const char *list, char **out, struct mite_error *error)
+static int add(const struct lookup *lookup, char **out, struct mite_error *error)
 {
+    const char *dir = lookup->cache->dir;
     char *base, *deps = NULL, *fresh = NULL;
     struct timespec started;
-    int writable = check_writable(cache->dir, error);
+    int rc = check_writable(dir, error);
 
-    if (writable < 0) {
-        return writable;
+    if (rc < 0) {
+        return rc;
     }
-    if (asprintf(&base, "%s/%s" UNFINISHED, cache->dir, job_key) < 0) {
-        return error_set(error, MITE_ENOMEM, "no memory to look into the cache");
+    if (asprintf(&base, "%s/%s" UNFINISHED, dir, lookup->key) < 0) {
+        return no_memory(error);
     }
-
-    int rc = file_temporary(base, &deps, error);
-
+    rc = file_temporary(base, &deps, error);
     free(base);
 
     /* Unique too, for the name before its suffix is. */
     if (rc == 0 && asprintf(&fresh, "%s.so", deps) < 0) {
         fresh = NULL;
-        rc = error_set(error, MITE_ENOMEM, "no memory to look into the cache");
+        rc = no_memory(error);
     }
     if (rc == 0) {
-        struct compile_job mine = *job;
+        struct compile_job mine = *lookup->job;
 
         mine.output = fresh;
         mine.deps = deps;
         clock_gettime(CLOCK_REALTIME, &started);
-        rc = compile(toolchain, &mine, error);
+        rc = compile(lookup->toolchain, &mine, error);
     }
     if (rc == 0) {
-        rc = keep(cache, job_key, list, fresh, deps, &started, out, error);
+        rc = keep(lookup, fresh, deps, &started, out, error);
         if (rc < 0) {
             unlink(fresh);
         }
@@ -447,23 +465,21 @@ static int add(struct cache *cache, const struct toolchain *toolchain, const str
 int cache_get(struct cache *cache, const struct toolchain *toolchain, const struct compile_job *job, char **out,
               struct mite_error *error)
 {
-    char key[KEY_SIZE], *list;
-    int rc = job_key(toolchain, job, key, error);
+    struct lookup lookup = {.cache = cache, .toolchain = toolchain, .job = job};
+    int rc = find_key(&lookup, error);
 
     if (rc < 0) {
         return rc;
     }
-    if (asprintf(&list, "%s/%s.inputs", cache->dir, key) < 0) {
-        return error_set(error, MITE_ENOMEM, "no memory to look into the cache");
+    if (asprintf(&lookup.list, "%s/%s.inputs", cache->dir, lookup.key) < 0) {
+        return no_memory(error);
     }
-
-    char *found = find(cache, key, list);
-
+    char *found = find(&lookup);
     if (found) {
         *out = found;
     } else {
-        rc = add(cache, toolchain, job, key, list, out, error);
+        rc = add(&lookup, out, error);
     }
-    free(list);
+    free(lookup.list);
     return rc;
 }
