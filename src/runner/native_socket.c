@@ -117,6 +117,28 @@ int64_t native_socket_failed(struct mite_socket *socket, const char *format, ...
     return SOCKET_FAILED;
 }
 
+/* What is tried until it need not wait. */
+struct operation {
+    struct mite_socket *socket;
+    void *to;
+    const void *from;
+    size_t size;
+    int64_t rc; /* of the last try: 0 or a number of bytes, or one of SOCKET_... */
+};
+
+static int64_t complete(struct operation *operation, void (*try)(void *operation))
+{
+    for (;;) {
+        fiber_call(try, operation);
+        if (operation->rc != SOCKET_WANTS_READ && operation->rc != SOCKET_WANTS_WRITE) {
+            return operation->rc;
+        }
+        if (!native_socket_wait(operation->socket, operation->rc)) {
+            return SOCKET_FAILED;
+        }
+    }
+}
+
 /* What a failed call gives back, unless it ends the journey. */
 static int64_t fail(struct mite_socket *socket)
 {
@@ -142,11 +164,11 @@ static void open_tls_now(void *arg)
     opening->rc = native_tls_open(opening->socket, opening->host, opening->options);
 }
 
-static void handshake_now(void *arg)
+static void try_handshake(void *arg)
 {
-    struct opening *opening = arg;
+    struct operation *operation = arg;
 
-    opening->rc = native_tls_handshake(opening->socket);
+    operation->rc = native_tls_handshake(operation->socket);
 }
 
 static int64_t open_tls(struct mite_socket *socket, const char *host, const struct mite_socket_options *options)
@@ -154,13 +176,7 @@ static int64_t open_tls(struct mite_socket *socket, const char *host, const stru
     struct opening opening = {socket, host, options, 0};
 
     fiber_call(open_tls_now, &opening);
-    if (opening.rc == 0) {
-        do {
-            fiber_call(handshake_now, &opening);
-        } while ((opening.rc == SOCKET_WANTS_READ || opening.rc == SOCKET_WANTS_WRITE) &&
-                 (native_socket_wait(socket, opening.rc) || (opening.rc = SOCKET_FAILED, false)));
-    }
-    return opening.rc;
+    return opening.rc == 0 ? complete(&(struct operation){.socket = socket}, try_handshake) : opening.rc;
 }
 
 static struct mite_socket *socket_new(struct mite_context *ctx, const char *address,
@@ -222,14 +238,6 @@ const char *mite_socket_failure(struct mite_context *ctx, const struct mite_sock
 
 /* ---- reading and writing ---- */
 
-struct moving {
-    struct mite_socket *socket;
-    void *to;
-    const void *from;
-    size_t size;
-    int64_t rc;
-};
-
 static int64_t of_errno(struct mite_socket *socket, const char *what, int64_t would_block)
 {
     if (errno == EAGAIN || errno == EINTR) {
@@ -238,44 +246,30 @@ static int64_t of_errno(struct mite_socket *socket, const char *what, int64_t wo
     return native_socket_failed(socket, "%s: %s", what, strerror(errno));
 }
 
-static void read_now(void *arg)
+static void try_read(void *arg)
 {
-    struct moving *moving = arg;
-    struct mite_socket *socket = moving->socket;
+    struct operation *operation = arg;
+    struct mite_socket *socket = operation->socket;
 
     if (socket->tls) {
-        moving->rc = native_tls_read(socket, moving->to, moving->size);
+        operation->rc = native_tls_read(socket, operation->to, operation->size);
         return;
     }
-    ssize_t n = recv(socket->fd, moving->to, moving->size, 0);
-    moving->rc = n >= 0 ? n : of_errno(socket, "read", SOCKET_WANTS_READ);
+    ssize_t n = recv(socket->fd, operation->to, operation->size, 0);
+    operation->rc = n >= 0 ? n : of_errno(socket, "read", SOCKET_WANTS_READ);
 }
 
-static void write_now(void *arg)
+static void try_write(void *arg)
 {
-    struct moving *moving = arg;
-    struct mite_socket *socket = moving->socket;
+    struct operation *operation = arg;
+    struct mite_socket *socket = operation->socket;
 
     if (socket->tls) {
-        moving->rc = native_tls_write(socket, moving->from, moving->size);
+        operation->rc = native_tls_write(socket, operation->from, operation->size);
         return;
     }
-    ssize_t n = send(socket->fd, moving->from, moving->size, MSG_NOSIGNAL);
-    moving->rc = n >= 0 ? n : of_errno(socket, "write", SOCKET_WANTS_WRITE);
-}
-
-/* Until something was moved: a number of bytes, or SOCKET_FAILED. */
-static int64_t move(struct moving *moving, void (*now)(void *arg))
-{
-    for (;;) {
-        fiber_call(now, moving);
-        if (moving->rc != SOCKET_WANTS_READ && moving->rc != SOCKET_WANTS_WRITE) {
-            return moving->rc;
-        }
-        if (!native_socket_wait(moving->socket, moving->rc)) {
-            return SOCKET_FAILED;
-        }
-    }
+    ssize_t n = send(socket->fd, operation->from, operation->size, MSG_NOSIGNAL);
+    operation->rc = n >= 0 ? n : of_errno(socket, "write", SOCKET_WANTS_WRITE);
 }
 
 /* The journey calls with this socket. False for one of .may_fail that is none. */
@@ -302,7 +296,7 @@ static int64_t read_some(struct mite_socket *socket, void *buffer, size_t size)
         buf_drop_front(unread, n);
         return (int64_t)n;
     }
-    int64_t rc = move(&(struct moving){.socket = socket, .to = buffer, .size = size}, read_now);
+    int64_t rc = complete(&(struct operation){.socket = socket, .to = buffer, .size = size}, try_read);
     return rc >= 0 ? rc : fail(socket);
 }
 
@@ -361,7 +355,8 @@ const char *mite_read_line(struct mite_context *ctx, struct mite_socket *socket)
             fail(socket);
             return NULL;
         }
-        int64_t n = move(&(struct moving){.socket = socket, .to = unread->data + seen, .size = READ_AHEAD}, read_now);
+        int64_t n =
+            complete(&(struct operation){.socket = socket, .to = unread->data + seen, .size = READ_AHEAD}, try_read);
         if (n < 0) {
             fail(socket);
             return NULL;
@@ -379,17 +374,18 @@ int64_t mite_write(struct mite_context *ctx, struct mite_socket *socket, const v
     if (!begin(socket)) {
         return -1;
     }
-    for (size_t done = 0; done < size || (size == 0 && socket->datagrams);) {
-        struct moving moving = {.socket = socket, .from = (const char *)bytes + done, .size = size - done};
-        int64_t n = move(&moving, write_now);
+    if (size == 0 && !socket->datagrams) {
+        return 0;
+    }
+    size_t done = 0;
+    do {
+        struct operation rest = {.socket = socket, .from = (const char *)bytes + done, .size = size - done};
+        int64_t n = complete(&rest, try_write);
         if (n < 0) {
             return fail(socket);
         }
         done += (size_t)n;
-        if (socket->datagrams) {
-            break;
-        }
-    }
+    } while (done < size && !socket->datagrams); /* one of these goes whole, or not at all */
     return (int64_t)size;
 }
 
