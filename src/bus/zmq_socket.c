@@ -2,8 +2,8 @@
  * Design notes
  *
  * - The library's descriptor (ZMQ_FD) says that its commands wait, not that messages do. Any call on the socket may
- * take such a command away, so that a message can be there while the descriptor is silent. Hence: receive until there
- * is nothing, and look again after each send on a socket that also receives.
+ *   take such a command away, so that a message can be there while the descriptor is silent. Hence: receive until there
+ *   is nothing, and look again after each send on a socket that also receives.
  * - A queue inside the library wakes its reader only once that has found it empty. Hence: look once after connecting.
  * - A turn takes TURN_MESSAGES at most; `more` then brings the next turn at once, and others have theirs in between.
  * - Callbacks may close the socket: `closed` is looked at after each. The memory lives until libuv has closed the

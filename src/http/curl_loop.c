@@ -5,14 +5,14 @@
  *   Following that would cost two epoll_ctl() a request. So a socket that we opened stays watched while it idles in the
  *   pool; only when it becomes readable there (the server closed it, for one) is the watching stopped. That is safe
  *   because libcurl closes such sockets through curl_loop_close_socket(). Sockets that it made itself (to wake up from
- * its resolver threads) are closed behind our back, so they are let go of at once.
+ *   its resolver threads) are closed behind our back, so they are let go of at once.
  * - The timer is only ever moved forward: libcurl's next deadline moves back with nearly every request, and a timer
- * that fires too early costs less than one that is set each time. libcurl is called only when its deadline is due.
+ *   that fires too early costs less than one that is set each time. libcurl is called only when its deadline is due.
  * - libcurl is entered from the loop only (kick, ready socket, timer), never from start(): what many journeys add in
- * one round of the loop is started with one call. It never calls up from inside: curl_lane_drain() does that after
- * it.
+ *   one round of the loop is started with one call. It never calls up from inside: curl_lane_drain() does that after
+ *   it.
  * - After curl_lane_drain() the transport may be closed. Its memory is there as long as a handle or a deferred
- * call points to it.
+ *   call points to it.
  */
 #include "base/clock.h"
 #include "http/curl.h"

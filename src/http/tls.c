@@ -2,7 +2,7 @@
  * Design notes
  *
  * - OpenSSL reads and writes the socket itself, but never with a signal when the peer is gone (SIGPIPE): a connection
- * may be closed when nobody ignores that any more. It reads ahead, a record with one call, and gives its buffers back
+ *   may be closed when nobody ignores that any more. It reads ahead, a record with one call, and gives its buffers back
  *   between requests: ten thousand idle connections hold none.
  * - A session is resumed from the origin, not from OpenSSL's own cache, which knows nothing of origins.
  * - Nothing may be left in OpenSSL's error queue: it is per thread, and the next call, of another connection or of

@@ -3,9 +3,9 @@
  *
  * - A URL that is not plain is written anew, from its parts, into the storage: "scheme://host:port/path?query", a zero,
  *   then the fragment and the credentials, a zero behind each. Places in it are offsets until the end, since the
- * storage moves while it grows.
+ *   storage moves while it grows.
  * - What libcurl makes of the result is the same (the fuzz target compares), but for a "?" with nothing behind it,
- * which libcurl leaves out.
+ *   which libcurl leaves out.
  */
 #include "http/url.h"
 

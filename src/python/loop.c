@@ -4,10 +4,10 @@
  * - Both callables share one capsule, which owns `struct python_loop`: asyncio may hold on to a handle longer than we
  *   are open, and finds `loop` NULL then.
  * - A turn that was asked for runs in a context of its own. In a copy of the asking journey's context, what a turn
- * starts (the next journey) would inherit that journey's variables.
+ *   starts (the next journey) would inherit that journey's variables.
  * - The watchdog's signal handler (C) trips a signal of Python's; the interpreter then runs the handler below at the
- * next byte code of the main thread, in the very frame that blocks. When our loop has turned in between, whoever
- * blocked it has gone on, and the frame at hand has nothing to do with it.
+ *   next byte code of the main thread, in the very frame that blocks. When our loop has turned in between, whoever
+ *   blocked it has gone on, and the frame at hand has nothing to do with it.
  */
 #include "python/loop.h"
 

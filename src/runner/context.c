@@ -2,9 +2,9 @@
  * Design notes
  *
  * - A context is one block of memory with the texts it views, a transaction too. Transactions with short paths come
- * from a free list, contexts with short texts too, so that a journey like others before it costs no allocation.
+ *   from a free list, contexts with short texts too, so that a journey like others before it costs no allocation.
  * - An open transaction keeps its context, a context keeps its root: the circle is broken by ending the root, which
- * whoever opened it does in any case.
+ *   whoever opened it does in any case.
  * - context->current always points to an open transaction: it moves outwards when that one ends, past those that ended
  *   before their inner ones.
  */
