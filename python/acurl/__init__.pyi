@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Union, final
+from typing import Any, Protocol, Union, final
 
 _Text = Union[str, bytes]
 _Pairs = Union[Mapping[Any, Any], Iterable[tuple[Any, Any]]]
@@ -125,116 +125,37 @@ class _Response:
     def primary_ip(self) -> str: ...
     def json(self) -> Any: ...
 
+class _Method(Protocol):
+    """A request by the method of that name."""
+
+    def __call__(
+        self,
+        url: str,
+        *,
+        headers: _Pairs = ...,
+        cookies: Union[_Pairs, None] = ...,
+        auth: Union[tuple[str, str], None] = ...,
+        data: Union[str, bytes, None] = ...,
+        json: Any = ...,
+        cert: Union[tuple[str, str], None] = ...,
+        allow_redirects: bool = ...,
+        max_redirects: int = ...,
+        timeout: Union[float, None] = ...,
+        verify: Union[bool, None] = ...,
+    ) -> Coroutine[Any, Any, _Response]: ...
+
 @final
 class Session:
     """Requests that share a cookie jar. Made by CurlWrapper.session(), or found as ctx.http."""
 
     additional_metrics: dict[str, Any]
-    def get(
-        self,
-        url: str,
-        *,
-        headers: _Pairs = ...,
-        cookies: Union[_Pairs, None] = ...,
-        auth: Union[tuple[str, str], None] = ...,
-        data: Union[str, bytes, None] = ...,
-        json: Any = ...,
-        cert: Union[tuple[str, str], None] = ...,
-        allow_redirects: bool = ...,
-        max_redirects: int = ...,
-        timeout: Union[float, None] = ...,
-        verify: Union[bool, None] = ...,
-    ) -> Coroutine[Any, Any, _Response]: ...
-    def post(
-        self,
-        url: str,
-        *,
-        headers: _Pairs = ...,
-        cookies: Union[_Pairs, None] = ...,
-        auth: Union[tuple[str, str], None] = ...,
-        data: Union[str, bytes, None] = ...,
-        json: Any = ...,
-        cert: Union[tuple[str, str], None] = ...,
-        allow_redirects: bool = ...,
-        max_redirects: int = ...,
-        timeout: Union[float, None] = ...,
-        verify: Union[bool, None] = ...,
-    ) -> Coroutine[Any, Any, _Response]: ...
-    def put(
-        self,
-        url: str,
-        *,
-        headers: _Pairs = ...,
-        cookies: Union[_Pairs, None] = ...,
-        auth: Union[tuple[str, str], None] = ...,
-        data: Union[str, bytes, None] = ...,
-        json: Any = ...,
-        cert: Union[tuple[str, str], None] = ...,
-        allow_redirects: bool = ...,
-        max_redirects: int = ...,
-        timeout: Union[float, None] = ...,
-        verify: Union[bool, None] = ...,
-    ) -> Coroutine[Any, Any, _Response]: ...
-    def patch(
-        self,
-        url: str,
-        *,
-        headers: _Pairs = ...,
-        cookies: Union[_Pairs, None] = ...,
-        auth: Union[tuple[str, str], None] = ...,
-        data: Union[str, bytes, None] = ...,
-        json: Any = ...,
-        cert: Union[tuple[str, str], None] = ...,
-        allow_redirects: bool = ...,
-        max_redirects: int = ...,
-        timeout: Union[float, None] = ...,
-        verify: Union[bool, None] = ...,
-    ) -> Coroutine[Any, Any, _Response]: ...
-    def delete(
-        self,
-        url: str,
-        *,
-        headers: _Pairs = ...,
-        cookies: Union[_Pairs, None] = ...,
-        auth: Union[tuple[str, str], None] = ...,
-        data: Union[str, bytes, None] = ...,
-        json: Any = ...,
-        cert: Union[tuple[str, str], None] = ...,
-        allow_redirects: bool = ...,
-        max_redirects: int = ...,
-        timeout: Union[float, None] = ...,
-        verify: Union[bool, None] = ...,
-    ) -> Coroutine[Any, Any, _Response]: ...
-    def head(
-        self,
-        url: str,
-        *,
-        headers: _Pairs = ...,
-        cookies: Union[_Pairs, None] = ...,
-        auth: Union[tuple[str, str], None] = ...,
-        data: Union[str, bytes, None] = ...,
-        json: Any = ...,
-        cert: Union[tuple[str, str], None] = ...,
-        allow_redirects: bool = ...,
-        max_redirects: int = ...,
-        timeout: Union[float, None] = ...,
-        verify: Union[bool, None] = ...,
-    ) -> Coroutine[Any, Any, _Response]: ...
-    def options(
-        self,
-        url: str,
-        *,
-        headers: _Pairs = ...,
-        cookies: Union[_Pairs, None] = ...,
-        auth: Union[tuple[str, str], None] = ...,
-        data: Union[str, bytes, None] = ...,
-        json: Any = ...,
-        cert: Union[tuple[str, str], None] = ...,
-        allow_redirects: bool = ...,
-        max_redirects: int = ...,
-        timeout: Union[float, None] = ...,
-        verify: Union[bool, None] = ...,
-    ) -> Coroutine[Any, Any, _Response]: ...
+    get: _Method
+    post: _Method
+    put: _Method
+    patch: _Method
+    delete: _Method
+    head: _Method
+    options: _Method
     def set_response_callback(self, callback: Union[_Callback, None], /) -> None:
         """Called for each response, before its message goes; what it puts into the dict goes into the message."""
     def cookies(self) -> dict[str, str]: ...
