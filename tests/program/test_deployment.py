@@ -147,14 +147,20 @@ def test_a_killed_runners_work_and_items_go_to_the_others(deployment: Deployment
     assert by_second == {f"u{n}" for n in range(30)}  # also those that the killed one had
 
 
-def test_a_restarted_controller_carries_on_from_its_state(deployment: Deployment, nginx: Nginx) -> None:
-    options = [f"--add-to-config=url:{nginx.url}", "--state=state", "--runner-timeout=20"]
+def restarted(deployment: Deployment, nginx: Nginx, *options: str) -> "tuple[Component, Component]":
+    """A controller that took the place of one that was killed under load, and the runner of both."""
+    options = (f"--add-to-config=url:{nginx.url}", "--runner-timeout=20", *options)
     deployment.duplicator().wait_for("duplicator:")
     controller = deployment.controller("shop:tickets", *options)
     runner = deployment.runner("runner")
     wait_until_seen(nginx, "end?item=t200&")
     controller.kill()
     again = deployment.controller("shop:tickets", *options, name="again")
+    return again, runner
+
+
+def test_a_restarted_controller_carries_on_from_its_state(deployment: Deployment, nginx: Nginx) -> None:
+    again, runner = restarted(deployment, nginx, "--state=state")
     seen = finished(again)
     assert runner.wait() == 0, runner.err
     requests, visits = nginx.stop(), lines(nginx)
@@ -164,13 +170,7 @@ def test_a_restarted_controller_carries_on_from_its_state(deployment: Deployment
 
 
 def test_a_restarted_controller_without_state_hands_out_nothing_twice(deployment: Deployment, nginx: Nginx) -> None:
-    options = [f"--add-to-config=url:{nginx.url}", "--runner-timeout=20"]
-    deployment.duplicator().wait_for("duplicator:")
-    controller = deployment.controller("shop:tickets", *options)
-    runner = deployment.runner("runner")
-    wait_until_seen(nginx, "end?item=t200&")
-    controller.kill()
-    again = deployment.controller("shop:tickets", *options, name="again")
+    again, runner = restarted(deployment, nginx)
     assert again.wait() in (0, 1), again.err
     assert runner.wait() == 0, runner.err
     nginx.stop()
