@@ -28,6 +28,15 @@
 
 enum { WOULD_BLOCK = -EAGAIN };
 
+/* Of what came: whether the transfer is over with it. */
+enum verdict { WANTS_MORE, OVER };
+
+static enum verdict no_memory(struct h1_transfer *transfer)
+{
+    h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
+    return OVER;
+}
+
 /* ---- out ---- */
 
 static ssize_t conn_write(struct h1_conn *conn, const char *p, size_t n)
@@ -101,7 +110,7 @@ void h1_send(struct h1_transfer *transfer)
     buf_clear(out);
     bool together = template && hop->body.n <= SMALL_BODY && !template->expects;
     if (!template || h1_request_render(template, hop, together, out) < 0) {
-        h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
+        no_memory(transfer);
         return;
     }
     transfer->closes = template->closes;
@@ -169,8 +178,6 @@ static void finish(struct h1_transfer *transfer, struct str block, struct buf *b
 
 /* ---- in: the head ---- */
 
-enum verdict { WANTS_MORE, OVER };
-
 /* Where the bytes are that came. */
 static char *in_of(const struct h1_conn *conn)
 {
@@ -230,8 +237,7 @@ static enum verdict decode(struct h1_transfer *transfer, struct str piece)
         malformed(transfer, CURLE_BAD_CONTENT_ENCODING, "its body is not compressed as its Content-Encoding says");
         return OVER;
     default:
-        h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
-        return OVER;
+        return no_memory(transfer);
     }
 }
 
@@ -245,8 +251,7 @@ static enum verdict take_piece(struct h1_transfer *transfer, struct str piece)
         return too_large(transfer);
     }
     if (buf_str(&transfer->body, piece) < 0) {
-        h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
-        return OVER;
+        return no_memory(transfer);
     }
     return WANTS_MORE;
 }
@@ -327,7 +332,7 @@ static bool open_decoder(struct h1_transfer *transfer)
     }
     transfer->decoder = decoder_take(&transfer->transport->decoders, head->codings, head->coding_count);
     if (!transfer->decoder) {
-        h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
+        no_memory(transfer);
     }
     return transfer->decoder != NULL;
 }
@@ -354,8 +359,7 @@ static enum verdict begin_body(struct h1_transfer *transfer)
     buf_clear(&transfer->block);
     buf_clear(&transfer->body);
     if (h1_head_tidy(in_of(conn), head->block_size, &transfer->block) < 0) {
-        h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
-        return OVER;
+        return no_memory(transfer);
     }
     transfer->head_done = true;
     transfer->left = length;
@@ -478,8 +482,7 @@ static enum verdict take(struct h1_transfer *transfer, size_t n)
     conn->in_size += n;
     enum verdict verdict = take_head(transfer);
     if (verdict == WANTS_MORE && !transfer->head_done && conn->in_size > 0 && !conn->held && hold(conn) < 0) {
-        h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
-        return OVER;
+        return no_memory(transfer);
     }
     return verdict;
 }
@@ -548,7 +551,7 @@ void h1_on_ready(struct h1_conn *conn, int events, bool dead)
     }
     for (int i = 0; (events & UV_READABLE) && (i < READS_MAX || dead || holds_more(conn)); i++) {
         if (!find_room(transfer, &p, &room)) {
-            h1_fail(transfer, (struct failure_facts){.code = CURLE_OUT_OF_MEMORY}, NULL);
+            no_memory(transfer);
             return;
         }
         ssize_t n = conn_read(conn, p, room);
