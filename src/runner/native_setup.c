@@ -207,12 +207,16 @@ static bool is_kind(struct mite_setup *setup, enum mite_pool_kind kind)
     return !failed(setup);
 }
 
-static struct mite_datapool *pool_of(struct mite_setup *setup, enum mite_pool_kind kind, const struct value *items)
+/* Of items, unless reading them has failed with `rc`. */
+static struct mite_datapool *pool_of(struct mite_setup *setup, int rc, enum mite_pool_kind kind,
+                                     const struct value *items)
 {
     struct datapool *pool = NULL;
-    int rc = kind == MITE_RECYCLABLE ? datapool_recyclable_new(items, &pool, &setup->error)
-                                     : datapool_iterable_new(items, &pool, &setup->error);
 
+    if (rc == 0) {
+        rc = kind == MITE_RECYCLABLE ? datapool_recyclable_new(items, &pool, &setup->error)
+                                     : datapool_iterable_new(items, &pool, &setup->error);
+    }
     return keep_pool(setup, rc, pool);
 }
 
@@ -230,7 +234,7 @@ struct mite_datapool *mite_pool_array(struct mite_setup *setup, enum mite_pool_k
             return NULL;
         }
     }
-    return pool_of(setup, kind, &list);
+    return pool_of(setup, 0, kind, &list);
 }
 
 struct mite_datapool *mite_pool_function(struct mite_setup *setup, enum mite_pool_kind kind,
@@ -248,7 +252,7 @@ struct mite_datapool *mite_pool_function(struct mite_setup *setup, enum mite_poo
         return keep_pool(setup, rc, pool);
     }
     int rc = items_from_function(&setup->arena, function, arg, &items, &setup->error);
-    return rc < 0 ? keep_pool(setup, rc, NULL) : pool_of(setup, kind, &items);
+    return pool_of(setup, rc, kind, &items);
 }
 
 struct mite_datapool *mite_pool_csv_file(struct mite_setup *setup, enum mite_pool_kind kind, const char *path,
@@ -268,7 +272,7 @@ struct mite_datapool *mite_pool_csv_file(struct mite_setup *setup, enum mite_poo
                               .header = !options.no_header,
                               .numbers = options.numbers};
     int rc = items_from_csv(&setup->arena, path, &csv, &items, &setup->error);
-    return rc < 0 ? keep_pool(setup, rc, NULL) : pool_of(setup, kind, &items);
+    return pool_of(setup, rc, kind, &items);
 }
 
 struct mite_datapool *mite_pool_jsonl(struct mite_setup *setup, enum mite_pool_kind kind, const char *path,
@@ -280,7 +284,7 @@ struct mite_datapool *mite_pool_jsonl(struct mite_setup *setup, enum mite_pool_k
         return NULL;
     }
     int rc = items_from_json_lines(&setup->arena, path, fields, &items, &setup->error);
-    return rc < 0 ? keep_pool(setup, rc, NULL) : pool_of(setup, kind, &items);
+    return pool_of(setup, rc, kind, &items);
 }
 
 struct mite_datapool *mite_pool_recorded(struct mite_setup *setup, enum mite_pool_kind kind, const char *path,
@@ -292,7 +296,7 @@ struct mite_datapool *mite_pool_recorded(struct mite_setup *setup, enum mite_poo
         return NULL;
     }
     int rc = items_from_records(&setup->arena, path, fields, &items, &setup->error);
-    return rc < 0 ? keep_pool(setup, rc, NULL) : pool_of(setup, kind, &items);
+    return pool_of(setup, rc, kind, &items);
 }
 
 struct mite_datapool *mite_pool(struct mite_setup *setup, const char *spec)
@@ -364,25 +368,15 @@ struct mite_volume *mite_volume_function(struct mite_setup *setup,
 
 /* ---- the scenario ---- */
 
-/* The model is the scenario's from now on. */
-static void give_away(struct mite_setup *setup, struct volume_model *model)
+/* The number of models where it is none of them. */
+static size_t index_of(const struct mite_setup *setup, const struct volume_model *model)
 {
-    for (size_t i = 0; i < setup->model_count; i++) {
-        if (setup->models[i] == model) {
-            setup->models[i] = setup->models[--setup->model_count];
-            return;
-        }
-    }
-}
+    size_t i = 0;
 
-static bool owns_model(const struct mite_setup *setup, const struct volume_model *model)
-{
-    for (size_t i = 0; i < setup->model_count; i++) {
-        if (setup->models[i] == model) {
-            return true;
-        }
+    while (i < setup->model_count && setup->models[i] != model) {
+        i++;
     }
-    return false;
+    return i;
 }
 
 void mite_add(struct mite_setup *setup, const char *journey_spec, struct mite_datapool *pool,
@@ -390,6 +384,7 @@ void mite_add(struct mite_setup *setup, const char *journey_spec, struct mite_da
 {
     struct volume_model *model = (struct volume_model *)volume;
     struct datapool *counted = (struct datapool *)pool;
+    size_t index = index_of(setup, model);
 
     if (failed(setup)) {
         return;
@@ -401,13 +396,13 @@ void mite_add(struct mite_setup *setup, const char *journey_spec, struct mite_da
         mite_setup_fail(setup, "mite_add() belongs in a scenario");
     } else if (!spec || spec_split(spec, NULL, NULL, &setup->error) < 0) {
         mite_setup_fail(setup, "journey %zu has no spec", setup->scenario->count + 1);
-    } else if (!volume || !owns_model(setup, model)) {
+    } else if (index == setup->model_count) {
         mite_setup_fail(setup, "journey \"%s\" %s", spec,
                         volume ? "is given a volume model that another one has: make one for each"
                                : "has no volume model");
     } else if (scenario_add(setup->scenario, spec, datapool_ref(counted), model, &setup->error) < 0) {
         datapool_unref(counted);
     } else {
-        give_away(setup, model);
+        setup->models[index] = setup->models[--setup->model_count]; /* it is the scenario's from now on */
     }
 }
