@@ -319,6 +319,11 @@ static int take_cell(struct csv *csv, size_t *lines, struct mite_error *error)
     return rc;
 }
 
+static bool at_line_end(const struct csv *csv)
+{
+    return *csv->at == '\n' || *csv->at == '\r';
+}
+
 /* The next row that is not empty, into the cells; none at the end. */
 static int take_row(struct csv *csv, struct mite_error *error)
 {
@@ -326,22 +331,16 @@ static int take_row(struct csv *csv, struct mite_error *error)
     int rc = 0;
 
     csv->cell_count = 0;
-    while (csv->at < csv->end && (*csv->at == '\n' || *csv->at == '\r')) {
+    while (csv->at < csv->end && at_line_end(csv)) {
         csv->line += *csv->at++ == '\n';
     }
-    while (rc == 0 && csv->at < csv->end) {
+    for (bool more = csv->at < csv->end; more;) { /* also behind a separator at the end: an empty cell */
         rc = take_cell(csv, &lines, error);
-        if (rc < 0 || csv->at == csv->end || *csv->at == '\n' || *csv->at == '\r') {
-            break;
-        }
-        if (*csv->at != csv->options->separator) {
+        more = rc == 0 && csv->at < csv->end && !at_line_end(csv);
+        if (more && *csv->at++ != csv->options->separator) {
             rc = error_set(error, MITE_EPROTO, "line %zu of %s: there is text behind a closing quote", csv->line,
                            csv->path);
-        }
-        csv->at++;
-        if (csv->at == csv->end || *csv->at == '\n' || *csv->at == '\r') { /* a separator ends the line */
-            rc = rc < 0 ? rc : take_cell(csv, &lines, error);
-            break;
+            more = false;
         }
     }
     csv->line += lines;

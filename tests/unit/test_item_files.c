@@ -59,6 +59,7 @@ static void csv_is_read_as_the_rfc_says(void **state)
     check_csv("", &plain, "has no items");
     check_csv("a\n", &headed, "has no items");
     check_csv(",\n", &plain, "[[\"\", \"\"]]");
+    check_csv("a,b,", &plain, "[[\"a\", \"b\", \"\"]]"); /* and nothing behind it */
     check_csv("\"a\"b,c\n", &plain, "behind a closing quote");
     check_csv("\"a\n", &plain, "line 1 of");
     check_csv("a\xff\n", &plain, "is not UTF-8");
