@@ -263,38 +263,38 @@ static int read_letter(int argc, char **argv, int *index, struct options *option
     return set_named(options, option, shown, value, error);
 }
 
+static int add_word(struct words *words, const char *word, struct mite_error *error)
+{
+    if (words->count == POSITIONAL_MAX) {
+        return error_set(error, MITE_EINVAL, "too many arguments, from %s on", word);
+    }
+    words->items[words->count++] = word;
+    return 0;
+}
+
 static int read_words(int argc, char **argv, struct options *options, struct words *words, struct mite_error *error)
 {
     bool only_words = false;
+    int rc = 0;
 
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; rc == 0 && i < argc; i++) {
         const char *argument = argv[i];
 
-        if (!only_words && strcmp(argument, "--") == 0) {
+        if (only_words || argument[0] != '-' || !argument[1]) {
+            rc = add_word(words, argument, error);
+        } else if (strcmp(argument, "--") == 0) {
             only_words = true;
-        } else if (!only_words && (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)) {
+        } else if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
             words->help = true;
-        } else if (!only_words && (strcmp(argument, "--version") == 0 || strcmp(argument, "-V") == 0)) {
+        } else if (strcmp(argument, "--version") == 0 || strcmp(argument, "-V") == 0) {
             words->version = true;
-        } else if (!only_words && strncmp(argument, "--", 2) == 0) {
-            int rc = read_option(argc, argv, &i, options, words, error);
-
-            if (rc < 0) {
-                return rc;
-            }
-        } else if (!only_words && argument[0] == '-' && argument[1]) {
-            int rc = read_letter(argc, argv, &i, options, words, error);
-
-            if (rc < 0) {
-                return rc;
-            }
-        } else if (words->count == POSITIONAL_MAX) {
-            return error_set(error, MITE_EINVAL, "too many arguments, from %s on", argument);
+        } else if (argument[1] == '-') {
+            rc = read_option(argc, argv, &i, options, words, error);
         } else {
-            words->items[words->count++] = argument;
+            rc = read_letter(argc, argv, &i, options, words, error);
         }
     }
-    return 0;
+    return rc;
 }
 
 /* The command that the first one or two words name; *used tells how many. */
