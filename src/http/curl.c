@@ -238,6 +238,7 @@ static enum http_failure describe(const struct http_transfer *transfer, CURLcode
         .code = code,
         .detail = message[0] ? message : NULL,
         .number = transfer->socket_errno ? transfer->socket_errno : (int)number,
+        .proxied = transfer->transport->proxied,
         .no_socket = transfer->socket_errno != 0,
         .connected = connected_us > 0,
         .answered = transfer->head.size > 0,

@@ -80,6 +80,9 @@ static void describe_connect(const struct failure_facts *facts, struct buf *out)
                       "--local-address=ADDRESS, or keep connections open");
     } else if (facts->number && facts->code == CURLE_COULDNT_CONNECT) {
         say_errno(out, facts->number);
+        if (facts->proxied) { /* to an address that is not the URL's, then */
+            buf_printf(out, ": %s (the environment names a proxy)", detail(facts));
+        }
     } else {
         buf_text(out, detail(facts));
     }

@@ -11,6 +11,7 @@ struct failure_facts {
     CURLcode code;      /* libcurl's number for it, also where libcurl had no part in it */
     const char *detail; /* borrowed: what the code's own text does not say; NULL: nothing */
     int number;         /* errno of the socket; 0: none */
+    bool proxied;       /* the connection may have been one to a proxy */
     bool no_socket;     /* none could be opened on our side: `number` says why */
     bool connected;     /* the way to the server was there, TLS included */
     bool answered;      /* some of the answer came */

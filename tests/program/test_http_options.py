@@ -144,6 +144,13 @@ def test_proxy_from_the_environment(visit: Mite, plain: Server) -> None:
     failed(visit(f"http://127.0.0.1:{free_port()}/", http_proxy=proxy, no_proxy="127.0.0.1"), "connection refused")
 
 
+def test_a_proxy_that_is_not_there_is_named(visit: Mite, plain: Server) -> None:
+    port = free_port()
+    result = visit(f"http://127.0.0.1:{plain.port}/", http_proxy=f"http://127.0.0.1:{port}")
+    failed(result, f"connection refused: Failed to connect to 127.0.0.1 port {port} ")
+    failed(result, "(the environment names a proxy)")
+
+
 def test_timeouts(visit: Mite, target: str) -> None:
     failed(visit(f"{target}/stall", "--timeout=0.1"), "/stall: no answer within 0.1 s")
 
