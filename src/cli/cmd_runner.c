@@ -452,8 +452,8 @@ static void tell_losses(const struct agent *agent)
     }
     sender_count(agent->sender, &counts);
     if (counts.queued > 0 || counts.dropped > 0) {
-        fprintf(stderr, "runner: %llu events never reached %s\n", (unsigned long long)counts.queued + counts.dropped,
-                agent->options->message_socket);
+        fprintf(stderr, "runner: %llu events never reached %s: is a duplicator there? (--events=none sends none)\n",
+                (unsigned long long)counts.queued + counts.dropped, agent->options->message_socket);
     }
     if (counts.at_risk > 0) {
         fprintf(stderr, "runner: connections to %s broke with up to %llu events on their way\n",
