@@ -36,6 +36,15 @@ def test_data_creation(mite: Mite, target: str, tmp_path: Path) -> None:
         assert totals(mite("scenario", "test", spec, "--iterations=200", env=config).stdout)[:3] == (200, 0, 200)
 
 
+def test_volume_models(mite: Mite, tmp_path: Path) -> None:
+    constant, rate, chain = blocks(ROOT / "docs" / "volume-models.md")
+    scenario = 'def scenario():\n    return [("vm:journey", None, volumemodel), ("vm:journey", None, model)]\n'
+    rate = rate.replace("        ...", "        pass")
+    (tmp_path / "vm.py").write_text(constant + rate + chain + scenario)
+    result = mite("scenario", "test", "vm:scenario", "--duration=1")
+    assert totals(result.stdout)[:3] == (0, 0, 10), result.stderr
+
+
 def test_tests_of_ones_own(target: str, tmp_path: Path) -> None:
     page = blocks(ROOT / "docs" / "journeys.md")
     tests = page[-1].replace("http://127.0.0.1:8080", target)
