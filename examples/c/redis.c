@@ -20,7 +20,7 @@ static const char *ask(struct mite_context *ctx, struct mite_socket *redis, cons
 MITE_JOURNEY(visit)
 {
     const char *key = mite_arg_str(ctx, 0), *value = mite_arg_str(ctx, 1);
-    struct mite_socket *redis;
+    struct mite_socket *redis = NULL;
 
     MITE_TRANSACTION(ctx, "connect") {
         redis = mite_connect(ctx, mite_config(ctx, "redis", "tcp://127.0.0.1:6379"), .timeout_ms = 2000);

@@ -51,14 +51,19 @@ static bool is_other_library(PyObject *exception)
     return other;
 }
 
-/* A file where its module is expected, as a question: "load/shop.py:visit" is "load.shop:visit". */
+/* A path where a module is expected, as a question: "load/shop.py:visit" is "load.shop:visit". */
 static void suggest_module(char *out, size_t size, const char *spec, struct str module)
 {
+    struct str name = module;
+    if (name.n > 2 && memcmp(name.p, "./", 2) == 0) {
+        name = (struct str){name.p + 2, name.n - 2};
+    }
+    if (name.n > 3 && memcmp(name.p + name.n - 3, ".py", 3) == 0) {
+        name.n -= 3;
+    }
     out[0] = '\0';
-    if (module.n > 3 && memcmp(module.p + module.n - 3, ".py", 3) == 0) {
-        size_t here = module.n > 5 && memcmp(module.p, "./", 2) == 0 ? 2 : 0;
-        snprintf(out, size, " (did you mean \"%.*s%s\"?)", (int)(module.n - 3 - here), module.p + here,
-                 spec + module.n);
+    if (name.p[0] != '.' && name.p[0] != '/' && (name.n < module.n || memchr(name.p, '/', name.n))) {
+        snprintf(out, size, " (did you mean \"" STR_FMT "%s\"?)", STR_ARG(name), spec + module.n);
         for (char *at = strchr(out, '/'); at; at = strchr(at, '/')) {
             *at = '.';
         }

@@ -21,6 +21,12 @@ def examples(tmp_path: Path) -> Path:
     return Path(shutil.copytree(EXAMPLES, tmp_path / "c"))
 
 
+def test_compilers_have_nothing_to_say(mite: Mite, examples: Path) -> None:
+    for source in sorted(examples.glob("*.c")):
+        result = mite("build", source.name, "-o", "example.so", cwd=examples)
+        assert (result.returncode, result.stderr) == (0, ""), result.stderr
+
+
 def test_example(mite: Mite, examples: Path) -> None:
     result = mite("scenario", "test", "example.c:scenario", "--iterations=3", "--collector-use-json", cwd=examples)
     assert result.returncode == 0, result.stderr

@@ -139,7 +139,7 @@ def test_the_working_directory_can_be_excluded(run):
 
 @pytest.mark.parametrize(
     ("spec", "meant"),
-    [("shop.py:journey", "shop:journey"), ("./shop.py:journey", "shop:journey"), ("a/shop.py:x", "a.shop:x")],
+    [("shop.py:journey", "shop:journey"), ("./shop.py:journey", "shop:journey"), ("a/shop:x", "a.shop:x")],
 )
 def test_a_file_where_a_module_is_expected(run, spec, meant):
     result, _ = run("async def journey(ctx):\n    pass\n", "journey", "run", spec)
