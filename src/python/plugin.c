@@ -19,6 +19,8 @@
 #include "python/spec.h"
 #include "python/stats.h"
 
+#include <unistd.h>
+
 static struct {
     struct python_options options;
     struct python_loop *loop; /* NULL while detached */
@@ -45,6 +47,21 @@ static int start_tracing(void)
     return PyErr_Occurred() ? -1 : 0;
 }
 
+/* The current exception, and a file of the user's that has the name of a module which the start needs: the usual
+ * reason. */
+static int start_error(const char *sentence, bool exclude_working_directory, struct mite_error *error)
+{
+    static const char *const files[] = {"mite.py", "asyncio.py", "logging.py", "inspect.py", "traceback.py"};
+    int code = errors_to_c(error, "%s", sentence);
+
+    for (size_t i = 0; i < sizeof files / sizeof *files && !exclude_working_directory; i++) {
+        if (access(files[i], F_OK) == 0) {
+            return error_prefix(error, "%s in this directory hides a module that mite needs, rename it", files[i]);
+        }
+    }
+    return code;
+}
+
 static int start(const struct python_options *options, struct mite_error *error)
 {
     int code = embed_start(options->exclude_working_directory, error);
@@ -52,14 +69,14 @@ static int start(const struct python_options *options, struct mite_error *error)
         return code;
     }
     if (python_loop_prepare() != 0) {
-        return errors_to_c(error, "cannot start Python");
+        return start_error("cannot start Python", options->exclude_working_directory, error);
     }
     plugin.options = *options;
     plugin.http = (struct http_counts){0};
     state->http_options = options->http;
     config_set_source((struct config *)options->config); /* changed only by a scenario's ConfigManager */
     if (debugger_start(&plugin.options) != 0 || start_logging() != 0 || start_tracing() != 0) {
-        return errors_to_c(error, "cannot start Python");
+        return start_error("cannot start Python", options->exclude_working_directory, error);
     }
     return 0;
 }
@@ -176,7 +193,7 @@ static int loop_attach(struct loop *loop, struct mite_error *error)
     PyObject *asyncio_loop = python_loop_create(); /* new */
     if (!asyncio_loop || python_loop_open(loop, asyncio_loop, &plugin.loop) != 0) {
         Py_XDECREF(asyncio_loop);
-        return errors_to_c(error, "cannot start Python's event loop");
+        return start_error("cannot start Python's event loop", plugin.options.exclude_working_directory, error);
     }
     state->loop = asyncio_loop; /* takes the reference */
     state->engine_loop = loop;

@@ -147,6 +147,14 @@ def test_a_file_where_a_module_is_expected(run, spec, meant):
     assert f'(did you mean "{meant}"?)' in result.stderr
 
 
+@pytest.mark.parametrize("name", ["mite", "asyncio"])
+def test_a_file_that_hides_a_module(run, tmp_path, name):
+    (tmp_path / f"{name}.py").write_text("async def journey(ctx):\n    pass\n")
+    result, _ = run("", "journey", "run", f"{name}:journey")
+    assert result.returncode == 3
+    assert f"{name}.py in this directory hides a module that mite needs, rename it" in result.stderr
+
+
 def test_memory_tracing(run):
     result, _ = run("async def journey(ctx):\n    pass\n", "journey", "run", "shop:journey", "--memory-tracing")
     assert result.returncode == 0, result.stderr
