@@ -273,7 +273,6 @@ static int take_quoted(struct reader *reader, struct str *raw, bool *escaped)
 {
     const char *start = ++reader->at;
 
-    *escaped = false;
     while (reader->at < reader->end && *reader->at != '"') {
         if ((unsigned char)*reader->at < ' ') {
             return wrong(reader, "a text holds a control character");
@@ -300,8 +299,8 @@ static int take_quoted(struct reader *reader, struct str *raw, bool *escaped)
 
 static int read_text(struct reader *reader, struct value *out)
 {
-    struct str raw;
-    bool escaped;
+    struct str raw = STR("");
+    bool escaped = false;
     int rc = take_quoted(reader, &raw, &escaped);
 
     if (rc < 0) {
