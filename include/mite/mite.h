@@ -368,7 +368,7 @@ MITE_PUBLIC struct mite_response *mite_request(struct mite_context *ctx, const c
 /* The same in two steps, so that several requests are under way at once: mite_start(ctx, "GET", url, .timeout_ms = 500)
  * returns at once, mite_await() waits for its end and returns or fails as mite_request() does. The response's message
  * is sent by mite_await(), with the transaction that was open at the start. What was never awaited is cancelled when
- * the journey ends. */
+ * the journey ends; if it was answered, its message is sent then. Why it failed is told by mite_await() alone. */
 #define mite_start(ctx, method, url, ...)                                                                              \
     mite_start_request(MITE_HERE(ctx), (method), (url), MITE_OPTIONS(mite_http_options, __VA_ARGS__))
 MITE_PUBLIC struct mite_pending *mite_start_request(struct mite_context *ctx, const char *method, const char *url,
