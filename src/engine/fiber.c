@@ -27,9 +27,7 @@
 
 /* Instrumented frames are a few times larger. */
 #define STACK_FACTOR (SANITIZED ? 4u : 1u)
-/* The ABIs want it at calls. */
-#define STACK_ALIGN 16u
-#define LINE_BYTES  64u
+#define LINE_BYTES   64u
 
 enum fiber_state { FIBER_NEW, FIBER_RUNNING, FIBER_PARKED, FIBER_ENDED };
 
@@ -56,10 +54,9 @@ struct fiber {
     void (*ended)(void *arg); /* may be NULL */
     struct stack stack;
     struct _Unwind_Exception exception; /* what unwinds it by force */
-} __attribute__((aligned(LINE_BYTES)));
+} __attribute__((aligned(LINE_BYTES))); /* more than the ABIs want of the stack below it */
 
 _Static_assert(offsetof(struct fiber, pool) == LINE_BYTES, "what is needed often is one line");
-_Static_assert(sizeof(struct fiber) % STACK_ALIGN == 0, "what lies below it is the stack");
 
 struct fiber_pool {
     struct stack_pool *stacks; /* owned */

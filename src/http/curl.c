@@ -432,7 +432,7 @@ static int set_up(struct curl_transport *transport, const struct http_client_opt
 int curl_transport_new(struct loop *loop, const struct http_client_options *options, struct http_transport **out,
                        struct mite_error *error)
 {
-    static const struct http_transport_ops ops = {"curl", start, cancel, free_transport};
+    static const struct http_transport_ops ops = {start, cancel, free_transport};
     struct curl_transport *transport = calloc(1, sizeof *transport);
 
     if (!transport) {

@@ -400,7 +400,7 @@ static int take_local_addresses(struct h1_transport *transport, const struct htt
 int h1_transport_new(struct loop *loop, const struct http_client_options *options, void (*hand_over)(void *hop_arg),
                      struct http_transport **out, struct mite_error *error)
 {
-    static const struct http_transport_ops ops = {"native", start, cancel, free_transport};
+    static const struct http_transport_ops ops = {start, cancel, free_transport};
     struct h1_transport *transport = calloc(1, sizeof *transport);
 
     if (!transport) {

@@ -33,7 +33,6 @@ struct http_traffic {
 };
 
 struct http_transport_ops {
-    const char *name;
     /* On failure a code, the sentence and no `finished`. */
     int (*start)(struct http_transport *transport, const struct http_hop *hop, struct http_transfer **out,
                  struct mite_error *error);
