@@ -48,7 +48,7 @@ bool live_possible(int fd)
 }
 
 /* Appends as much of `text` as the line has room for. */
-static void put(struct live *live, enum colour colour, const char *text)
+static void put_some(struct live *live, enum colour colour, const char *text)
 {
     struct str s = str_of(text);
     size_t width = text_width(s);
@@ -62,6 +62,16 @@ static void put(struct live *live, enum colour colour, const char *text)
     text_fit(&live->frame, s, width, false);
     buf_text(&live->frame, colour == COLOUR_NONE ? "" : colour_code(live->colour, COLOUR_NONE));
     live->room -= width;
+}
+
+/* All of `text`, or nothing from here on: half a figure is another figure. */
+static void put(struct live *live, enum colour colour, const char *text)
+{
+    if (text_width(str_of(text)) <= live->room) {
+        put_some(live, colour, text);
+    } else {
+        live->room = 0;
+    }
 }
 
 static void putf(struct live *live, enum colour colour, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -167,8 +177,9 @@ static void latency_line(struct live *live, size_t columns)
     if (live->recent_requests == 0) {
         put(live, COLOUR_DIM, "no response in the last 2 s");
     } else {
-        putf(live, COLOUR_NONE, "p50 %s   p95 %s   p99 %s", text_duration(live->recent_at[0]).s,
-             text_duration(live->recent_at[1]).s, text_duration(live->recent_at[2]).s);
+        putf(live, COLOUR_NONE, "p50 %s", text_duration(live->recent_at[0]).s);
+        putf(live, COLOUR_NONE, "   p95 %s", text_duration(live->recent_at[1]).s);
+        putf(live, COLOUR_NONE, "   p99 %s", text_duration(live->recent_at[2]).s);
     }
     end_line(live);
 }
@@ -181,7 +192,8 @@ static void generator_line(struct live *live, const struct progress *progress, s
              progress->cpu_share * 100);
     }
     if (progress->note) {
-        putf(live, COLOUR_BOLD, "%s%s", progress->cpu_share >= 0 ? "   " : "", progress->note);
+        put(live, COLOUR_NONE, progress->cpu_share >= 0 ? "   " : "");
+        put_some(live, COLOUR_BOLD, progress->note);
     }
     end_line(live);
 }

@@ -239,6 +239,9 @@ static void test_stays_within_the_terminal(void **state)
         for (size_t row = 0; row < ROWS; row++) {
             assert_true(text_width(str_of(row_text(&f->screen, row))) < columns);
         }
+        for (size_t row = 3; row <= 5; row++) { /* a figure is whole or not there */
+            assert_null(strstr(row_text(&f->screen, row), "…"));
+        }
     }
     set_size(f, 80, 4);
     draw(f);
