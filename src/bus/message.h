@@ -19,6 +19,7 @@ enum message_kind {
     MESSAGE_DATA_CREATED,
     MESSAGE_PURGE_DATA,
     MESSAGE_DEBUG_CONSOLE, /* type "debug_console_message" */
+    MESSAGE_KINDS,
 };
 
 /* What all messages of one context have in common. */

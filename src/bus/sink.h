@@ -12,7 +12,11 @@ struct sink_ops {
     const char *name; /* for people: "collector" */
     void (*message)(struct sink *sink, const struct message *message);
     void (*free)(struct sink *sink); /* flush, close, free; may be NULL */
+    unsigned skips;                  /* SINK_SKIPS() of kinds that it does nothing with: a fanout leaves them out */
 };
+
+#define SINK_SKIPS(kind)   (1u << (kind))
+#define SINK_SKIPS_FIGURES (SINK_SKIPS(MESSAGE_HTTP_METRICS) | SINK_SKIPS(MESSAGE_TXN)) /* nearly all there are */
 
 struct sink {
     const struct sink_ops *ops;
@@ -36,6 +40,10 @@ struct fanout {
     struct sink sink;
     struct sink *sinks[FANOUT_MAX]; /* borrowed */
     size_t count;
+    struct {
+        struct sink *sinks[FANOUT_MAX];
+        size_t count;
+    } takers[MESSAGE_KINDS];
 };
 
 void fanout_init(struct fanout *fanout) PRIVATE_API(fanout_init);

@@ -168,8 +168,11 @@ static void message_log_message(struct sink *sink, const struct message *message
 
 struct sink *message_log(void)
 {
-    static const struct sink_ops ops = {.name = "message log", .message = message_log_message};
-    static struct sink sink = {&ops};
+    static const struct sink_ops all = {.name = "message log", .message = message_log_message};
+    static const struct sink_ops failures = {
+        .name = "message log", .message = message_log_message, .skips = SINK_SKIPS_FIGURES};
+    static struct sink sink;
+    sink.ops = log_enabled(LOG_DEBUG) ? &all : &failures;
     return &sink;
 }
 
@@ -182,7 +185,8 @@ static void debug_message(struct sink *sink, const struct message *message)
 
 struct sink *debug_message_log(void)
 {
-    static const struct sink_ops ops = {.name = "debug messages", .message = debug_message};
+    static const struct sink_ops ops = {
+        .name = "debug messages", .message = debug_message, .skips = SINK_SKIPS_FIGURES};
     static struct sink sink = {&ops};
     return &sink;
 }

@@ -239,7 +239,8 @@ static void recorder_free(struct sink *sink)
     free(recorder);
 }
 
-static const struct sink_ops ops = {.name = "recorder", .message = recorder_message, .free = recorder_free};
+static const struct sink_ops ops = {
+    .name = "recorder", .message = recorder_message, .free = recorder_free, .skips = SINK_SKIPS_FIGURES};
 
 int recorder_new(const char *dir, struct recorder **out, struct mite_error *error)
 {
