@@ -134,16 +134,19 @@ static size_t size_of(const struct http_request *request)
     return size;
 }
 
-/* Copies with a zero behind, into memory that is there already: views do not move. */
-static struct str keep(struct buf *text, struct str s)
+static struct str copy(struct buf *text, struct str s)
 {
-    if (!s.p) {
-        return STR_NONE;
-    }
     struct str copy = {text->data + text->size, s.n};
+
     buf_str(text, s);
     buf_char(text, '\0');
     return copy;
+}
+
+/* Copies with a zero behind, into memory that is there already: views do not move. */
+static inline struct str keep(struct buf *text, struct str s)
+{
+    return s.p ? copy(text, s) : STR_NONE;
 }
 
 /* Users ask for the same thing again and again: an exchange that is used again often has that URL taken apart. */

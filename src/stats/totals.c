@@ -79,6 +79,15 @@ static struct str journey_of(const struct message *message)
     return message->origin ? message->origin->journey : STR_NONE;
 }
 
+/* `other` stands for many journeys. */
+static struct journey_group *journey_group_of(struct totals *totals, struct transaction_group *root, struct str journey)
+{
+    if (!root->journey || root->key.is_other) {
+        root->journey = groups_find(&totals->journey_groups, journey, STR_NONE, STR_NONE);
+    }
+    return root->journey;
+}
+
 static void count_transaction(struct totals *totals, const struct message *message)
 {
     const struct message_txn *txn = &message->txn;
@@ -91,8 +100,7 @@ static void count_transaction(struct totals *totals, const struct message *messa
     if (str_is(message->transaction, ROOT_TRANSACTION)) {
         totals->journeys++;
         totals->failed_journeys += txn->had_error;
-        struct journey_group *journey = groups_find(&totals->journey_groups, journey_of(message), STR_NONE, STR_NONE);
-        journey->ended++;
+        journey_group_of(totals, group, journey_of(message))->ended++;
     }
 }
 

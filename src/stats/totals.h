@@ -22,6 +22,7 @@ struct transaction_group {
     uint64_t count;  /* ended */
     uint64_t errors; /* of those, with had_error */
     struct hist duration;
+    struct journey_group *journey; /* of a root, once one of its journeys has ended; borrowed */
 };
 
 /* Requests of one method in one transaction: key (transaction path, method); p NULL for those outside transactions. */
