@@ -18,13 +18,30 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* One line at a time, its end included. An interim response (100, 103) is followed by another status line, which begins
- * anew; a line that starts with a blank continues the one before, with one blank between. */
-static size_t on_header(char *line, size_t size, size_t n, void *arg)
+static void look_for_cookies(struct http_transfer *transfer, const char *line, size_t length)
 {
-    struct http_transfer *transfer = arg;
+    if (length > 10 && line[3] == '-' && str_equal_nocase((struct str){line, 10}, STR("Set-Cookie"))) {
+        transfer->sets_cookies = true;
+    }
+}
+
+/* A line that continues the one before, with one blank between; returns where its text begins. */
+static char *unfold(struct buf *head, char *line, size_t *length)
+{
+    head->size -= 2;
+    while (head->size > 0 && is_blank(head->data[head->size - 1])) {
+        head->size--;
+    }
+    for (; *length > 1 && is_blank(line[1]); --*length) {
+        line++;
+    }
+    return line;
+}
+
+/* An interim response (100, 103) is followed by another status line, which begins anew. */
+static size_t on_odd_line(struct http_transfer *transfer, char *line, size_t n)
+{
     struct buf *head = &transfer->head;
-    const char *end = line + n;
     size_t length = n;
 
     while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r')) {
@@ -42,23 +59,28 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
         return n;
     }
     if (is_blank(*line) && head->size > 2) {
-        head->size -= 2;
-        while (head->size > 0 && is_blank(head->data[head->size - 1])) {
-            head->size--;
-        }
-        for (; length > 1 && is_blank(line[1]); length--) {
-            line++;
-        }
+        line = unfold(head, line, &length);
     }
-    if (length > 10 && line[3] == '-' && str_equal_nocase((struct str){line, 10}, STR("Set-Cookie"))) {
-        transfer->sets_cookies = true;
-    }
+    look_for_cookies(transfer, line, length);
     transfer->head_too_large = head->size + length + 2 > head->max_size;
-    if (end - line == (ptrdiff_t)length + 2) { /* as it should be */
-        return buf_append(head, line, length + 2) == 0 ? n : 0;
-    }
     buf_append(head, line, length);
     return buf_append(head, "\r\n", 2) == 0 && !head->failed ? n : 0;
+}
+
+/* One line at a time, its end included. */
+static size_t on_header(char *line, size_t size, size_t n, void *arg)
+{
+    struct http_transfer *transfer = arg;
+    struct buf *head = &transfer->head;
+    bool odd = transfer->head_ended || n < 3 || line[n - 1] != '\n' || line[n - 2] != '\r' || line[n - 3] == '\r' ||
+               is_blank(*line);
+
+    if (odd) {
+        return on_odd_line(transfer, line, n);
+    }
+    look_for_cookies(transfer, line, n - 2);
+    transfer->head_too_large = head->size + n > head->max_size;
+    return buf_append(head, line, n) == 0 ? n : 0;
 }
 
 static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
