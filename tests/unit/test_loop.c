@@ -377,8 +377,8 @@ static void alone_it_runs_until_stopped(void **state)
     uv_timer_init(loop_uv(loop), &timer);
     uv_unref((uv_handle_t *)&timer); /* nothing that counts keeps it running */
     timer.data = loop;
-    uv_timer_start(&timer, on_stop_timer, 5, 0);
     uint64_t before_ns = loop_now_ns(loop);
+    uv_timer_start(&timer, on_stop_timer, 5, 0);
     assert_int_equal(loop_run(loop, NULL), 0);
     assert_in_range(loop_now_ns(loop) - before_ns, 5 * NS_PER_MS, 5 * NS_PER_S);
     uv_close((uv_handle_t *)&timer, NULL);
