@@ -162,7 +162,7 @@ static void put_entry(struct buf *out, const struct value *status, const struct 
 static void put_journey(struct buf *out, const struct value *status, struct str id)
 {
     const struct value *entries = value_get(status, "entries");
-    uint32_t count = entries && entries->type == VALUE_LIST ? entries->count : 0, same = 0;
+    uint32_t count = id.p && entries && entries->type == VALUE_LIST ? entries->count : 0, same = 0;
     struct str journey = id.p ? id : STR("?");
     char text[24];
 

@@ -22,16 +22,22 @@ static bool matches(const struct h1_origin *origin, const struct http_hop *hop)
            same_text(origin->key_file, hop->key_file);
 }
 
+static void add_file(struct buf *key, struct str path)
+{
+    buf_char(key, path.p ? '\0' : ' ');
+    if (path.p) {
+        buf_str(key, path);
+    }
+}
+
 static void add_key(struct buf *key, const struct http_hop *hop)
 {
     const struct url *url = hop->parts;
 
     buf_printf(key, "%c%c%u ", url->tls ? 's' : 'p', hop->verify ? 'v' : 'n', url->port);
     buf_str(key, url->host);
-    buf_char(key, hop->cert_file.p ? '\0' : ' ');
-    buf_str(key, hop->cert_file);
-    buf_char(key, hop->key_file.p ? '\0' : ' ');
-    buf_str(key, hop->key_file);
+    add_file(key, hop->cert_file);
+    add_file(key, hop->key_file);
 }
 
 /* ---- life ---- */
