@@ -20,6 +20,9 @@ bool str_equal_nocase(struct str a, struct str b)
     if (a.n != b.n) {
         return false;
     }
+    if (str_equal(a, b)) { /* nearly always it is written as everybody writes it */
+        return true;
+    }
     for (size_t i = 0; i < a.n; i++) {
         if (a.p[i] != b.p[i] && lower((unsigned char)a.p[i]) != lower((unsigned char)b.p[i])) {
             return false;

@@ -135,8 +135,11 @@ static struct h1_template *template_new(struct h1_origin *origin)
 
 struct h1_template *h1_template_get(struct h1_origin *origin, const struct http_hop *hop)
 {
-    struct h1_template **at = &origin->templates, *template;
+    struct h1_template **at = &origin->templates, *template = *at;
 
+    if (template && matches(template, hop)) {
+        return template;
+    }
     while (*at && !matches(*at, hop) && ((*at)->next || origin->template_count < TEMPLATES_MAX)) {
         at = &(*at)->next;
     }
