@@ -62,8 +62,8 @@ int main(int argc, char **argv)
     }
 
     double wall_s = now_s() - started_s;
-    double cpu_s = seconds(usage.ru_utime) + seconds(usage.ru_stime);
 
-    dprintf(report, "%d %.6f %.6f %ld %.6f\n", status, cpu_s, wall_s, usage.ru_maxrss, started_s);
+    dprintf(report, "%d %.6f %.6f %.6f %ld %.6f\n", status, seconds(usage.ru_utime), seconds(usage.ru_stime), wall_s,
+            usage.ru_maxrss, started_s);
     return 0;
 }

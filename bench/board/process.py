@@ -25,11 +25,16 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Cost:
-    cpu_s: float  # user and system, every thread, from exec to exit; with that of children it waited for
+    user_s: float  # every thread, from exec to exit; with that of children it waited for
+    system_s: float
     wall_s: float
     peak_mib: float  # of resident memory
     started_s: float  # on the monotonic clock
     output: str  # stdout and stderr
+
+    @property
+    def cpu_s(self) -> float:
+        return self.user_s + self.system_s
 
 
 def build_programs() -> None:
@@ -101,4 +106,5 @@ def run(argv: Sequence[str], folder: Path) -> Cost:
     status = os.waitstatus_to_exitcode(int(words[0])) if words else 127
     if status != 0:
         raise Failed(f"{' '.join(argv)} exited with {status}:\n{text}")
-    return Cost(float(words[1]), float(words[2]), int(words[3]) / 1024, float(words[4]), text)
+    user_s, system_s, wall_s = map(float, words[1:4])
+    return Cost(user_s, system_s, wall_s, int(words[4]) / 1024, float(words[5]), text)

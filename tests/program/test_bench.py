@@ -18,7 +18,7 @@ from board import page, picture, publish, table  # noqa: E402
 from board.goal import at_least, at_most, more, times, times_at_least  # noqa: E402
 from board.group import Bench, Column, Group, GroupResult, Line, Sample, measure  # noqa: E402
 from board.process import Failed, build_programs, run, started, within  # noqa: E402
-from scores import NAMES  # noqa: E402
+from scores import NAMES, share  # noqa: E402
 
 NOTHING = Bench(server=None, folder=Path("/"), seconds=1, quick=True, open_files=0)  # type: ignore[arg-type]
 
@@ -192,3 +192,17 @@ def test_what_hangs_is_given_up(tmp_path: Path) -> None:
     deadline = time.monotonic() + 30
     while Path("/proc", (tmp_path / "pid").read_text().strip(), "exe").exists():
         assert time.monotonic() < deadline, "it still runs"
+
+
+def test_callgrinds_cycles_belong_to_the_code_that_ran(tmp_path: Path) -> None:
+    """What a callee costs is counted with the callee; a miss of a first cache is ten cycles."""
+    profile = tmp_path / "callgrind.out"
+    profile.write_text(
+        "events: Ir Dr I1mr\n"
+        "ob=(1) /usr/lib/libcurl.so.4.8.0\nfn=(1) multi\n16 100 5 2\n"
+        "cob=(2) /usr/lib/libmite.so.1\ncfn=(2) on_header\ncalls=3 20\n17 9000 10 80\n+1 7\n"
+        "ob=(2)\nfn=(2)\n* 40 1 1\n"
+        "ob=(3) /usr/lib/libc.so.6\nfn=(3) memcpy\n-4 6\n"
+    )
+    spent = share.read_cycles(profile)
+    assert (spent["libcurl"], spent["own"], spent["libc"]) == (127, 50, 6)
