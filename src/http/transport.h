@@ -1,7 +1,7 @@
 /*
- * What carries one request (no redirects, no cookie logic: those are client.c's) to a server and brings one response
- * back. Two transports do that: our own HTTP/1.1 (h1.h) and libcurl's multi interface (curl.h). Which one is chosen for
- * each request (route.h). The conformance tests run over both.
+ * What carries one request (no redirects, no cookie logic: those are exchange.c's) to a server and brings one response
+ * back. Two transports do that: our own HTTP/1.1 (h1.h) and libcurl's multi interface (curl.h); route.h chooses for
+ * each request. The conformance tests run over both.
  */
 #pragma once
 
