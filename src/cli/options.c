@@ -398,16 +398,18 @@ static int check_command(const struct options *options, const struct words *word
 int options_parse(int argc, char **argv, struct options *out, struct mite_error *error)
 {
     struct words words = {0};
+    struct mite_error trouble = {0};
     size_t used = 0;
     int rc;
 
     *out = (struct options){0};
     rc = set_defaults(out, error);
-    if (rc == 0) {
-        rc = read_environment(out, error);
-    }
+    int environment = rc == 0 ? read_environment(out, &trouble) : 0;
     if (rc == 0) {
         rc = read_words(argc, argv, out, &words, error);
+    }
+    if (rc == 0 && environment < 0 && !words.help && !words.version) { /* who asks for help gets it all the same */
+        rc = error_set(error, environment, "%s", trouble.text);
     }
     if (rc < 0) {
         return rc;

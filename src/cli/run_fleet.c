@@ -194,6 +194,9 @@ void run_fleet_notes(const struct run *run, void (*add)(void *arg, const char *l
     const struct fleet_counts *counts = &run->fleet_counts;
     char line[300];
 
+    if (run->kind == RUN_CONTROLLER && counts->runners_seen == 0) {
+        add(arg, "no runner came: mite runner --controller-socket=ADDRESS makes one, on any machine");
+    }
     if (counts->runners_lost > 0) {
         snprintf(
             line, sizeof line,

@@ -265,6 +265,7 @@ def test_interrupted_before_any_runner(controller: Controller) -> None:
     status, out, _ = end(process)
     assert status == 130
     assert totals(out).requests == 0
+    assert "no runner came: mite runner --controller-socket=" in out
 
 
 def test_another_controller_hands_out_nothing_below_the_marks(controller: Controller) -> None:

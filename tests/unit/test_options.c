@@ -86,6 +86,8 @@ static void environment_gives_options_and_the_command_line_wins(void **state)
     assert_true(options.spawn_rate == 6);
     setenv("MITE_OPT_SPAWN_RATE", "fast", 1);
     assert_refused(parse("scenario", "test", "a:b", NULL), "MITE_OPT_SPAWN_RATE=fast");
+    assert_int_equal(parse("scenario", "test", "--help", NULL), 0);
+    assert_int_equal(parse("--version", NULL), 0);
     unsetenv("MITE_OPT_SPAWN_RATE");
     setenv("MITE_OPT_SPWAN_RATE", "5", 1);
     assert_refused(parse("scenario", "test", "a:b", NULL), "did you mean --spawn-rate?");
