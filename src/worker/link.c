@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define PATIENCE_MAX_NS (4 * NS_PER_S) /* what doubling leads to; who begins with more keeps that */
+#define ALONE_NS        (5 * NS_PER_S) /* how long a first connection may take before a word is said of it */
 
 struct link {
     struct timer timer; /* of the patience; first member */
@@ -48,11 +49,8 @@ static void on_connection(void *arg, bool up, const char *address)
     struct link *link = arg;
 
     link->up = up;
-    if (up) {
-        pass_on(link);
-    } else {
-        timer_stop(&link->timer);
-    }
+    timer_stop(&link->timer);
+    pass_on(link);
     link->options.connection(link->options.arg, up);
 }
 
@@ -106,6 +104,11 @@ static void on_silence(struct timer *timer)
 {
     struct link *link = (struct link *)timer;
 
+    if (link->socket && !link->up) { /* libzmq connects on, without a word */
+        log_line(LOG_WARNING, "nobody answers at %s yet: is a controller there, and does its name lead there?",
+                 link->options.address);
+        return;
+    }
     if (link->patience_ns < PATIENCE_MAX_NS) {
         link->patience_ns *= 2;
     }
@@ -131,6 +134,7 @@ int link_open(struct loop *loop, const struct link_options *options, struct link
         link_close(link);
         return rc;
     }
+    timer_start(&link->timer, ALONE_NS, 0);
     *out = link;
     return 0;
 }

@@ -109,6 +109,16 @@ def test_nothing_hangs_without_a_controller(dialect: Dialect, runner: Start, sta
     ends(process, seconds=8)
 
 
+def test_a_controller_that_is_not_there_is_a_word_worth(dialect: Dialect, runner: Start) -> None:
+    """A name that leads nowhere looks the same: libzmq connects on without a word."""
+    dialect.close()
+    process = runner(dialect)
+    assert process.stderr is not None
+    wait_for_line(process.stderr, f"nobody answers at {dialect.address} yet: is a controller there")
+    process.send_signal(signal.SIGTERM)
+    ends(process, seconds=8)
+
+
 def test_five_seconds_are_enough_when_nobody_takes_events(dialect: Dialect, runner: Start) -> None:
     process = runner(dialect)
     dialect.welcome()
