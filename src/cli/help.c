@@ -58,14 +58,19 @@ static void print_option(const struct option *option)
     printf("\n");
 }
 
+static void print_command(const struct command *command)
+{
+    char name[64];
+
+    snprintf(name, sizeof(name), "%s %s", command->name, command->arguments);
+    printf("  %-32s %s\n", name, command->summary);
+}
+
 static void print_program(void)
 {
     printf("mite: load tests whose virtual users are journeys\n\nUsage: mite COMMAND [OPTIONS]\n\nCommands\n");
     for (size_t i = 0; i < command_count; i++) {
-        char name[64];
-
-        snprintf(name, sizeof(name), "%s %s", command_table[i].name, command_table[i].arguments);
-        printf("  %-32s %s\n", name, command_table[i].summary);
+        print_command(&command_table[i]);
     }
     printf("\nExamples\n"
            "  mite scenario test mite.example:scenario\n"
@@ -112,6 +117,29 @@ void help_print(const struct command *command)
     }
 }
 
+/* `mite journey --help`: those that begin so, or the only one that does. False: there is none. */
+static bool print_family(const char *word)
+{
+    const struct command *members[8];
+    size_t count = 0, length = strlen(word);
+
+    for (size_t i = 0; i < command_count && count < sizeof(members) / sizeof(members[0]); i++) {
+        if (strncmp(command_table[i].name, word, length) == 0 && command_table[i].name[length] == ' ') {
+            members[count++] = &command_table[i];
+        }
+    }
+    if (count == 1) {
+        help_print(members[0]);
+    } else if (count > 1) {
+        printf("Commands\n");
+        for (size_t i = 0; i < count; i++) {
+            print_command(members[i]);
+        }
+        printf("\nmite COMMAND --help shows the options of a command.\n");
+    }
+    return count > 0;
+}
+
 int cmd_help(const struct options *options)
 {
     char name[128] = "";
@@ -129,6 +157,9 @@ int cmd_help(const struct options *options)
                 return EXIT_GOOD;
             }
         }
+    }
+    if (options->positional_count == 1 && print_family(options->positional[0])) {
+        return EXIT_GOOD;
     }
     struct mite_error error = {0};
     unknown_command(options->positional, options->positional_count, &error);

@@ -421,14 +421,9 @@ int options_parse(int argc, char **argv, struct options *out, struct mite_error 
     if (words.count == 0) {
         return error_set(error, MITE_EINVAL, "a command is missing: mite --help lists them");
     }
-    out->command = find_command(&words, &used);
+    out->command = words.help ? command_named("help") : find_command(&words, &used); /* `cat --help` is `help cat` */
     if (!out->command) {
         return unknown_command(words.items, words.count, error);
-    }
-    if (words.help) {
-        /* `mite cat --help` is `mite help cat`. */
-        out->command = command_named("help");
-        used = 0;
     }
     out->positional_count = words.count - used;
     memcpy(out->positional, words.items + used, out->positional_count * sizeof(words.items[0]));

@@ -69,9 +69,17 @@ def test_unknown_command_suggests_the_nearest(mite: Mite) -> None:
     refused(mite("help", "targt"), 2, "did you mean mite target?")
 
 
-@pytest.mark.parametrize("words", [["journey"], ["journey", "--help"], ["help", "journey"], ["journey", "shop:browse"]])
+@pytest.mark.parametrize("words", [["journey"], ["journey", "shop:browse"], ["help", "journey", "shop:browse"]])
 def test_command_of_which_a_word_is_missing(mite: Mite, words: list[str]) -> None:
     refused(mite(*words), 2, "mite journey test or mite journey run")
+
+
+def test_help_for_half_a_command(mite: Mite) -> None:
+    for words in (["journey", "--help"], ["help", "journey"]):
+        result = mite(*words)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "journey test SPEC" in result.stdout and "journey run SPEC" in result.stdout
+    assert mite("scenario", "--help").stdout == mite("scenario", "test", "--help").stdout
 
 
 def test_one_word_too_many(mite: Mite) -> None:
