@@ -179,7 +179,7 @@ def test_interrupted(start: Callable[..., "subprocess.Popen[str]"], mite: Mite, 
     process = start(*args("journey", "test", "shop:wait", "--volume=4"), cwd=shop, env={"TMPDIR": str(shop / "tmp")})
     until_running(mite, shop)
     process.send_signal(signal.SIGINT)
-    until(process, "once more")
+    until(process, "a second signal ends them")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
@@ -273,7 +273,7 @@ def test_nothing_is_left_behind(start: Callable[..., "subprocess.Popen[str]"], m
     assert result.returncode == 0, result.stderr
     until_running(mite, shop)  # that one took only what nobody has
     process.send_signal(signal.SIGINT)
-    until(process, "once more")
+    until(process, "a second signal ends them")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
     assert [path.name for path in (shop / "tmp").iterdir()] == ["mite-others"]
