@@ -20,7 +20,7 @@ from pathlib import Path
 from board.clients import Client, Load, mite, wrk
 from board.goal import Goal, at_most
 from board.group import Bench, Column, Group, Line, Sample
-from board.process import run
+from board.process import Cost, run
 from board.requests import CONNECTIONS
 
 PARTS = {  # by the name of the object that was running, the first that fits
@@ -46,6 +46,14 @@ def part(thing: str) -> str:
     return next((name for name, pattern in PARTS.items() if re.match(pattern, thing)), "own")
 
 
+def load(bench: Bench, client: Client, seconds: int, under: Sequence[str] = ()) -> tuple[Cost, int]:
+    """A run of the client, under another program where one is given: what it cost, and the requests that were served."""
+    argv = client.argv(Load(bench.server.plain, CONNECTIONS, seconds, bench.folder))
+    before = bench.server.counts()
+    cost = run([*under, *argv], bench.folder)
+    return cost, (bench.server.counts() - before).requests
+
+
 def nothing() -> Sample:
     """No time for any part yet."""
     return dict.fromkeys((column.key for column in COLUMNS), 0.0)
@@ -57,16 +65,14 @@ def nothing() -> Sample:
 def sampled(client: Client, program: str) -> Callable[[Bench], Sample]:
     def measure(bench: Bench) -> Sample:
         samples = str(bench.folder / "perf.data")
-        argv = client.argv(Load(bench.server.plain, CONNECTIONS, bench.seconds, bench.folder))
-        before = bench.server.counts()
-        run(["perf", "record", "-q", "-e", "cpu-clock", "-F", "1000", "-o", samples, "--", *argv], bench.folder)
-        served = bench.server.counts() - before
+        record = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "1000", "-o", samples, "--"]
+        _, served = load(bench, client, bench.seconds, record)
         report = ["perf", "report", "--stdio", "-i", samples, "--comm", program, "--sort", "dso", "-F", "period,dso"]
         done = subprocess.run(report, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         spent = nothing()
         for nanoseconds, thing in re.findall(r"^ *(\d+) +(\S.*?) *$", done.stdout, re.MULTILINE):
             for key in (part(thing), "all"):
-                spent[key] += int(nanoseconds) / 1e3 / served.requests
+                spent[key] += int(nanoseconds) / 1e3 / served
         return spent
 
     return measure
@@ -109,18 +115,14 @@ def counted(client: Client) -> Callable[[Bench], Sample]:
     def cycles(bench: Bench, seconds: int) -> Sample:
         profile = bench.folder / "callgrind.out"
         valgrind = ["valgrind", "-q", "--tool=callgrind", "--cache-sim=yes", f"--callgrind-out-file={profile}"]
-        argv = client.argv(Load(bench.server.plain, CONNECTIONS, seconds, bench.folder))
-        before = bench.server.counts()
-        run([*valgrind, *argv], bench.folder)
-        return read_cycles(profile) | {"requests": (bench.server.counts() - before).requests}
+        _, served = load(bench, client, seconds, valgrind)
+        return read_cycles(profile) | {"requests": served}
 
     def measure(bench: Bench) -> Sample:
         short, long = (cycles(bench, seconds) for seconds in COUNTED_S)
         requests = long.pop("requests") - short.pop("requests")
         each = {key: (long[key] - short[key]) / requests for key in long}
-        before = bench.server.counts()
-        cost = run(client.argv(Load(bench.server.plain, CONNECTIONS, bench.seconds, bench.folder)), bench.folder)
-        served = (bench.server.counts() - before).requests
+        cost, served = load(bench, client, bench.seconds)
         user_us, kernel_us = cost.user_s * 1e6 / served, cost.system_s * 1e6 / served
         spent = {key: user_us * cycles / sum(each.values()) for key, cycles in each.items()}
         return spent | {"kernel": kernel_us, "all": user_us + kernel_us}

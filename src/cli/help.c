@@ -121,10 +121,10 @@ void help_print(const struct command *command)
 static bool print_family(const char *word)
 {
     const struct command *members[8];
-    size_t count = 0, length = strlen(word);
+    size_t count = 0;
 
     for (size_t i = 0; i < command_count && count < sizeof(members) / sizeof(members[0]); i++) {
-        if (strncmp(command_table[i].name, word, length) == 0 && command_table[i].name[length] == ' ') {
+        if (command_begins_with(&command_table[i], word)) {
             members[count++] = &command_table[i];
         }
     }

@@ -324,16 +324,19 @@ static const struct command *command_named(const char *name)
     return NULL;
 }
 
-/* "mite journey test, mite journey run": the commands whose first word is this. Empty: none. */
-static void write_family(struct buf *out, const char *word)
+bool command_begins_with(const struct command *command, const char *word)
 {
     size_t length = strlen(word);
 
-    for (size_t i = 0; i < command_count; i++) {
-        const char *name = command_table[i].name;
+    return strncmp(command->name, word, length) == 0 && command->name[length] == ' ';
+}
 
-        if (strncmp(name, word, length) == 0 && name[length] == ' ') {
-            buf_printf(out, "%smite %s", out->size ? " or " : "", name);
+/* "mite journey test, mite journey run": the commands whose first word is this. Empty: none. */
+static void write_family(struct buf *out, const char *word)
+{
+    for (size_t i = 0; i < command_count; i++) {
+        if (command_begins_with(&command_table[i], word)) {
+            buf_printf(out, "%smite %s", out->size ? " or " : "", command_table[i].name);
         }
     }
 }

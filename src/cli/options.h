@@ -165,6 +165,8 @@ int options_parse(int argc, char **argv, struct options *out, struct mite_error 
 int unknown_command(const char *const *words, size_t count, struct mite_error *error);
 
 /* The help of the program (command NULL) or of one command, on stdout. */
+/* Whether its name is of two words, of which this is the first. */
+bool command_begins_with(const struct command *command, const char *word);
 void help_print(const struct command *command);
 
 int cmd_journey_test(const struct options *options);
