@@ -41,7 +41,7 @@ def test_volume_models(mite: Mite, tmp_path: Path) -> None:
     scenario = 'def scenario():\n    return [("vm:journey", None, volumemodel), ("vm:journey", None, model)]\n'
     rate = rate.replace("        ...", "        pass")
     (tmp_path / "vm.py").write_text(constant + rate + chain + scenario)
-    result = mite("scenario", "test", "vm:scenario", "--duration=1")
+    result = mite("scenario", "test", "vm:scenario", "--duration=0.5")  # within the first second's instances
     assert totals(result.stdout)[:3] == (0, 0, 10), result.stderr
 
 
