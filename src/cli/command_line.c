@@ -85,6 +85,7 @@ static void add_option(struct command_line *line, const struct options *options,
         command_line_printf(line, "--%s=%s", option->name, *(const bool *)at ? "on" : "off");
         break;
     case OPTION_TEXT:
+    case OPTION_LEVEL:
         text = *(const char *const *)at;
         if (text && (!option->fallback || strcmp(text, option->fallback) != 0)) {
             command_line_printf(line, "--%s=%s", option->name, text);

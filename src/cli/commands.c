@@ -114,6 +114,7 @@ int mite_main(int argc, char **argv)
 {
     struct options options;
     struct mite_error error = {0};
+    enum log_level level = LOG_INFO;
 
     hold_streams();
     heed_interrupts();
@@ -122,14 +123,7 @@ int mite_main(int argc, char **argv)
         error_done(&error);
         return EXIT_USAGE;
     }
-
-    enum log_level level;
-
-    if (!log_level_parse(options.log_level, &level)) {
-        fprintf(stderr, "mite: --log-level=%s: the levels are DEBUG, INFO, WARNING, ERROR, CRITICAL\n",
-                options.log_level);
-        return EXIT_USAGE;
-    }
+    log_level_parse(options.log_level, &level);
     log_set_level(level);
     return check_output(options.command->run(&options));
 }

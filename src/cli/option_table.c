@@ -5,7 +5,7 @@
 
 /* In the order of the help. */
 const struct option option_table[] = {
-    {"log-level", OPTION_TEXT, OPTIONS_COMMON, AT(log_level), "INFO", 0, 0, "LEVEL",
+    {"log-level", OPTION_LEVEL, OPTIONS_COMMON, AT(log_level), "INFO", 0, 0, "LEVEL",
      "DEBUG, INFO, WARNING, ERROR or CRITICAL"},
 
     {"spawn-rate", OPTION_NUMBER, OPTIONS_RUN, AT(spawn_rate), "1000", 1e-6, ANY, "N",

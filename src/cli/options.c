@@ -1,5 +1,6 @@
 #include "cli/options.h"
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/str.h"
 
 #include <ctype.h>
@@ -69,6 +70,7 @@ static int set_number(struct options *options, const struct option *option, cons
 static int set_value(struct options *options, const struct option *option, const char *shown, const char *text,
                      struct mite_error *error)
 {
+    enum log_level level;
     bool on;
 
     switch (option->kind) {
@@ -93,6 +95,11 @@ static int set_value(struct options *options, const struct option *option, const
         return 0;
     }
     case OPTION_TEXT:
+    case OPTION_LEVEL:
+        if (option->kind == OPTION_LEVEL && !log_level_parse(text, &level)) {
+            return error_set(error, MITE_EINVAL, "%s=%s: the levels are DEBUG, INFO, WARNING, ERROR, CRITICAL", shown,
+                             text);
+        }
         *(const char **)field_of(options, option) = text;
         return 0;
     }
@@ -411,9 +418,6 @@ int options_parse(int argc, char **argv, struct options *out, struct mite_error 
     if (rc == 0) {
         rc = read_words(argc, argv, out, &words, error);
     }
-    if (rc == 0 && environment < 0 && !words.help && !words.version) { /* who asks for help gets it all the same */
-        rc = error_set(error, environment, "%s", trouble.text);
-    }
     if (rc < 0) {
         return rc;
     }
@@ -427,6 +431,9 @@ int options_parse(int argc, char **argv, struct options *out, struct mite_error 
     out->command = words.help ? command_named("help") : find_command(&words, &used); /* `cat --help` is `help cat` */
     if (!out->command) {
         return unknown_command(words.items, words.count, error);
+    }
+    if (environment < 0 && out->command->run != cmd_help && out->command->run != cmd_version) {
+        return error_set(error, environment, "%s", trouble.text);
     }
     out->positional_count = words.count - used;
     memcpy(out->positional, words.items + used, out->positional_count * sizeof(words.items[0]));

@@ -136,10 +136,18 @@ struct command {
     const char *more;    /* further lines of its help; NULL: none */
 };
 
-enum option_kind { OPTION_FLAG, OPTION_OFF, OPTION_TEXT, OPTION_INTEGER, OPTION_NUMBER, OPTION_LIST, OPTION_ON_OFF };
+enum option_kind {
+    OPTION_FLAG,
+    OPTION_OFF, /* a flag that clears its bool */
+    OPTION_ON_OFF,
+    OPTION_TEXT,
+    OPTION_LEVEL, /* a text that names a log level */
+    OPTION_INTEGER,
+    OPTION_NUMBER,
+    OPTION_LIST,
+};
 
-/* One row of the table. Rows may share a name, where its default depends on the command: each sets its own field.
- * OPTION_OFF is a flag that clears its bool; OPTION_ON_OFF takes the words on and off. */
+/* One row of the table. Rows may share a name, where its default depends on the command: each sets its own field. */
 struct option {
     const char *name; /* without the dashes */
     enum option_kind kind;
@@ -158,15 +166,16 @@ extern const struct command command_table[];
 extern const size_t command_count;
 
 /* MITE_EINVAL: the sentence names the option or command and the nearest one. What `--help` and `--version` ask for is
- * told by a command of that name. */
+ * told by a command of that name, whatever the environment says. */
 int options_parse(int argc, char **argv, struct options *out, struct mite_error *error);
 
 /* MITE_EINVAL, always: the sentence for a command line whose first `count` words, at least one, name no command. */
 int unknown_command(const char *const *words, size_t count, struct mite_error *error);
 
-/* The help of the program (command NULL) or of one command, on stdout. */
 /* Whether its name is of two words, of which this is the first. */
 bool command_begins_with(const struct command *command, const char *word);
+
+/* The help of the program (command NULL) or of one command, on stdout. */
 void help_print(const struct command *command);
 
 int cmd_journey_test(const struct options *options);

@@ -22,7 +22,8 @@ static int value_of(const struct options *options, const struct option *option, 
     case OPTION_NUMBER:
         *out = value_float(*(const double *)field);
         return 0;
-    case OPTION_TEXT: {
+    case OPTION_TEXT:
+    case OPTION_LEVEL: {
         const char *text = *(const char *const *)field;
 
         *out = text ? value_text(str_of(text)) : value_nil();

@@ -86,13 +86,22 @@ static void environment_gives_options_and_the_command_line_wins(void **state)
     assert_true(options.spawn_rate == 6);
     setenv("MITE_OPT_SPAWN_RATE", "fast", 1);
     assert_refused(parse("scenario", "test", "a:b", NULL), "MITE_OPT_SPAWN_RATE=fast");
-    assert_int_equal(parse("scenario", "test", "--help", NULL), 0);
-    assert_int_equal(parse("--version", NULL), 0);
     unsetenv("MITE_OPT_SPAWN_RATE");
     setenv("MITE_OPT_SPWAN_RATE", "5", 1);
     assert_refused(parse("scenario", "test", "a:b", NULL), "did you mean --spawn-rate?");
     unsetenv("MITE_OPT_SPWAN_RATE");
     unsetenv("MITE_OPT_NO_COLLECTOR");
+    unsetenv("MITE_OPT_LOG_LEVEL");
+}
+
+static void help_comes_whatever_the_environment_says(void **state)
+{
+    setenv("MITE_OPT_LOG_LEVEL", "loud", 1);
+    assert_refused(parse("scenario", "test", "a:b", NULL), "MITE_OPT_LOG_LEVEL=loud: the levels are DEBUG");
+    assert_int_equal(parse("scenario", "test", "--help", NULL), 0);
+    assert_int_equal(parse("help", "scenario", "test", NULL), 0);
+    assert_int_equal(parse("--version", NULL), 0);
+    assert_int_equal(parse("version", NULL), 0);
     unsetenv("MITE_OPT_LOG_LEVEL");
 }
 
@@ -161,6 +170,7 @@ int main(void)
         cmocka_unit_test(options_stand_anywhere_and_take_both_forms),
         cmocka_unit_test(lists_repeat_and_flags_switch_off),
         cmocka_unit_test(environment_gives_options_and_the_command_line_wins),
+        cmocka_unit_test(help_comes_whatever_the_environment_says),
         cmocka_unit_test(rows_of_one_name_have_defaults_of_their_own),
         cmocka_unit_test(mistakes_are_named_with_the_nearest_word),
         cmocka_unit_test(bad_numbers_are_refused),
