@@ -6,7 +6,7 @@
  *     MITE_JOURNEY(browse)
  *     {
  *         MITE_TRANSACTION(ctx, "front page") {
- *             struct mite_response *page = mite_get(ctx, "http://127.0.0.1:8000/");
+ *             struct mite_response *page = mite_get(ctx, "http://127.0.0.1:8080/");
  *             mite_check(ctx, mite_status(page) == 200, "front page: status %d", mite_status(page));
  *         }
  *     }
@@ -65,13 +65,16 @@ extern "C" {
 #define MITE_PUBLIC
 #endif
 
+/* ======== what is passed around ========================================================================= */
+
+/* Their contents are mite's alone. */
 struct mite_context;  /* one visit */
 struct mite_response; /* what came back for a request */
 struct mite_pending;  /* a request under way */
 struct mite_socket;   /* a connection of any protocol */
 struct mite_setup;    /* what a datapool or a scenario is made with */
-struct mite_datapool;
-struct mite_volume;
+struct mite_datapool; /* the arguments of many visits */
+struct mite_volume;   /* how many visits run at once, second by second */
 
 /* ======== values ======================================================================================== */
 
@@ -106,6 +109,7 @@ struct mite_field {
     struct mite_value key, value;
 };
 
+/* One of each kind. A text that is NULL gives nil. */
 static inline struct mite_value mite_nil(void)
 {
     struct mite_value v = {MITE_TYPE_NIL, 0, {0}};
@@ -129,7 +133,6 @@ static inline struct mite_value mite_float(double f)
     v.as.number = f;
     return v;
 }
-/* NULL gives nil. */
 static inline struct mite_value mite_str(const char *text)
 {
     struct mite_value v = {MITE_TYPE_NIL, 0, {0}};
@@ -187,17 +190,14 @@ static inline struct mite_field mite_named(const char *name, struct mite_value v
 #define mite_list(...) mite_list_of({__VA_ARGS__})
 #define mite_map(...)  mite_map_of({__VA_ARGS__})
 #else
-#define mite_list(...)        mite_items(MITE_ARRAY(struct mite_value, __VA_ARGS__))
-#define mite_map(...)         mite_fields(MITE_ARRAY(struct mite_field, __VA_ARGS__))
-#define MITE_ARRAY(type, ...) ((const type[]){__VA_ARGS__}), sizeof((const type[]){__VA_ARGS__}) / sizeof(type)
+#define mite_list(...) mite_items(MITE_ARRAY(struct mite_value, __VA_ARGS__))
+#define mite_map(...)  mite_fields(MITE_ARRAY(struct mite_field, __VA_ARGS__))
 #endif
 
-/* Looking into values. `value` may be NULL throughout. */
-
 /* The value at `path`, such as "order.items.0.price": keys of maps and indexes of lists, with dots between. NULL when
- * there is none. */
+ * there is none, or `value` is NULL; so below. */
 MITE_PUBLIC const struct mite_value *mite_find(const struct mite_value *value, const char *path);
-/* The value of a key, which may have dots in it. NULL when there is none. */
+/* The value of a key, which may have dots in it, and the item of that index. */
 MITE_PUBLIC const struct mite_value *mite_key(const struct mite_value *value, const char *key);
 static inline const struct mite_value *mite_item(const struct mite_value *list, size_t index)
 {
@@ -230,7 +230,7 @@ MITE_PUBLIC int64_t mite_arg_int(struct mite_context *ctx, size_t index);
 MITE_PUBLIC double mite_arg_float(struct mite_context *ctx, size_t index);
 MITE_PUBLIC bool mite_arg_bool(struct mite_context *ctx, size_t index);
 MITE_PUBLIC const char *mite_arg_str(struct mite_context *ctx, size_t index);
-/* `size` gets the number of bytes; may be NULL. */
+/* One of bytes. `size` gets their number; may be NULL. */
 MITE_PUBLIC const void *mite_arg_bytes(struct mite_context *ctx, size_t index, size_t *size);
 
 /* Configuration: MITE_CONF_key=text, --config, --add-to-config. `fallback` when there is no such key. Numbers may be
@@ -238,7 +238,7 @@ MITE_PUBLIC const void *mite_arg_bytes(struct mite_context *ctx, size_t index, s
 MITE_PUBLIC const char *mite_config(struct mite_context *ctx, const char *key, const char *fallback);
 MITE_PUBLIC int64_t mite_config_int(struct mite_context *ctx, const char *key, int64_t fallback);
 MITE_PUBLIC double mite_config_float(struct mite_context *ctx, const char *key, double fallback);
-/* As it is; NULL when there is no such key. */
+/* A configured value as it is, of any type; NULL when there is no such key. */
 MITE_PUBLIC const struct mite_value *mite_config_value(struct mite_context *ctx, const char *key);
 
 /* Sends a message: mite_send(ctx, "login", MITE_STR("user", name), MITE_INT("tries", 2)). Everything is copied before
@@ -294,8 +294,6 @@ MITE_PUBLIC void mite_fail_fields(struct mite_context *ctx, const char *text, co
  * follow (a literal); without them the message is the condition itself. */
 #define mite_check(ctx, condition, ...)                                                                                \
     ((condition) ? (void)0 : mite_check_failed(MITE_HERE(ctx), #condition, " " __VA_ARGS__))
-MITE_PUBLIC void mite_check_failed(struct mite_context *ctx, const char *condition, const char *format, ...)
-    __attribute__((format(printf, 3, 4), noreturn));
 
 /* Calls fn(arg) when the journey ends, whatever way; the last one first. It must not wait or fail. */
 MITE_PUBLIC void mite_defer(struct mite_context *ctx, void (*fn)(void *arg), void *arg);
@@ -321,19 +319,18 @@ MITE_PUBLIC void mite_blocking_named(struct mite_context *ctx, const char *name,
 
 /* ======== HTTP ========================================================================================== */
 
+/* Headers, cookies and forms: .headers = MITE_PAIRS({"Accept", "text/html"}, {"X-Shop", "7"}). */
 struct mite_pair {
     const char *name, *value;
 };
-
-/* Several pairs, for headers, cookies and forms: .headers = MITE_PAIRS({"Accept", "text/html"}, {"X-Shop", "7"}). */
 #ifdef __cplusplus
 #define MITE_PAIRS(...) mite_pairs_of({__VA_ARGS__, {nullptr, nullptr}})
 #else
 #define MITE_PAIRS(...) ((const struct mite_pair[]){__VA_ARGS__, {NULL, NULL}})
 #endif
 
+/* What a request can be given besides its URL, by name: mite_get(ctx, url, .timeout_ms = 500). */
 #define MITE_NO_REDIRECTS (-1)
-
 struct mite_http_options {
     size_t size;                      /* of this struct, set by the macros */
     const struct mite_pair *headers;  /* MITE_PAIRS(...): the last one has a NULL name */
@@ -380,10 +377,10 @@ MITE_PUBLIC int mite_status(const struct mite_response *response);          /* 0
 MITE_PUBLIC const char *mite_failure(const struct mite_response *response); /* why not; NULL when one came */
 MITE_PUBLIC const char *mite_body(const struct mite_response *response);    /* decoded, a zero behind it; never NULL */
 MITE_PUBLIC size_t mite_body_size(const struct mite_response *response);
-/* First header of that name, any case; NULL when there is none. */
-MITE_PUBLIC const char *mite_header(struct mite_response *response, const char *name);
 MITE_PUBLIC const char *mite_url(const struct mite_response *response);          /* after redirects */
 MITE_PUBLIC const char *mite_redirect_url(const struct mite_response *response); /* of a 3xx, absolute; or NULL */
+/* First header of that name, any case; NULL when there is none. */
+MITE_PUBLIC const char *mite_header(struct mite_response *response, const char *name);
 /* The body as JSON. A body that is none fails the journey (`exception`, JSONDecodeError). */
 MITE_PUBLIC const struct mite_value *mite_json(struct mite_context *ctx, struct mite_response *response);
 
@@ -419,13 +416,14 @@ MITE_PUBLIC void mite_metrics_fields(struct mite_context *ctx, const struct mite
 MITE_PUBLIC void mite_new_session(struct mite_context *ctx); /* a new, empty one, without callback and metrics */
 /* The value of the first cookie of that name; NULL when there is none. */
 MITE_PUBLIC const char *mite_cookie(struct mite_context *ctx, const char *name);
-/* Sets one for a host and what lies below it. Fails the journey (`exception`, ValueError) for what no header could
- * carry. */
+/* Sets one for a host and what lies below it, and forgets them all. What no header could carry fails the journey
+ * (`exception`, ValueError). */
 MITE_PUBLIC void mite_set_cookie(struct mite_context *ctx, const char *domain, const char *name, const char *value);
 MITE_PUBLIC void mite_clear_cookies(struct mite_context *ctx);
 
 /* ======== any other protocol ============================================================================ */
 
+/* What a connection can be given besides its address, by name. */
 struct mite_socket_options {
     size_t size;
     int64_t timeout_ms;               /* of each call, from connecting on; 10,000 */
@@ -476,9 +474,8 @@ MITE_PUBLIC void mite_close(struct mite_socket *socket);
     static void mite_scenario_##name(struct mite_setup *setup __attribute__((unused)))
 
 /* In both, the first thing that goes wrong is kept in `setup` and ends the command with its sentence; functions that
- * return a pointer return NULL from then on, and NULL is taken without complaint. mite frees everything. */
-
-/* The first form of failure is the author's own. */
+ * return a pointer return NULL from then on, and NULL is taken without complaint. mite frees everything. This is for
+ * what you find wrong yourself; the sentence is a printf format. */
 MITE_PUBLIC void mite_setup_fail(struct mite_setup *setup, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Configuration, as in a journey; a value that is no text gives the fallback. */
@@ -486,6 +483,7 @@ MITE_PUBLIC const char *mite_setup_config(struct mite_setup *setup, const char *
 /* Memory until the scenario is made. NULL without memory. */
 MITE_PUBLIC void *mite_setup_alloc(struct mite_setup *setup, size_t size);
 
+/* How often a datapool gives an item. */
 enum mite_pool_kind {
     MITE_RECYCLABLE = 1, /* an item is given again once its journey has ended; ids from 0 */
     MITE_ITERABLE        /* each item once, then its journey ends; ids from 1 */
@@ -511,6 +509,8 @@ MITE_PUBLIC struct mite_datapool *mite_pool_function(struct mite_setup *setup, e
                                                      bool (*next)(void *arg, uint64_t index, struct mite_value *item),
                                                      void *arg);
 
+/* Items from a CSV file (RFC 4180, UTF-8), one line each: mite_pool_csv(setup, MITE_RECYCLABLE, "users.csv", .columns =
+ * "user,age"). The path of a file, here and below, starts from the directory that mite is run in. */
 struct mite_csv_options {
     size_t size;
     const char *columns; /* "user,password": these, in that order, by the names in the first line; all when NULL */
@@ -518,8 +518,6 @@ struct mite_csv_options {
     bool no_header;      /* the first line is data; then `columns` are numbers, from 1 */
     bool numbers;        /* what looks like an integer or a float becomes one; else every cell is a text */
 };
-
-/* Items from a CSV file (RFC 4180, UTF-8): one line each. */
 #define mite_pool_csv(setup, kind, path, ...)                                                                          \
     mite_pool_csv_file((setup), (kind), (path), MITE_OPTIONS(mite_csv_options, __VA_ARGS__))
 MITE_PUBLIC struct mite_datapool *mite_pool_csv_file(struct mite_setup *setup, enum mite_pool_kind kind,
@@ -565,9 +563,9 @@ static inline struct mite_stretch mite_stretch_of(int kind, double seconds, doub
 MITE_PUBLIC struct mite_volume *mite_volume_chain(struct mite_setup *setup, const struct mite_stretch *stretches,
                                                   size_t count);
 
-#define MITE_STOP (-1)
-/* A function of the user's: how many journeys run at once in the window from start_s to end_s (whole seconds since the
+/* A function of your own: how many journeys run at once in the window from start_s to end_s (whole seconds since the
  * start), or MITE_STOP to end its journey. `arg` must outlive the run. */
+#define MITE_STOP (-1)
 MITE_PUBLIC struct mite_volume *
 mite_volume_function(struct mite_setup *setup, int64_t (*volume)(void *arg, int64_t start_s, int64_t end_s), void *arg);
 
@@ -637,6 +635,9 @@ const struct mite_module mite_module = {MITE_ABI, sizeof(struct mite_module), __
 /* Notes where the journey is, for messages and for reports of what blocks or crashes. Returns ctx. */
 MITE_PUBLIC struct mite_context *mite_here(struct mite_context *ctx, const char *file, int line);
 #define MITE_HERE(ctx) mite_here((ctx), __FILE__, __LINE__)
+/* What mite_check() calls. */
+MITE_PUBLIC void mite_check_failed(struct mite_context *ctx, const char *condition, const char *format, ...)
+    __attribute__((format(printf, 3, 4), noreturn));
 /* Fails the journey for a C++ exception that left it. `text` may be NULL. */
 MITE_PUBLIC void mite_threw(struct mite_context *ctx, const char *type, const char *text) __attribute__((noreturn));
 
@@ -648,6 +649,7 @@ MITE_PUBLIC void mite_threw(struct mite_context *ctx, const char *type, const ch
 #define MITE_OPTIONS(tag, ...) mite_temporary(tag{.size = sizeof(tag), __VA_ARGS__})
 #else
 #define MITE_OPTIONS(tag, ...) (&(const struct tag){.size = sizeof(struct tag), __VA_ARGS__})
+#define MITE_ARRAY(type, ...)  ((const type[]){__VA_ARGS__}), sizeof((const type[]){__VA_ARGS__}) / sizeof(type)
 #endif
 
 #define MITE_HTTP(ctx, method, url, ...)                                                                               \
