@@ -1,8 +1,9 @@
 /*
- * A scenario of journeys in C and in Python, with datapools of both. The Python half is mixed.py.
+ * A scenario of journeys in C and in Python, with datapools of both. The Python half is mixed.py, which has a scenario
+ * of both, too.
  *
  *     mite scenario test mixed.c:scenario        # this one
- *     mite scenario test mixed:scenario          # the same, as Python says it
+ *     mite scenario test mixed:scenario          # the one in Python
  */
 #include <mite/mite.h>
 

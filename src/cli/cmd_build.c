@@ -25,6 +25,7 @@ static char *default_output(const char *source)
 /* What a compiler would say less plainly. */
 static int check_files(const struct options *options, const char *output, struct mite_error *error)
 {
+    const char *compiler = getenv("CC");
     struct stat source, target;
     bool exists = stat(output, &target) == 0;
 
@@ -36,6 +37,10 @@ static int check_files(const struct options *options, const char *output, struct
         if (suffix && strcmp(suffix, ".so") == 0) {
             return error_set(error, MITE_EINVAL, "%s is a library: mite build takes sources; --ldflags names libraries",
                              options->positional[i]);
+        }
+        int rc = compiler && *compiler ? 0 : compile_check_language(str_of(options->positional[i]), error);
+        if (rc < 0) {
+            return rc;
         }
         if (stat(options->positional[i], &source) != 0) {
             return error_errno(error, errno, "cannot read %s", options->positional[i]);

@@ -24,7 +24,18 @@ const struct command command_table[] = {
     {"build", "FILE.c...", "make a library of journeys in C, for machines without a compiler",
      "mite build shop.c -o shop.so", OPTIONS_BUILD | OPTIONS_COMPILE, 1, POSITIONAL_MAX, cmd_build},
     {"target", "", "serve HTTP to try load tests on", "mite target --address=127.0.0.1:8080", OPTIONS_TARGET, 0, 0,
-     cmd_target},
+     cmd_target, NULL,
+     "  /                 a small text\n"
+     "  /delay/MS         the same, MS milliseconds later\n"
+     "  /status/N         an empty answer with that status\n"
+     "  /bytes/N          N bytes\n"
+     "  /echo, /headers   the request as JSON, or its headers\n"
+     "  /cookies          its cookies; /cookies/set?k=v sets one\n"
+     "  /redirect/N       N redirects, then the small text\n"
+     "  /gzip             a compressed answer\n"
+     "  /users/create     POST {\"username\": ..., \"password\": ...}: 201, or 409 when there is one of that name\n"
+     "  /login            POST the same: 200, or 401\n"
+     "  /drop, /stall     closes the connection; never answers\n"},
     {"har", "IN OUT", "write a journey from a browser's HAR file", "mite har shop.har shop.py", OPTIONS_HAR, 2, 2,
      cmd_har},
     {"cat", "FILE", "show a file of messages as JSON lines", "mite cat collector_data/current", OPTIONS_CAT, 1, 1,

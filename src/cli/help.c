@@ -131,11 +131,11 @@ static bool print_family(const char *word)
     if (count == 1) {
         help_print(members[0]);
     } else if (count > 1) {
-        printf("Commands\n");
+        printf("Usage: mite %s COMMAND [OPTIONS]\n\nCommands\n", word);
         for (size_t i = 0; i < count; i++) {
             print_command(members[i]);
         }
-        printf("\nmite COMMAND --help shows the options of a command.\n");
+        printf("\nmite %s COMMAND --help shows the options of a command.\n", word);
     }
     return count > 0;
 }

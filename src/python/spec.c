@@ -1,6 +1,7 @@
 #include "python/spec.h"
 
 #include "python/errors.h"
+#include "runner/loader_compile.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,16 @@ static void suggest_file(char *out, size_t size, const char *spec, struct str mo
     if (n > 0 && (size_t)n < sizeof(path) && access(path, F_OK) == 0) {
         snprintf(out, size, " (did you mean \"%s%s\"?)", path + (suffix[1] == 'c' ? 2 : 0), spec + module.n);
     }
+}
+
+/* A source in C++ where a module is expected. */
+static int check_language(const char *what, const char *spec, struct str module, struct mite_error *error)
+{
+    char path[256];
+    int n = snprintf(path, sizeof(path), STR_FMT, STR_ARG(module));
+    bool is_file = n > 0 && (size_t)n < sizeof(path) && access(path, F_OK) == 0;
+    int code = is_file ? compile_check_language(module, error) : 0;
+    return code < 0 ? error_prefix(error, "cannot load %s \"%s\"", what, spec) : 0;
 }
 
 /* Whether the module is a shared library that is none of Python's: of journeys in C, most often. */
@@ -76,6 +87,10 @@ static int import_error(const char *what, const char *spec, struct str module, s
     if (is_interrupt(exception)) {
         Py_DECREF(exception);
         return error_set(error, MITE_ECANCELLED, "interrupted while %s \"%s\" was loaded", what, spec);
+    }
+    if (check_language(what, spec, module, error) < 0) {
+        Py_DECREF(exception);
+        return MITE_EINVAL;
     }
     if (is_missing(exception, module)) {
         PyObject *name = PyObject_GetAttr(exception, state->str_name); /* new: a str */

@@ -181,6 +181,20 @@ void compile_words(const struct toolchain *toolchain, const struct compile_job *
     words_add(out, toolchain->library);
 }
 
+int compile_check_language(struct str source, struct mite_error *error)
+{
+    static const char *const endings[] = {".cc", ".cpp", ".cxx"};
+
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        if (str_ends_in(source, endings[i])) {
+            return error_set(error, MITE_EINVAL,
+                             STR_FMT " is C++: CC=g++ mite build --cflags=-std=c++20 " STR_FMT " makes a library of it",
+                             STR_ARG(source), STR_ARG(source));
+        }
+    }
+    return 0;
+}
+
 int compile_flags(struct words *words, const char *option, const char *text, struct mite_error *error)
 {
     int rc = words_split(words, str_of(text), error);

@@ -37,6 +37,9 @@ void compile_words(const struct toolchain *toolchain, const struct compile_job *
  * does not compile, and the compiler has said why. MITE_EIO: the compiler cannot be run, or crashed. */
 int compile(const struct toolchain *toolchain, const struct compile_job *job, struct mite_error *error);
 
+/* MITE_EINVAL for a source that is C++ by its name, which a C compiler cannot link: the sentence tells how. */
+int compile_check_language(struct str source, struct mite_error *error) PRIVATE_API(compile_check_language);
+
 /* --cflags or --ldflags into words; NULL gives none. `option` is its name for the sentence. */
 int compile_flags(struct words *words, const char *option, const char *text, struct mite_error *error);
 

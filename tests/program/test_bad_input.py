@@ -100,6 +100,14 @@ def test_module_that_is_a_source_in_c(mite: Mite, tmp_path: Path) -> None:
     refused(mite("journey", "test", "shop:browse"), 2, 'did you mean "shop.c:browse"?')
 
 
+def test_source_in_cplusplus(mite: Mite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    (tmp_path / "shop.cc").touch()
+    says = "shop.cc is C++: CC=g++ mite build --cflags=-std=c++20 shop.cc makes a library of it"
+    refused(mite("journey", "test", "shop.cc:browse"), 2, 'cannot load journey "shop.cc:browse": ' + says)
+    refused(mite("build", "shop.cc"), 2, says)
+
+
 def test_module_that_raises_shows_the_users_traceback_only(mite: Mite, module: Callable[..., None]) -> None:
     module("broken", "import asyncio\nx = 1 / 0\n")
     result = mite("scenario", "test", "broken:scenario")
