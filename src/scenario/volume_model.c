@@ -44,10 +44,11 @@ static int check_figures(const struct volume_stretch *stretch, size_t number, st
     return 0;
 }
 
-static int wrong_end(size_t number, const char *which, bool missing, struct mite_error *error)
+/* `python` and `c`: what that end is called there. */
+static int wrong_end(size_t number, const char *python, const char *c, bool missing, struct mite_error *error)
 {
-    return error_set(error, MITE_EINVAL, "stretch %zu of a volume model is a ramp %s `%s`, %s", number,
-                     missing ? "without" : "with", which,
+    return error_set(error, MITE_EINVAL, "stretch %zu of a volume model is a ramp %s `%s` (in C %s), %s", number,
+                     missing ? "without" : "with", python, c,
                      missing ? "and has no neighbour there to take it from"
                              : "which it takes from its neighbour: leave it out");
 }
@@ -59,10 +60,10 @@ static int resolve_ramp(struct volume_stretch *stretches, size_t count, size_t i
     bool first = i == 0, last = i + 1 == count;
 
     if (ramp->has_from != first) {
-        return wrong_end(i + 1, "frm", first, error);
+        return wrong_end(i + 1, "frm", "MITE_RAMP_FROM", first, error);
     }
     if (ramp->has_to != last) {
-        return wrong_end(i + 1, "to", last, error);
+        return wrong_end(i + 1, "to", "MITE_RAMP_TO", last, error);
     }
     if (!last && stretches[i + 1].kind == VOLUME_RAMP) {
         return error_set(error, MITE_EINVAL,

@@ -217,7 +217,7 @@ def test_a_scenario_in_python_runs_journeys_in_c(mite: Mite, tmp_path: Path) -> 
     [
         ('mite_add(setup, "j.c:idle", NULL, NULL);', 'journey "j.c:idle" has no volume model'),
         ('mite_add(setup, "idle", NULL, mite_volume(setup, MITE_CONSTANT(1, 1)));', '"idle" is no spec'),
-        ('mite_add(setup, "j.c:idle", NULL, mite_volume(setup, MITE_RAMP(1)));', "ramp without `frm`"),
+        ('mite_add(setup, "j.c:idle", NULL, mite_volume(setup, MITE_RAMP(1)));', "ramp without `frm` (in C MITE_RAMP_FROM)"),
         ('mite_add(setup, "j.c:idel", NULL, mite_volume(setup, MITE_CONSTANT(1, 1)));', 'did you mean "idle"?'),
         ("struct mite_volume *v = mite_volume(setup, MITE_CONSTANT(1, 1)); "
          'mite_add(setup, "j.c:idle", NULL, v); mite_add(setup, "j.c:idle", NULL, v);', "another one has"),
