@@ -416,8 +416,8 @@ MITE_PUBLIC void mite_metrics_fields(struct mite_context *ctx, const struct mite
 MITE_PUBLIC void mite_new_session(struct mite_context *ctx); /* a new, empty one, without callback and metrics */
 /* The value of the first cookie of that name; NULL when there is none. */
 MITE_PUBLIC const char *mite_cookie(struct mite_context *ctx, const char *name);
-/* Sets one for a host and what lies below it, and forgets them all. What no header could carry fails the journey
- * (`exception`, ValueError). */
+/* Sets one for a host and what lies below it; forgets all. What no header could carry fails the journey (`exception`,
+ * ValueError). */
 MITE_PUBLIC void mite_set_cookie(struct mite_context *ctx, const char *domain, const char *name, const char *value);
 MITE_PUBLIC void mite_clear_cookies(struct mite_context *ctx);
 
