@@ -185,6 +185,11 @@ static size_t read_all(int fd, char *out, size_t bytes)
     return length;
 }
 
+static bool begins_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
 /* A name or place without what addr2line puts behind it; "" for one that says that nothing is known. */
 static void take(char *line, char *out, size_t bytes)
 {
@@ -193,6 +198,14 @@ static void take(char *line, char *out, size_t bytes)
     if (line[0] != '?' && !strstr(line, ":?") && !strstr(line, "??:0")) {
         snprintf(out, bytes, "%s", line);
     }
+}
+
+/* MITE_JOURNEY(browse) makes a function of a longer name. */
+static char *as_written(char *function)
+{
+    static const char prefix[] = "mite_journey_";
+
+    return begins_with(function, prefix) ? function + sizeof prefix - 1 : function;
 }
 
 static bool is_from_mite_h(const char *place)
@@ -212,7 +225,7 @@ static void take_frame(char **rest, struct frame_name *name)
         if (!place) {
             return;
         }
-        take(function, outer_function, sizeof outer_function);
+        take(as_written(function), outer_function, sizeof outer_function);
         take(place, outer_place, sizeof outer_place);
         if (depth == 0) {
             memcpy(name->function, outer_function, sizeof name->function);
@@ -282,11 +295,6 @@ static void write_frame(struct text *text, const struct frame_name *name, const 
         text_add(text, "  at %s+0x%lx%s%s\n", short_name(name->module), (unsigned long)name->offset,
                  name->function[0] ? ", near " : "", name->function);
     }
-}
-
-static bool begins_with(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
 /* Neither abort() and its like nor what called the journey is where it happened. */

@@ -384,7 +384,7 @@ def test_the_location_is_the_journeys_own(mite: Mite, in_c: Path, target: str, j
     crash = messages(mite)[-1]
     assert (crash["journey"], crash["ex_type"]) == (f"crash.c:{journey}", "Crash")
     line = IN_C[: IN_C.index(call)].count("\n") + 1
-    assert re.search(rf"crash\.c:{line}:(mite_journey_)?{journey}$", crash["location"]), (crash["location"], result.stderr)
+    assert re.search(rf"crash\.c:{line}:{journey}$", crash["location"]), (crash["location"], result.stderr)
 
 
 @pytest.mark.parametrize("journey", ["waits_late", "fails_late"])
