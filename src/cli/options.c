@@ -338,11 +338,13 @@ bool command_begins_with(const struct command *command, const char *word)
     return strncmp(command->name, word, length) == 0 && command->name[length] == ' ';
 }
 
-/* "mite journey test, mite journey run": the commands whose first word is this. Empty: none. */
+/* "mite journey test or mite journey run": the commands of two words, one of which is this. Empty: none. */
 static void write_family(struct buf *out, const char *word)
 {
     for (size_t i = 0; i < command_count; i++) {
-        if (command_begins_with(&command_table[i], word)) {
+        const char *space = strchr(command_table[i].name, ' ');
+
+        if (command_begins_with(&command_table[i], word) || (space && strcmp(space + 1, word) == 0)) {
             buf_printf(out, "%smite %s", out->size ? " or " : "", command_table[i].name);
         }
     }

@@ -74,6 +74,11 @@ def test_command_of_which_a_word_is_missing(mite: Mite, words: list[str]) -> Non
     refused(mite(*words), 2, "mite journey test or mite journey run")
 
 
+def test_command_of_which_the_first_word_is_missing(mite: Mite) -> None:
+    refused(mite("run", "shop:browse"), 2, "unknown command run shop:browse: it is mite journey run")
+    refused(mite("test", "shop:peak"), 2, "it is mite scenario test or mite journey test")
+
+
 def test_help_for_half_a_command(mite: Mite) -> None:
     for words in (["journey", "--help"], ["help", "journey"]):
         result = mite(*words)
