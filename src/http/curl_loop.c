@@ -2,10 +2,11 @@
  * Design notes
  *
  * - libcurl takes its interest in a socket back at the end of each response and declares it anew for the next request.
- *   Following that would cost two epoll_ctl() a request. So a socket that we opened stays watched while it idles in the
- *   pool; only when it becomes readable there (the server closed it, for one) is the watching stopped. That is safe
- *   because libcurl closes such sockets through curl_loop_close_socket(). Sockets that it made itself (to wake up from
- *   its resolver threads) are closed behind our back, so they are let go of at once.
+ *   Following that would cost two epoll_ctl() a request. So a connection stays watched while it idles in the pool; only
+ *   when it becomes readable there (the server closed it, for one) is the watching stopped. That is safe because
+ * libcurl closes connections through curl_loop_close_socket(). Sockets that it made itself (to wake up from its
+ * resolver threads) it closes behind our back, and 7.88 does the same to those that are not connected yet: they are let
+ * go of when it takes its interest back, or, if it never had any, when another socket gets the descriptor.
  * - The timer is only ever moved forward: libcurl's next deadline moves back with nearly every request, and a timer
  *   that fires too early costs less than one that is set each time. libcurl is called only when its deadline is due.
  * - libcurl is entered from the loop only (kick, ready socket, timer), never from start(): what many journeys add in
@@ -27,9 +28,9 @@ struct watch {
     uv_poll_t poll;
     struct curl_lane *lane;
     curl_socket_t fd;
-    int wanted;  /* UV_READABLE | UV_WRITABLE as libcurl wants; 0: nothing, idle */
-    int watched; /* what the loop looks for */
-    bool pooled; /* we opened it, so we hear when it is closed */
+    int wanted;     /* UV_READABLE | UV_WRITABLE as libcurl wants; 0: nothing, idle */
+    int watched;    /* what the loop looks for */
+    bool connected; /* so we hear when it is closed */
 };
 
 /* ---- sockets ---- */
@@ -57,7 +58,14 @@ static struct watch *watch_find(struct curl_transport *transport, curl_socket_t 
     return (size_t)fd < transport->watch_capacity ? transport->watches[fd] : NULL;
 }
 
-static struct watch *watch_open(struct curl_lane *lane, curl_socket_t fd, bool pooled)
+static void watch_close(struct watch *watch)
+{
+    watch->lane->transport->watches[watch->fd] = NULL;
+    uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+    loop_touch(watch->lane->transport->loop);
+}
+
+static struct watch *watch_open(struct curl_lane *lane, curl_socket_t fd)
 {
     struct curl_transport *transport = lane->transport;
 
@@ -82,17 +90,9 @@ static struct watch *watch_open(struct curl_lane *lane, curl_socket_t fd, bool p
     watch->poll.data = watch;
     watch->lane = lane;
     watch->fd = fd;
-    watch->pooled = pooled;
     transport->watches[fd] = watch;
     transport->holders++;
     return watch;
-}
-
-static void watch_close(struct watch *watch)
-{
-    watch->lane->transport->watches[watch->fd] = NULL;
-    uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
-    loop_touch(watch->lane->transport->loop);
 }
 
 static int watch_set(struct watch *watch, int events)
@@ -130,6 +130,18 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     }
 }
 
+/* Whether it is a connection. One that never was is closed by now, and what is no connection is one of a pair. */
+static bool is_connected(struct watch *watch)
+{
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+
+    if (!watch->connected) {
+        watch->connected = getpeername(watch->fd, (struct sockaddr *)&peer, &size) == 0 && peer.ss_family != AF_UNIX;
+    }
+    return watch->connected;
+}
+
 /* CURLMOPT_SOCKETFUNCTION */
 static int on_socket_wish(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
 {
@@ -137,14 +149,14 @@ static int on_socket_wish(CURL *easy, curl_socket_t fd, int what, void *arg, voi
     struct watch *watch = watch_find(lane->transport, fd);
 
     if (what == CURL_POLL_REMOVE) {
-        if (watch && watch->pooled) {
+        if (watch && is_connected(watch)) {
             watch->wanted = 0;
         } else if (watch) {
             watch_close(watch);
         }
         return 0;
     }
-    if (!watch && !(watch = watch_open(lane, fd, false))) {
+    if (!watch && !(watch = watch_open(lane, fd))) {
         return -1;
     }
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
@@ -160,7 +172,11 @@ curl_socket_t curl_loop_open_socket(void *arg, curlsocktype purpose, struct curl
         transfer->socket_errno = errno;
         return CURL_SOCKET_BAD;
     }
-    if (!watch_open(transfer->lane, fd, true)) {
+    struct watch *before = watch_find(transfer->transport, fd);
+    if (before) {
+        watch_close(before);
+    }
+    if (!watch_open(transfer->lane, fd)) {
         transfer->socket_errno = ENOMEM;
         close(fd);
         return CURL_SOCKET_BAD;
