@@ -124,7 +124,7 @@ def counted(client: Client) -> Callable[[Bench], Sample]:
         each = {key: (long[key] - short[key]) / requests for key in long}
         cost, served = load(bench, client, bench.seconds)
         user_us, kernel_us = cost.user_s * 1e6 / served, cost.system_s * 1e6 / served
-        spent = {key: user_us * cycles / sum(each.values()) for key, cycles in each.items()}
+        spent = {key: user_us * count / sum(each.values()) for key, count in each.items()}
         return spent | {"kernel": kernel_us, "all": user_us + kernel_us}
 
     return measure

@@ -136,11 +136,11 @@ static size_t size_of(const struct http_request *request)
 
 static struct str copy(struct buf *text, struct str s)
 {
-    struct str copy = {text->data + text->size, s.n};
+    struct str kept = {text->data + text->size, s.n};
 
     buf_str(text, s);
     buf_char(text, '\0');
-    return copy;
+    return kept;
 }
 
 /* Copies with a zero behind, into memory that is there already: views do not move. */
