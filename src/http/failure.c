@@ -73,6 +73,14 @@ static void describe_socket(const struct failure_facts *facts, struct buf *out)
     }
 }
 
+/* libcurl's text, without the time that it took: the next failure of this kind is to read the same. */
+static void say_detail(const struct failure_facts *facts, struct buf *out)
+{
+    const char *text = detail(facts), *figure = strstr(text, " after ");
+
+    buf_str(out, figure ? (struct str){text, (size_t)(figure - text)} : str_of(text));
+}
+
 static void describe_connect(const struct failure_facts *facts, struct buf *out)
 {
     if (facts->number == EADDRNOTAVAIL) {
@@ -81,10 +89,12 @@ static void describe_connect(const struct failure_facts *facts, struct buf *out)
     } else if (facts->number && facts->code == CURLE_COULDNT_CONNECT) {
         say_errno(out, facts->number);
         if (facts->proxied) { /* to an address that is not the URL's, then */
-            buf_printf(out, ": %s (the environment names a proxy)", detail(facts));
+            buf_text(out, ": ");
+            say_detail(facts, out);
+            buf_text(out, " (the environment names a proxy)");
         }
     } else {
-        buf_text(out, detail(facts));
+        say_detail(facts, out);
     }
 }
 

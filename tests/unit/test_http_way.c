@@ -190,7 +190,8 @@ static void test_proxy(void **state)
     assert_contains(peer.last.data, "GET / HTTP/1.1\r\n");
     unsetenv("no_proxy");
     run_get(f, "/");
-    assert_int_equal(f->failure, HTTP_CONNECT);
+    assert_failed(f, HTTP_CONNECT, 7,
+                  "connection refused: Failed to connect to 127.0.0.1 port 1 (the environment names a proxy)");
     unsetenv("http_proxy");
 }
 
