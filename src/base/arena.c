@@ -3,6 +3,7 @@
 #include "base/error.h"
 
 #include <stdalign.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #define FIRST_BLOCK   1024
@@ -67,12 +68,12 @@ static bool add_block(struct arena *arena, size_t size)
     return true;
 }
 
-/* Whole units of the strictest alignment, one at least; 0 when that does not fit a size_t. */
+/* Whole units of the strictest alignment, one at least; 0 for more than any object can have. */
 static size_t round_up(size_t size)
 {
     size_t unit = alignof(max_align_t);
 
-    return size == 0 ? unit : (size + unit - 1) & ~(unit - 1);
+    return size == 0 ? unit : size > PTRDIFF_MAX - sizeof(struct arena_block) ? 0 : (size + unit - 1) & ~(unit - 1);
 }
 
 static bool is_allowed(const struct arena *arena, size_t size)

@@ -313,6 +313,9 @@ void native_fields(struct mite_context *ctx, const char *function, const struct 
 {
     struct mite_error error; /* half a kilobyte that is left alone unless something fails */
 
+    if (count > 0) {
+        native_need(ctx, fields, function, "its fields");
+    }
     error.detail = NULL;
     for (size_t i = 0; i < count; i++) {
         struct str key = value_str(native_value(&fields[i].key));

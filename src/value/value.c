@@ -143,6 +143,9 @@ static int check(const struct value *value, int depth, struct mite_error *error)
     if (value->type > VALUE_MAP) {
         return error_set(error, MITE_EINVAL, "it holds a value of no type");
     }
+    if (value->type >= VALUE_TEXT && value->count > 0 && !value->text) {
+        return error_set(error, MITE_EINVAL, "it holds NULL with a count of %u", value->count);
+    }
     if (value->type == VALUE_TEXT && !str_is_utf8(value_str(value))) {
         return error_set(error, MITE_EINVAL, "it holds a text that is not UTF-8: give that as bytes");
     }
