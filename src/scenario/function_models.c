@@ -28,14 +28,14 @@ static void checkout(struct datapool *base, datapool_checkout_done *done, void *
         return;
     }
     pool->index++;
-    if (item.type != VALUE_LIST) {
-        error_set(&error, MITE_EINVAL, "item %llu of a datapool is %s; a journey's arguments are a list",
-                  (unsigned long long)pool->index - 1, value_type_name(item.type));
+    if (value_check(&item, &error) < 0) {
+        error_prefix(&error, "item %llu of a datapool", (unsigned long long)pool->index - 1);
         done(arg, MITE_EINVAL, NULL, &error);
         return;
     }
-    if (value_check(&item, &error) < 0) {
-        error_prefix(&error, "item %llu of a datapool", (unsigned long long)pool->index - 1);
+    if (item.type != VALUE_LIST) {
+        error_set(&error, MITE_EINVAL, "item %llu of a datapool is %s; a journey's arguments are a list",
+                  (unsigned long long)pool->index - 1, value_type_name(item.type));
         done(arg, MITE_EINVAL, NULL, &error);
         return;
     }
@@ -120,7 +120,7 @@ static int at(struct volume_model *base, int64_t start_s, int64_t end_s, int64_t
     struct function_model *model = (struct function_model *)base;
     int64_t volume = model->volume(model->arg, start_s, end_s);
 
-    if (volume < 0) {
+    if (volume == -1) {
         return MITE_EEND;
     }
     *wanted = volume;

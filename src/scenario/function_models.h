@@ -15,6 +15,6 @@ int datapool_function_new(item_function *next, void *arg, struct datapool **out,
 int items_from_function(struct arena *arena, item_function *next, void *arg, struct value *out,
                         struct mite_error *error);
 
-/* Negative: the model has stopped. */
+/* -1: the model has stopped. */
 int volume_function_new(int64_t (*volume)(void *arg, int64_t start_s, int64_t end_s), void *arg,
                         struct volume_model **out, struct mite_error *error);

@@ -221,12 +221,16 @@ def test_a_scenario_in_python_runs_journeys_in_c(mite: Mite, tmp_path: Path) -> 
         ('mite_add(setup, "j.c:idel", NULL, mite_volume(setup, MITE_CONSTANT(1, 1)));', 'did you mean "idle"?'),
         ("struct mite_volume *v = mite_volume(setup, MITE_CONSTANT(1, 1)); "
          'mite_add(setup, "j.c:idle", NULL, v); mite_add(setup, "j.c:idle", NULL, v);', "another one has"),
+        ('mite_add(setup, "j.c:idle", NULL, mite_volume_function(setup, negative, NULL));',
+         'the volume model of journey "j.c:idle" wants -7 journeys at once from second 0 on: it must be 0 or more'),
         ("", "it adds no journey"),
         ("mite_volume_function(setup, NULL, NULL);", "mite_volume_function() was given NULL for its function"),
         ("mite_volume_chain(setup, NULL, 1);", "mite_volume() was given NULL for its stretches"),
     ],
 )  # fmt: skip
 def test_wrong_scenarios_are_one_sentence(run_c: Run, body: str, sentence: str) -> None:
-    result, _ = run_c(f"MITE_JOURNEY(idle) {{ }}\nMITE_SCENARIO(s) {{ {body} }}", "s", command=("scenario", "test"))
+    negative = "__attribute__((unused)) static int64_t negative(void *arg, int64_t start_s, int64_t end_s) { return -7; }\n"
+    source = f"{negative}MITE_JOURNEY(idle) {{ }}\nMITE_SCENARIO(s) {{ {body} }}"
+    result, _ = run_c(source, "s", command=("scenario", "test"))
     assert result.returncode == 2, result.stderr
     assert sentence in result.stderr
