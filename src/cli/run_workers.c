@@ -250,12 +250,12 @@ static void on_ended(void *arg, const struct child_end *end)
         run->status = run->status ? run->status : EXIT_BROKE;
         count_crash(run, end->slot, how);
     }
-    if (!run->finished && (end->signal || end->status != EXIT_GOOD)) {
+    if (!run->finished) {
         fleet_died(run->fleet, end->pid);
     }
     if (!is_over(run) && (crashed || killed)) {
         replace(workers, end->slot, how);
-    } else if (crashed) {
+    } else if (crashed || (!is_over(run) && end->status == EXIT_GOOD)) {
         log_line(LOG_ERROR, "worker %zu %s", end->slot + 1, how);
     }
     bool any_left = children_running(workers->children) > 0 || restarts_waiting(&workers->restarts);

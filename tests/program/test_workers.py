@@ -71,6 +71,9 @@ async def die_late(ctx):  # one of them; the others last longer than the load
         await asyncio.sleep(0.8)
         os.kill(os.getpid(), 11)
 
+async def vanish(ctx):
+    os._exit(0)
+
 async def leave(ctx):
     os._exit(7)
 
@@ -246,6 +249,12 @@ def test_a_worker_that_ends_by_itself_has_crashed(mite: Mite, shop: Path) -> Non
     assert result.returncode == 3
     assert "ended with status 7: another takes its place" in result.stderr
     assert totals(result.stdout).errors >= 1 and "Crash" in result.stdout
+
+
+def test_workers_that_end_as_if_all_was_well_are_told_of(mite: Mite, shop: Path) -> None:
+    result = mite(*args("journey", "test", "shop:vanish", "--no-collector", "--duration=30"), cwd=shop)
+    assert result.returncode == 3
+    assert result.stderr.count(" ended with status 0\n") == 2
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
