@@ -107,7 +107,7 @@ static char *nearest_file(const char *file)
     while (dir && count < MAX_LISTED && (item = readdir(dir))) {
         struct str name = str_of(item->d_name);
 
-        if (is_source(name) || str_ends_in(name, ".so")) {
+        if ((is_source(name) || str_ends_in(name, ".so")) && !str_is(name, slash ? slash + 1 : file)) {
             names[count] = str_copy(name);
             count += names[count] != NULL;
         }
@@ -133,7 +133,8 @@ static int no_file(const char *file, int why, struct mite_error *error)
     char *nearest = why == ENOENT ? nearest_file(file) : NULL;
 
     if (!nearest) {
-        return error_errno(error, why, "cannot read %s", file);
+        return error_set(error, why == ENOMEM ? MITE_ENOMEM : MITE_ENOTFOUND, "cannot read %s: %s", file,
+                         strerror(why));
     }
     error_set(error, MITE_ENOTFOUND, "there is no file %s (did you mean \"%s\"?)", file, nearest);
     free(nearest);
@@ -221,15 +222,9 @@ static void keep_cxx_globals(void *handle)
     }
 }
 
-/* The library at `path`. Its constructors run inside dlopen, so it is checked before. */
+/* The library at `path`. Its constructors run inside dlopen, so it has been checked. */
 static int open_library(const char *path, const char *shown, const struct mite_module **out, struct mite_error *error)
 {
-    int rc = elf_check(path, shown, error);
-
-    if (rc < 0) {
-        return rc;
-    }
-
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 
     if (!handle) {
@@ -260,7 +255,7 @@ static int open_file(struct loader *loader, const char *file, const struct mite_
     const struct mite_module *module = map_get(&loader->files, str_of(real));
 
     if (!module) {
-        rc = is_source(str_of(file)) ? compile_source(loader, file, &library, error) : 0;
+        rc = is_source(str_of(file)) ? compile_source(loader, file, &library, error) : elf_check(real, file, error);
         if (rc == 0) {
             rc = open_library(library ? library : real, file, &module, error);
         }

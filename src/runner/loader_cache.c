@@ -11,6 +11,7 @@
 #include "runner/loader_cache.h"
 #include "base/buf.h"
 #include "base/hash.h"
+#include "runner/loader_elf.h"
 #include "runner/loader_file.h"
 
 #define MITE_IMPLEMENTATION
@@ -302,7 +303,7 @@ static char *find(const struct lookup *lookup)
     if (file_read(lookup->list, &before, NULL) == 0 && read_again(buf_view(&before), &now)) {
         path = library_path(lookup, &now);
     }
-    if (path && access(path, R_OK) == 0) {
+    if (path && elf_check(path, path, NULL) == 0) { /* a machine that went down may have left half of it */
         touch(path);
         touch(lookup->list);
     } else {
@@ -419,6 +420,22 @@ static int keep(const struct lookup *lookup, const char *fresh, const char *deps
     return 0;
 }
 
+/* A compiler that is told to do something else (--cflags=-c) is content with that. */
+static int check_made(const struct lookup *lookup, const char *library, struct mite_error *error)
+{
+    const char *compiler = lookup->toolchain->compiler.items[0], *slash = strrchr(compiler, '/');
+    char *shown;
+
+    if (asprintf(&shown, "what %s made of %s", slash ? slash + 1 : compiler, lookup->job->sources[0]) < 0) {
+        return no_memory(error);
+    }
+
+    int rc = elf_check(library, shown, error);
+
+    free(shown);
+    return rc;
+}
+
 static int add(const struct lookup *lookup, char **out, struct mite_error *error)
 {
     const char *dir = lookup->cache->dir;
@@ -449,7 +466,8 @@ static int add(const struct lookup *lookup, char **out, struct mite_error *error
         rc = compile(lookup->toolchain, &mine, error);
     }
     if (rc == 0) {
-        rc = keep(lookup, fresh, deps, &started, out, error);
+        rc = check_made(lookup, fresh, error);
+        rc = rc < 0 ? rc : keep(lookup, fresh, deps, &started, out, error);
         if (rc < 0) {
             unlink(fresh);
         }
@@ -478,7 +496,11 @@ int cache_get(struct cache *cache, const struct toolchain *toolchain, const stru
     if (found) {
         *out = found;
     } else {
+        sigset_t before;
+
+        compile_hold_signals(&before);
         rc = add(&lookup, out, error);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
     free(lookup.list);
     return rc;

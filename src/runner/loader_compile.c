@@ -12,11 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define PATIENCE_MS 1000 /* a compilation that takes longer is told of */
+#define GRACE_MS    2000 /* for one that is to end */
 
 extern char **environ;
 
@@ -235,12 +237,35 @@ int compile_directives(struct words *words, const char *source, struct mite_erro
 
 /* ---- running it ---- */
 
-/* Its stdout becomes our stderr: on ours are results. */
+/* What ends us, as far as it is not ignored (nohup). */
+static void add_ending_signals(sigset_t *set)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action;
+
+    sigemptyset(set);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN) {
+            sigaddset(set, signals[i]);
+        }
+    }
+}
+
+void compile_hold_signals(sigset_t *before)
+{
+    sigset_t ending;
+
+    add_ending_signals(&ending);
+    pthread_sigmask(SIG_BLOCK, &ending, before);
+}
+
+/* Its stdout becomes our stderr: on ours are results. With what it starts it is a group of its own, so that all of that
+ * can be ended. */
 static int spawn(char **argv, pid_t *out)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    sigset_t defaults, none;
+    sigset_t defaults, blocked;
     int code = posix_spawn_file_actions_init(&actions);
 
     if (code != 0) {
@@ -253,10 +278,12 @@ static int spawn(char **argv, pid_t *out)
     }
     sigemptyset(&defaults);
     sigaddset(&defaults, SIGPIPE); /* Python ignores it */
-    sigemptyset(&none);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTTOU); /* a terminal with tostop lets it write */
     posix_spawnattr_setsigdefault(&attributes, &defaults);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setsigmask(&attributes, &blocked);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
     code = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     if (code == 0) {
         code = posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
@@ -269,17 +296,34 @@ static int spawn(char **argv, pid_t *out)
     return code;
 }
 
-/* Tells of a compilation that takes long. Without pidfd_open (Linux before 5.3) nothing is told. */
+/* Tells of a compilation that takes long, and ends it when we are to end. Without pidfd_open (Linux before 5.3)
+ * neither.
+ */
 static void wait_patiently(pid_t pid, const char *source)
 {
-    int fd = pidfd_open(pid, 0);
-    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    sigset_t ending;
+    int timeout_ms = PATIENCE_MS, n = 0;
 
-    if (fd >= 0) {
-        if (poll(&poll_fd, 1, PATIENCE_MS) == 0) {
+    add_ending_signals(&ending);
+
+    struct pollfd fds[] = {{.fd = pidfd_open(pid, 0), .events = POLLIN},
+                           {.fd = signalfd(-1, &ending, SFD_CLOEXEC), .events = POLLIN}};
+
+    while (fds[0].fd >= 0 && (n = poll(fds, 2, timeout_ms)) <= 0 && (n == 0 || errno == EINTR)) {
+        if (n == 0) {
             log_line(LOG_INFO, "compiling %s", source);
+            timeout_ms = -1;
         }
-        close(fd);
+    }
+    if (n > 0 && fds[1].revents) {
+        kill(-pid, SIGTERM);
+        poll(fds, 1, GRACE_MS);
+        kill(-pid, SIGKILL);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (fds[i].fd >= 0) {
+            close(fds[i].fd);
+        }
     }
 }
 
@@ -307,15 +351,11 @@ static int run(char **argv, const char *source, struct mite_error *error)
                : error_set(error, MITE_EUSER, "%s does not compile: see above what %s says", source, name);
 }
 
-int compile(const struct toolchain *toolchain, const struct compile_job *job, struct mite_error *error)
+static int compile_to(char *temporary, const struct toolchain *toolchain, const struct compile_job *job,
+                      struct mite_error *error)
 {
     struct words argv;
-    char *temporary;
-    int rc = file_temporary(job->output, &temporary, error);
 
-    if (rc < 0) {
-        return rc;
-    }
     words_init(&argv);
     compile_words(toolchain, job, &argv);
     words_add(&argv, "-o");
@@ -325,15 +365,33 @@ int compile(const struct toolchain *toolchain, const struct compile_job *job, st
         words_add(&argv, "-MF");
         words_add(&argv, job->deps);
     }
-    rc = argv.failed ? error_set(error, MITE_ENOMEM, "no memory for the compiler's arguments")
-                     : run(argv.items, job->sources[0], error);
+
+    int rc = argv.failed ? error_set(error, MITE_ENOMEM, "no memory for the compiler's arguments")
+                         : run(argv.items, job->sources[0], error);
+
+    words_done(&argv);
     if (rc == 0 && rename(temporary, job->output) != 0) {
         rc = error_errno(error, errno, "cannot write %s", job->output);
     }
-    if (rc < 0) {
-        unlink(temporary);
+    return rc;
+}
+
+int compile(const struct toolchain *toolchain, const struct compile_job *job, struct mite_error *error)
+{
+    sigset_t before;
+    char *temporary;
+
+    compile_hold_signals(&before);
+
+    int rc = file_temporary(job->output, &temporary, error);
+
+    if (rc == 0) {
+        rc = compile_to(temporary, toolchain, job, error);
+        if (rc < 0) {
+            unlink(temporary);
+        }
+        free(temporary);
     }
-    words_done(&argv);
-    free(temporary);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return rc;
 }

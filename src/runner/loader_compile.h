@@ -8,6 +8,8 @@
 
 #include "runner/loader_words.h"
 
+#include <signal.h>
+
 struct toolchain {
     struct words compiler; /* the program's path, and what $CC says besides */
     char *include_dir;     /* owned: has mite/mite.h */
@@ -34,11 +36,15 @@ struct compile_job {
 void compile_words(const struct toolchain *toolchain, const struct compile_job *job, struct words *out);
 
 /* Runs the compiler; what it writes goes to stderr. After a second a line says what is being compiled. MITE_EUSER: it
- * does not compile, and the compiler has said why. MITE_EIO: the compiler cannot be run, or crashed. */
+ * does not compile, and the compiler has said why. MITE_EIO: the compiler cannot be run, or crashed. A signal that
+ * ends us ends the compiler too, and comes when its files are removed. */
 int compile(const struct toolchain *toolchain, const struct compile_job *job, struct mite_error *error);
 
 /* MITE_EINVAL for a source that is C++ by its name, which a C compiler cannot link: the sentence tells how. */
 int compile_check_language(struct str source, struct mite_error *error) PRIVATE_API(compile_check_language);
+
+/* Until the mask of before is set again, such signals wait: for what else is to be removed. */
+void compile_hold_signals(sigset_t *before);
 
 /* --cflags or --ldflags into words; NULL gives none. `option` is its name for the sentence. */
 int compile_flags(struct words *words, const char *option, const char *text, struct mite_error *error);

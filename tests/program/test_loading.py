@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 from collections.abc import Callable
@@ -197,6 +198,9 @@ def test_names(mite: Mite, shop: Path) -> None:
 def test_a_file_that_is_not_there(mite: Mite, shop: Path) -> None:
     refused(mite("journey", "run", "shp.c:browse"), 2, 'there is no file shp.c (did you mean "shop.c"?)')
     refused(mite("journey", "run", "other/else.so:browse"), 2, "cannot read other/else.so")
+    refused(mite("journey", "run", "shop.c/else.so:browse"), 2, "cannot read shop.c/else.so: Not a directory")
+    shop.with_name("gone.c").symlink_to("nowhere.c")
+    refused(mite("journey", "run", "gone.c:browse"), 2, "cannot read gone.c: No such file or directory")
 
 
 def test_a_source_that_is_no_file(mite: Mite, tmp_path: Path) -> None:
@@ -247,6 +251,41 @@ def test_a_compiler_that_dies(mite: Mite, shop: Path, tmp_path: Path) -> None:
     (tmp_path / "dies").write_text("#!/bin/sh\nkill -SEGV $$\n")
     (tmp_path / "dies").chmod(0o755)
     refused(mite("journey", "run", "shop.c:browse", env={"CC": "./dies"}), 3, "./dies was ended by signal 11")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_compiler_ends_with_mite(
+    shop: Path, tmp_path: Path, cache: Path, start: Callable[..., "subprocess.Popen[str]"], number: signal.Signals
+) -> None:
+    """And what it started: each holds the pipe open."""
+    endless = tmp_path / "endless-cc"
+    endless.write_text('#!/bin/sh\nexec >"$FIFO"\nsleep 300 &\necho begun\nwait\n')
+    endless.chmod(0o755)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    run = start("journey", "run", "shop.c:browse", cwd=tmp_path, env={"CC": str(endless), "FIFO": str(fifo)})
+    with fifo.open() as pipe:
+        assert pipe.readline() == "begun\n"
+        run.send_signal(number)
+        assert pipe.read() == ""
+    assert run.wait(timeout=60) == -number
+    assert list(cache.iterdir()) == []
+
+
+def test_a_compiler_that_makes_something_else(mite: Mite, shop: Path, cache: Path) -> None:
+    for flag, what in (("-E", "no shared library"), ("-c", "an ELF file but no shared library")):
+        done = mite("journey", "run", "shop.c:browse", f"--cflags={flag}")
+        assert done.returncode == 2
+        assert f"what cc made of shop.c is {what}" in done.stderr.splitlines()[-1]
+    assert list(cache.iterdir()) == []
+
+
+def test_a_library_that_was_spoilt_in_the_cache_is_made_again(mite: Mite, shop: Path, cache: Path) -> None:
+    ran(mite("journey", "run", "shop.c:browse"))
+    (library,) = cache.glob("*.so")
+    for rest in (b"", library.read_bytes()[:4096]):
+        library.write_bytes(rest)
+        ran(mite("journey", "run", "shop.c:browse"))
 
 
 def test_a_cache_that_others_may_write(mite: Mite, shop: Path, cache: Path) -> None:

@@ -307,7 +307,7 @@ static void check_same(const char *a, char *b, bool same)
 static void test_the_cache_knows_content_and_flags(void **state)
 {
     write_file("part one.h", "#define ONE 1\n");
-    write_file("cached.c", "#include \"part one.h\"\nint one = ONE;\n");
+    write_file("cached.c", "#include <mite/mite.h>\n#include \"part one.h\"\nint one = ONE;\n");
 
     char *first = get("cached.c", NULL);
 
@@ -315,22 +315,25 @@ static void test_the_cache_knows_content_and_flags(void **state)
     check_same(first, get("cached.c", "-DX"), false);
     write_file("part one.h", "#define ONE 2\n");
     check_same(first, get("cached.c", NULL), false);
-    write_file("cached.c", "#include \"part one.h\"\nint one = ONE + 1;\n");
+    write_file("cached.c", "#include <mite/mite.h>\n#include \"part one.h\"\nint one = ONE + 1;\n");
     check_same(first, get("cached.c", NULL), false);
     write_file("part one.h", "#define ONE 1\n");
-    write_file("cached.c", "#include \"part one.h\"\nint one = ONE;\n");
+    write_file("cached.c", "#include <mite/mite.h>\n#include \"part one.h\"\nint one = ONE;\n");
     check_same(first, get("cached.c", NULL), true);
     free(first);
 }
 
 static void test_a_library_that_is_gone_is_made_again(void **state)
 {
-    write_file("gone.c", "int gone;\n");
+    write_file("gone.c", "#include <mite/mite.h>\nint gone;\n");
 
     char *first = get("gone.c", NULL);
 
     assert_int_equal(unlink(first), 0);
     check_same(first, get("gone.c", NULL), true);
+    write_file(first, "");
+    check_same(first, get("gone.c", NULL), true);
+    assert_int_equal(elf_check(first, first, NULL), 0);
     free(first);
 }
 
@@ -338,7 +341,7 @@ static void test_many_compile_at_once(void **state)
 {
     pid_t children[4];
 
-    write_file("many.c", "int many;\n");
+    write_file("many.c", "#include <mite/mite.h>\nint many;\n");
     for (size_t i = 0; i < 4; i++) {
         children[i] = fork();
         assert_true(children[i] >= 0);
@@ -371,7 +374,7 @@ static void test_old_entries_are_removed(void **state)
     assert_int_equal(utimensat(AT_FDCWD, stale, old, 0), 0);
     assert_int_equal(utimensat(AT_FDCWD, killed, hours_ago, 0), 0);
     assert_int_equal(utimensat(AT_FDCWD, kept, hours_ago, 0), 0);
-    write_file("fresh.c", "int fresh;\n");
+    write_file("fresh.c", "#include <mite/mite.h>\nint fresh;\n");
     free(get("fresh.c", NULL));
     assert_int_equal(access(stale, F_OK), -1);
     assert_int_equal(access(killed, F_OK), -1);
