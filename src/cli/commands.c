@@ -4,6 +4,7 @@
 #include "cli/complain.h"
 #include "cli/exit.h"
 #include "cli/options.h"
+#include "engine/crash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -136,5 +137,9 @@ int mite_main(int argc, char **argv)
     }
     log_level_parse(options.log_level, &level);
     log_set_level(level);
-    return check_output(options.command->run(&options));
+
+    int status = options.command->run(&options);
+
+    crash_set_who(NULL, NULL); /* our own exit() is none of theirs */
+    return check_output(status);
 }

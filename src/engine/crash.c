@@ -11,7 +11,6 @@
  */
 #include "engine/crash.h"
 
-#include "engine/blocking.h"
 #include "engine/crash_trace.h"
 #include "engine/fiber.h"
 #include "engine/fiber_switch.h"
@@ -266,10 +265,11 @@ void crash_give_up(const char *what, int exit_status)
     go_on();
 }
 
-/* Of exit(). Nobody would say that the run is over, nor what it measured, and its status could be one of success. */
+/* Of exit() and quick_exit(), whose code ever that was. Nobody would say that the run is over, nor what it measured,
+ * and its status could be one of success. */
 static void on_exit_called(void)
 {
-    if (setup.stacks && getpid() == setup.pid && !crashing && (fiber_current() || blocking_owner())) {
+    if (setup.stacks && setup.who && getpid() == setup.pid && !crashing) {
         left_by_exit = true;
         abort();
     }
@@ -321,7 +321,7 @@ int crash_start(const struct crash_options *options, struct mite_error *error)
     if (rc < 0) {
         return rc;
     }
-    exit_watched = exit_watched || atexit(on_exit_called) == 0;
+    exit_watched = exit_watched || (atexit(on_exit_called) == 0 && at_quick_exit(on_exit_called) == 0);
     setup.options = *options;
     setup.pid = getpid();
     install();

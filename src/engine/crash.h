@@ -8,7 +8,7 @@
  *
  * Each step may itself fail on what the crash left behind: a second fault goes on with the next one.
  *
- * A journey on a fiber, or its blocking call, that calls exit() is ended in the same way, and said to have done that.
+ * Code that calls exit() or quick_exit() while `who` is set is ended in the same way, and said to have done that.
  *
  * A fault in the guard of the running fiber's stack, or a dead canary, is said to be what it is, a stack overflow.
  *

@@ -52,6 +52,8 @@ async def get_then_abort(ctx, url):
 
 # Line numbers count: the trace names them.
 IN_C = """#include <mite/mite.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static int started;
@@ -121,6 +123,81 @@ MITE_JOURNEY(leaves)
     MITE_TRANSACTION(ctx, "out") {
         exit(0);
     }
+}
+
+static void leave(void *arg)
+{
+    exit(0);
+}
+
+static void *leave_thread(void *arg)
+{
+    exit(0);
+}
+
+static int64_t leave_volume(void *arg, int64_t start_s, int64_t end_s)
+{
+    exit(0);
+}
+
+static bool leave_item(void *arg, uint64_t index, struct mite_value *item)
+{
+    exit(0);
+}
+
+MITE_JOURNEY(leaves_late)
+{
+    mite_defer(ctx, leave, NULL);
+}
+
+MITE_JOURNEY(leaves_in_a_thread)
+{
+    pthread_t thread;
+
+    mite_check(ctx, pthread_create(&thread, NULL, leave_thread, NULL) == 0);
+    mite_sleep(ctx, 60);
+}
+
+MITE_JOURNEY(leaves_quickly)
+{
+    quick_exit(0);
+}
+
+MITE_SCENARIO(leaves_at_once)
+{
+    exit(0);
+}
+
+MITE_SCENARIO(leaves_in_its_model)
+{
+    mite_add(setup, ":late", NULL, mite_volume_function(setup, leave_volume, NULL));
+}
+
+MITE_SCENARIO(leaves_in_its_pool)
+{
+    struct mite_datapool *pool = mite_pool_function(setup, MITE_ITERABLE, leave_item, NULL);
+
+    mite_add(setup, ":late", pool, mite_volume(setup, MITE_CONSTANT(1, 1)));
+}
+
+static int64_t spin_volume(void *arg, int64_t start_s, int64_t end_s)
+{
+    for (bool told = false; start_s > 0; told = true) {
+        if (!told) {
+            fprintf(stderr, "spins\\n");
+        }
+    }
+    return 1;
+}
+
+MITE_JOURNEY(looks)
+{
+    mite_sleep(ctx, 0.1);
+}
+
+MITE_SCENARIO(spins)
+{
+    mite_add(setup, ":looks", NULL, mite_volume_function(setup, spin_volume, NULL));
 }
 
 static void crash_late(void *arg)
@@ -327,8 +404,8 @@ def test_crash_in_c(mite: Mite, in_c: Path) -> None:
     assert (crash["type"], crash["ex_type"]) == ("exception", "Crash")
     assert (crash["journey"], crash["transaction"]) == ("crash.c:segfault", "__root__ :: bad")
     if shutil.which("addr2line"):
-        assert re.search(r"^  at look .*/crash\.c:8$", result.stderr, re.M)
-        assert re.search(r"/crash\.c:8:look$", crash["location"])
+        assert re.search(r"^  at look .*/crash\.c:10$", result.stderr, re.M)
+        assert re.search(r"/crash\.c:10:look$", crash["location"])
 
 
 def test_stack_overflow_is_the_journeys(mite: Mite, in_c: Path) -> None:
@@ -349,6 +426,18 @@ def test_a_blocking_call_crashes(mite: Mite, in_c: Path) -> None:
 
 def test_exit_does_not_end_the_run_in_silence(mite: Mite, in_c: Path) -> None:
     crashed(mite, "crash.c:leaves", ' in transaction "out": it called exit()')
+    crashed(mite, "crash.c:leaves_late", ": it called exit()")
+    crashed(mite, "crash.c:leaves_quickly", ": it called exit()")
+    result = mite("journey", "test", "crash.c:leaves_in_a_thread", "--duration=30")
+    assert result.returncode == 3 and "mite: crashed: it called exit()" in result.stderr
+    assert totals(result.stdout).errors == 1
+
+
+@pytest.mark.parametrize("scenario", ["leaves_at_once", "leaves_in_its_model", "leaves_in_its_pool"])
+def test_exit_in_a_scenario_does_not_end_the_run_in_silence(mite: Mite, in_c: Path, scenario: str) -> None:
+    result = mite("scenario", "test", f"crash.c:{scenario}", "--no-collector")
+    assert result.returncode == 3
+    assert "mite: crashed: it called exit(), which ends the whole run" in result.stderr
 
 
 def test_a_library_that_is_cut_short_while_it_runs(mite: Mite, tmp_path: Path) -> None:
@@ -444,6 +533,16 @@ def test_one_that_never_yields_is_named_and_can_be_ended(start: Start, in_c: Pat
     assert 'mite: journey "crash.c:spin" was given up in transaction "busy"' in stderr
     assert '1 × Blocked in "busy"' in stdout
     assert totals(stdout).errors == 1
+
+
+def test_a_volume_function_that_never_ends_can_be_ended(start: Start, in_c: Path) -> None:
+    process = start("scenario", "test", "crash.c:spins", "--no-collector", cwd=in_c)
+    wait_for_line(process.stderr, "spins")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130, stderr
+    assert "mite: was given up: it blocks the loop, and the run is to end at once" in stderr
 
 
 def test_a_clean_up_that_never_ends_does_not_hold_the_run_open(mite: Mite, in_c: Path) -> None:
