@@ -48,7 +48,7 @@ void fleet_keep_figures(struct fleet *fleet, struct fleet_runner *runner)
 /* The figures of all anew, without this one's, which come again. */
 static void recount(struct fleet *fleet, struct fleet_runner *runner)
 {
-    if (!runner->own) {
+    if (!runner->own || totals_empty(runner->own)) {
         return;
     }
     totals_clear(runner->own);

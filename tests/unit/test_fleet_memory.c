@@ -171,7 +171,8 @@ static struct value three_requests(struct arena *arena)
     return stats;
 }
 
-/* With --state what a runner counts is in its own figures too: in both or, until it says it again, in neither. */
+/* With --state what a runner counts is in its own figures too: in both or, until it says it again, in neither. What
+ * others have counted stays in the windows that it was for. */
 static void test_figures(void **state)
 {
     struct scratch scratch;
@@ -194,12 +195,14 @@ static void test_figures(void **state)
         snprintf(peer, sizeof peer, PEER "%d", (int)n);
         fake_join(&fake, &runner, peer);
         write_report(&report, &fake, runner.id, &stats);
+        totals_next_window(&fake.totals);
         failmalloc_start((long)n);
         fleet_received(fake.fleet, str_of(peer), buf_view(&report));
         failed = failmalloc_stop();
 
         fleet_received(fake.fleet, str_of(peer), buf_view(&report));
         assert_int_equal(fake.totals.requests, 3 * (n + 1));
+        assert_int_equal(fake.totals.window.requests, 3);
         assert_int_equal(fleet_find(fake.fleet, runner.id)->own->requests, 3);
     }
     arena_done(&arena);
