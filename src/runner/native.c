@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "engine/watchdog.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -62,9 +63,26 @@ void native_must_run(const struct mite_context *ctx)
     }
 }
 
+/* In a child of the user's: what it does is in nobody's figures, and the loop is the parent's, unless it makes its own.
+ */
+static bool forked;
+
+static void note_fork(void)
+{
+    forked = true;
+}
+
+static void must_be_parent(void)
+{
+    if (forked) {
+        misused("mite: a process that a journey forked must end by itself (exec, _exit), not go on as one of mite's\n");
+    }
+}
+
 bool native_wait(struct mite_context *ctx, const void *what)
 {
     native_must_run(ctx);
+    must_be_parent();
     bool unwinding = fiber_unwinding(ctx->fiber);
 
     if (!ctx->firm && ctx->cancelled && !unwinding) {
@@ -161,6 +179,7 @@ static void run_journey(void *arg)
     void (*journey)(struct mite_context *) = (void (*)(struct mite_context *))ctx->entry->function;
 
     journey(ctx);
+    must_be_parent();
     ctx->cancelled = false; /* it was over anyway */
 }
 
@@ -327,6 +346,7 @@ static void seed(unsigned short random[3])
 
 int native_new(const struct native_options *options, struct native **out, struct mite_error *error)
 {
+    static bool watched;
     struct native *native = calloc(1, sizeof *native);
 
     if (!native) {
@@ -341,6 +361,8 @@ int native_new(const struct native_options *options, struct native **out, struct
     TAILQ_INIT(&native->cancelled);
     buf_init(&native->scratch, 0);
     seed(native->random);
+    watched = watched || pthread_atfork(NULL, NULL, note_fork) == 0;
+    forked = false;
     *out = native;
     return 0;
 }

@@ -55,6 +55,8 @@ IN_C = """#include <mite/mite.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static int started;
 
@@ -198,6 +200,22 @@ MITE_JOURNEY(looks)
 MITE_SCENARIO(spins)
 {
     mite_add(setup, ":looks", NULL, mite_volume_function(setup, spin_volume, NULL));
+}
+
+MITE_JOURNEY(forks)
+{
+    bool waits = mite_config_int(ctx, "waits", 0);
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        if (waits) {
+            mite_sleep(ctx, 0.001);
+        }
+        return;
+    }
+    waitpid(child, &status, 0);
+    mite_check(ctx, WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "the child ended with %x", status);
 }
 
 static void crash_late(void *arg)
@@ -404,8 +422,8 @@ def test_crash_in_c(mite: Mite, in_c: Path) -> None:
     assert (crash["type"], crash["ex_type"]) == ("exception", "Crash")
     assert (crash["journey"], crash["transaction"]) == ("crash.c:segfault", "__root__ :: bad")
     if shutil.which("addr2line"):
-        assert re.search(r"^  at look .*/crash\.c:10$", result.stderr, re.M)
-        assert re.search(r"/crash\.c:10:look$", crash["location"])
+        assert re.search(r"^  at look .*/crash\.c:12$", result.stderr, re.M)
+        assert re.search(r"/crash\.c:12:look$", crash["location"])
 
 
 def test_stack_overflow_is_the_journeys(mite: Mite, in_c: Path) -> None:
@@ -489,6 +507,14 @@ def test_what_runs_in_a_thread_uses_nothing_of_mites(mite: Mite, in_c: Path) -> 
     assert result.returncode == 3
     assert "mite: a journey's context was used outside of it, as in what mite_blocking() calls" in result.stderr
     assert "Assertion" not in result.stderr
+
+
+@pytest.mark.parametrize("waits", [0, 1])
+def test_a_child_of_the_journeys_is_no_second_run(mite: Mite, in_c: Path, waits: int) -> None:
+    result = mite("journey", "run", "crash.c:forks", f"--add-to-config=waits:{waits}", "--no-collector")
+    assert result.returncode == 0, result.stdout
+    assert "mite: a process that a journey forked must end by itself (exec, _exit), not go on as one of mite's" in result.stderr
+    assert result.stdout.count(" journeys in ") == 1
 
 
 def gave_up(status: int, stdout: str, stderr: str) -> None:
