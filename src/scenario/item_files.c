@@ -433,6 +433,9 @@ int items_from_csv(struct arena *arena, const char *path, const struct csv_optio
     int rc = csv ? 0 : error_set(error, MITE_ENOMEM, "no memory to read %s", path);
 
     buf_init(&file, ITEM_FILE_MAX_BYTES);
+    if (rc == 0 && memchr("\"\r\n", options->separator, 3)) {
+        rc = error_set(error, MITE_EINVAL, "the columns of a CSV file are not separated by a quote or a line's end");
+    }
     if (rc == 0) {
         rc = read_file(path, &file, error);
     }

@@ -116,6 +116,7 @@ __attribute__((unused)) static bool garbled(void *arg, uint64_t index, struct mi
     [
         ('mite_pool_csv(setup, MITE_ITERABLE, "none.csv")', "cannot read the datapool file none.csv: No such file"),
         ('mite_pool_csv(setup, MITE_ITERABLE, "d.csv", .columns = "nobody")', 'd.csv has no column "nobody" in its first line'),
+        ('mite_pool_csv(setup, MITE_ITERABLE, "d.csv", .separator = 34)', "the columns of a CSV file are not separated by a quote"),
         ('mite_pool_csv(setup, MITE_ITERABLE, "open.csv")', "line 2 of open.csv: a quote is not closed"),
         ('mite_pool_csv(setup, MITE_ITERABLE, "short.csv", .columns = "b")', "line 3 of short.csv has 1 columns, and column 2"),
         ('mite_pool_jsonl(setup, MITE_ITERABLE, "bad.jsonl", NULL)', "line 2 of bad.jsonl"),
