@@ -82,19 +82,24 @@ static uint64_t phase_ns(CURL *easy, CURLINFO info, uint64_t delay)
     return ns > 0 ? ns + delay : 0;
 }
 
+static uint64_t not_behind(uint64_t *end, uint64_t next)
+{
+    if (*end == 0) {
+        return next;
+    }
+    return *end = *end < next ? *end : next;
+}
+
 /* When libcurl sends a request once more over another connection, it mixes the times of both: no phase ends behind the
  * next one's end. */
 static void put_in_order(struct http_timings *t)
 {
-    uint64_t *ends[] = {&t->first_byte_ns, &t->pretransfer_ns, &t->tls_ns, &t->connect_ns, &t->dns_ns};
-    uint64_t next = t->total_ns;
+    uint64_t next = not_behind(&t->first_byte_ns, t->total_ns);
 
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        if (*ends[i] > 0) {
-            *ends[i] = *ends[i] < next ? *ends[i] : next;
-            next = *ends[i];
-        }
-    }
+    next = not_behind(&t->pretransfer_ns, next);
+    next = not_behind(&t->tls_ns, next);
+    next = not_behind(&t->connect_ns, next);
+    not_behind(&t->dns_ns, next);
 }
 
 /* The clock of a request starts when it is asked for: what it waits for our own loop is part of what its user waits. */
@@ -252,10 +257,11 @@ static void finish(struct http_transfer *transfer, CURLcode code)
 {
     struct curl_transport *transport = transfer->transport;
     struct http_response *response = NULL;
-    struct mite_error error = {0};
+    struct mite_error error;
     enum http_failure failure = HTTP_OK;
     void *arg = transfer->hop->arg;
 
+    error_init(&error);
     if (try_again(transfer, code)) {
         return;
     }
@@ -341,6 +347,7 @@ static void release(struct curl_transport *transport)
         lane_free(transport->lanes[i]);
     }
     curl_loop_close_watches(transport);
+    curl_easy_cleanup(transport->model);
     curl_share_cleanup(transport->share);
     curl_slist_free_all(transport->resolve);
     curl_slist_free_all(transport->local);
@@ -420,7 +427,8 @@ static int set_up(struct curl_transport *transport, const struct http_client_opt
 {
     transport->share = curl_share_init();
     if (!transport->share || add_addresses(transport, options) < 0 || add_local_addresses(transport, options) < 0 ||
-        (options->ca_file && !(transport->ca_file = strdup(options->ca_file)))) {
+        (options->ca_file && !(transport->ca_file = strdup(options->ca_file))) ||
+        !(transport->model = curl_handle_model(transport))) {
         return error_set(error, MITE_ENOMEM, "no memory for the HTTP client");
     }
     transport->forgets = curl_version_info(CURLVERSION_NOW)->version_num < 0x080100;

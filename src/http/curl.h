@@ -38,6 +38,7 @@ struct curl_transport {
     struct curl_lane **lanes; /* owned, each too; the first ones are filled first */
     size_t lane_count;
     size_t kept_connections;    /* of each lane */
+    CURL *model;                /* set as all handles are; each is a copy, for that costs less than setting it */
     CURLSH *share;              /* names and TLS sessions: a connection that is opened again resumes */
     struct curl_slist *resolve; /* owned; NULL: no address is given */
     struct curl_slist *local;   /* owned: addresses of ours to connect from; NULL: the system's choice */
@@ -90,7 +91,8 @@ struct http_transfer {
     char message[CURL_ERROR_SIZE];
 };
 
-/* NULL without memory. */
+/* NULL without memory, both. */
+CURL *curl_handle_model(const struct curl_transport *transport);
 struct http_transfer *curl_handle_new(struct curl_transport *transport);
 void curl_handle_free(struct http_transfer *transfer);   /* NULL is a no-op */
 void curl_handle_forget(struct http_transfer *transfer); /* the next request gets another easy handle */

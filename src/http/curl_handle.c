@@ -79,8 +79,9 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
         return on_odd_line(transfer, line, n);
     }
     look_for_cookies(transfer, line, n - 2);
-    transfer->head_too_large = head->size + n > head->max_size;
-    return buf_append(head, line, n) == 0 ? n : 0;
+    int rc = buf_append(head, line, n);
+    transfer->head_too_large = rc == MITE_ELIMIT;
+    return rc == 0 ? n : 0;
 }
 
 static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
@@ -116,11 +117,36 @@ struct http_transfer *curl_handle_new(struct curl_transport *transport)
     return transfer;
 }
 
-/* An easy handle with all that is the same for every request. */
+CURL *curl_handle_model(const struct curl_transport *transport)
+{
+    CURL *easy = curl_easy_init();
+
+    if (!easy) {
+        return NULL;
+    }
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, curl_loop_open_socket);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, curl_loop_close_socket);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transport);
+    if (transport->old_version) {
+        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+    }
+    curl_easy_setopt(easy, CURLOPT_CAINFO, transport->ca_file);
+    curl_easy_setopt(easy, CURLOPT_PROXY, transport->proxied ? NULL : ""); /* NULL: look into the environment */
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* all that libcurl can decode; see header_list_fill() */
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a cancelled transfer does not wait for its resolver thread */
+    return easy;
+}
+
+/* What is not copied with the model, and what differs from handle to handle. */
 static int open_easy(struct http_transfer *transfer)
 {
     struct curl_transport *transport = transfer->transport;
-    CURL *easy = curl_easy_init();
+    CURL *easy = curl_easy_duphandle(transport->model);
 
     if (!easy) {
         return MITE_ENOMEM;
@@ -134,30 +160,17 @@ static int open_easy(struct http_transfer *transfer)
 
     curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->message);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, curl_loop_open_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, curl_loop_close_socket);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transport);
     curl_easy_setopt(easy, CURLOPT_SHARE, transport->share);
-    curl_easy_setopt(easy, CURLOPT_RESOLVE, transport->resolve);
+    if (transport->resolve) {
+        curl_easy_setopt(easy, CURLOPT_RESOLVE, transport->resolve);
+    }
     if (transport->next_local) { /* handles take turns */
         curl_easy_setopt(easy, CURLOPT_INTERFACE, transport->next_local->data);
         transport->next_local = transport->next_local->next ? transport->next_local->next : transport->local;
     }
-    if (transport->old_version) {
-        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-    }
-    curl_easy_setopt(easy, CURLOPT_CAINFO, transport->ca_file);
-    curl_easy_setopt(easy, CURLOPT_PROXY, transport->proxied ? NULL : ""); /* NULL: look into the environment */
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* all that libcurl can decode; see header_list_fill() */
-    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a cancelled transfer does not wait for its resolver thread */
     return 0;
 }
 
