@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define FIRST_SLOTS 16
+#define FEW         8 /* entries that are compared one by one in less time than a key is hashed */
 #define REMOVED     UINT32_MAX
 
 void map_init(struct map *map)
@@ -44,8 +45,23 @@ static uint32_t *find_slot(const struct map *map, struct str key, uint64_t hash)
     return NULL;
 }
 
+static void *get_of_few(const struct map *map, struct str key)
+{
+    for (uint32_t i = 0; i < map->entry_count; i++) {
+        const struct map_entry *entry = &map->entries[i];
+
+        if (entry->key.p && str_equal(entry->key, key)) {
+            return entry->value;
+        }
+    }
+    return NULL;
+}
+
 void *map_get(const struct map *map, struct str key)
 {
+    if (map->entry_count <= FEW) {
+        return get_of_few(map, key);
+    }
     uint32_t *slot = find_slot(map, key, hash_bytes(key));
 
     return slot ? map->entries[*slot - 1].value : NULL;
