@@ -102,6 +102,20 @@ struct message {
 enum message_kind message_kind_of(struct str type) PRIVATE_API(message_kind_of);
 struct str message_type_of(enum message_kind kind) PRIVATE_API(message_type_of); /* none for MESSAGE_OTHER */
 
+/* A message with its kind, its type and nothing else; its struct is left for the caller to fill: it would be most of
+ * what there is to clear. */
+static inline void message_init(struct message *message, enum message_kind kind)
+{
+    message->kind = kind;
+    message->type = message_type_of(kind);
+    message->time = 0;
+    message->origin = NULL;
+    message->test = message->transaction = STR_NONE;
+    message->transaction_id = 0;
+    message->fields = NULL;
+    message->field_count = 0;
+}
+
 /*
  * Makes a message of `type` from fields as a journey sends them: a known type whose fields have the right types gets
  * its struct filled (those fields are not repeated in ->fields; the array is reordered for that), everything else is

@@ -6,8 +6,8 @@ static void fanout_message(struct sink *sink, const struct message *message)
 {
     struct fanout *fanout = (struct fanout *)((char *)sink - offsetof(struct fanout, sink));
 
-    for (size_t i = 0; i < fanout->takers[message->kind].count; i++) {
-        sink_message(fanout->takers[message->kind].sinks[i], message);
+    for (struct sink **taker = fanout->takers[message->kind]; *taker; taker++) {
+        sink_message(*taker, message);
     }
 }
 
@@ -18,11 +18,7 @@ static const struct sink_ops fanout_ops = {
 
 void fanout_init(struct fanout *fanout)
 {
-    fanout->sink.ops = &fanout_ops;
-    fanout->count = 0;
-    for (size_t kind = 0; kind < MESSAGE_KINDS; kind++) {
-        fanout->takers[kind].count = 0;
-    }
+    *fanout = (struct fanout){.sink.ops = &fanout_ops};
 }
 
 int fanout_add(struct fanout *fanout, struct sink *sink)
@@ -33,7 +29,11 @@ int fanout_add(struct fanout *fanout, struct sink *sink)
     fanout->sinks[fanout->count++] = sink;
     for (size_t kind = 0; kind < MESSAGE_KINDS; kind++) {
         if (!(sink->ops->skips & SINK_SKIPS(kind))) {
-            fanout->takers[kind].sinks[fanout->takers[kind].count++] = sink;
+            struct sink **end = fanout->takers[kind];
+            while (*end) {
+                end++;
+            }
+            *end = sink;
         }
     }
     return 0;

@@ -40,10 +40,7 @@ struct fanout {
     struct sink sink;
     struct sink *sinks[FANOUT_MAX]; /* borrowed */
     size_t count;
-    struct {
-        struct sink *sinks[FANOUT_MAX];
-        size_t count;
-    } takers[MESSAGE_KINDS];
+    struct sink *takers[MESSAGE_KINDS][FANOUT_MAX + 1]; /* of each kind of message, NULL behind the last */
 };
 
 void fanout_init(struct fanout *fanout) PRIVATE_API(fanout_init);

@@ -41,11 +41,12 @@ static int additional_fields(PyObject *metrics, struct arena *arena, struct mess
 static void send_message(const struct report *report, const struct http_response *response, uint64_t wait_ns,
                          PyObject **first)
 {
-    struct message message = {.kind = MESSAGE_HTTP_METRICS, .type = STR("http_metrics")};
+    struct message message;
     PyObject *metrics = report->session->additional_metrics; /* borrowed */
     struct arena arena;
 
     arena_init(&arena, 0);
+    message_init(&message, MESSAGE_HTTP_METRICS);
     http_report_fill(&message, response, wait_ns);
     if (metrics && PyDict_GET_SIZE(metrics) > 0 && additional_fields(metrics, &arena, &message) < 0) {
         keep_first(first);

@@ -249,16 +249,16 @@ void transaction_end(struct transaction *transaction, bool had_error)
     }
     uint64_t duration_ns = clock_now_ns() - transaction->start_ns;
     double end_s = transaction->start_wall_s + ns_to_s(duration_ns);
-    struct message message = {
-        .kind = MESSAGE_TXN,
-        .type = message_type_of(MESSAGE_TXN),
-        .time = end_s,
-        .txn = {.start_time = transaction->start_wall_s,
-                .end_time = end_s,
-                .duration_ns = duration_ns,
-                .had_error = had_error},
-    };
+    struct message message;
 
+    message_init(&message, MESSAGE_TXN);
+    message.time = end_s;
+    message.txn = (struct message_txn){
+        .start_time = transaction->start_wall_s,
+        .end_time = end_s,
+        .duration_ns = duration_ns,
+        .had_error = had_error,
+    };
     transaction->had_error = had_error;
     context_send(transaction->context, transaction, &message);
     leave(transaction);

@@ -5,11 +5,12 @@
 void http_report_fill(struct message *out, const struct http_response *response, uint64_t wait_ns)
 {
     const struct http_timings *timings = &response->timings;
+    double start_s = clock_wall_at(timings->start_ns);
 
     /* How long it has waited was found out a moment ago. */
-    out->time = wait_ns > 0 ? clock_wall_at(timings->start_ns + timings->total_ns + wait_ns) : 0;
+    out->time = wait_ns > 0 ? start_s + ns_to_s(timings->total_ns + wait_ns) : 0;
     out->http = (struct message_http){
-        .start_time = clock_wall_at(timings->start_ns),
+        .start_time = start_s,
         .effective_url = response->url,
         .response_code = response->status,
         .dns_time = ns_to_s(timings->dns_ns),

@@ -89,14 +89,15 @@ static void show(struct mite_response *response, struct http_response *hop)
 static void report_hop(struct mite_response *response, struct http_response *hop, uint64_t wait_ns)
 {
     struct native_session *session = &response->ctx->session;
-    struct metrics metrics = {.response = response,
-                              .message = {.kind = MESSAGE_HTTP_METRICS, .type = STR("http_metrics")}};
+    struct metrics metrics;
 
     if (session->callback && response->ctx->fiber) {
         show(response, hop);
         session->callback(response->ctx, response, session->callback_arg);
         show(response, NULL);
     }
+    metrics.response = response;
+    message_init(&metrics.message, MESSAGE_HTTP_METRICS);
     http_report_fill(&metrics.message, hop, wait_ns);
     metrics.message.fields = session->metrics;
     metrics.message.field_count = session->metric_count;
@@ -116,14 +117,21 @@ static void report_hops(struct mite_response *response, uint64_t wait_ns)
     }
 }
 
-/* Once: the transaction is the mark. The last response waited if the request ended by itself. */
-static void report(struct mite_response *response, bool waited)
+static void report_now(struct mite_response *response, bool waited)
 {
-    if (response->last && response->transaction) {
+    if (response->last) {
         report_hops(response, waited ? http_report_wait_ns(response->last) : 0);
     }
     transaction_unref(response->transaction);
     response->transaction = NULL;
+}
+
+/* Once: the transaction is the mark. The last response waited if the request ended by itself. */
+static inline void report(struct mite_response *response, bool waited)
+{
+    if (response->transaction) {
+        report_now(response, waited);
+    }
 }
 
 /* ---- from the client, inside the loop's turn ---- */
