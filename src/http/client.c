@@ -138,8 +138,8 @@ static struct str copy(struct buf *text, struct str s)
 {
     struct str kept = {text->data + text->size, s.n};
 
-    buf_str(text, s);
-    buf_char(text, '\0');
+    *(char *)mempcpy(text->data + text->size, s.p, s.n) = '\0';
+    text->size += s.n + 1;
     return kept;
 }
 
