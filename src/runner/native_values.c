@@ -181,8 +181,11 @@ size_t mite_arg_count(struct mite_context *ctx)
 const struct mite_value *mite_arg(struct mite_context *ctx, size_t index)
 {
     if (index >= ctx->args.count) {
-        native_fail(ctx, "TypeError", "the journey wants argument %zu (the first is 0) and was given %u%s", index,
-                    ctx->args.count, ctx->args.count == 0 ? ": does it need a datapool?" : "");
+        native_fail(ctx, "TypeError", "the journey wants argument %zu (the first is 0) and was given %u argument%s",
+                    index, ctx->args.count,
+                    ctx->args.count == 0  ? "s: does it need a datapool?"
+                    : ctx->args.count > 1 ? "s"
+                                          : "");
     }
     return native_public(&ctx->args.items[index]);
 }
