@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define THREAD_STACK_BYTES ((size_t)1 << 20)
 
@@ -48,10 +49,24 @@ const void *blocking_owner(void)
 
 /* ---- the threads ---- */
 
+/* In a child that a call has forked: queue and loop are its parent's. */
+static _Noreturn void end_child(void)
+{
+    static const char text[] = "mite: a process that a blocking call forked must end by itself (exec, _exit)\n";
+
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    abort();
+}
+
 static void run(struct blocking_job *job)
 {
+    pid_t process = getpid();
+
     owner = job->owner;
     job->fn(job->arg);
+    if (getpid() != process) {
+        end_child();
+    }
     job->ended_ns = clock_now_ns();
     owner = NULL;
 }

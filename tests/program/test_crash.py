@@ -218,6 +218,21 @@ MITE_JOURNEY(forks)
     mite_check(ctx, WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "the child ended with %x", status);
 }
 
+static void fork_in_a_thread(void *child)
+{
+    *(pid_t *)child = fork();
+}
+
+MITE_JOURNEY(forks_in_a_thread)
+{
+    pid_t child;
+    int status;
+
+    mite_blocking(ctx, fork_in_a_thread, &child);
+    waitpid(child, &status, 0);
+    mite_check(ctx, WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "the child ended with %x", status);
+}
+
 static void crash_late(void *arg)
 {
     *(volatile int *)arg = 1;
@@ -515,6 +530,12 @@ def test_a_child_of_the_journeys_is_no_second_run(mite: Mite, in_c: Path, waits:
     assert result.returncode == 0, result.stdout
     assert "mite: a process that a journey forked must end by itself (exec, _exit), not go on as one of mite's" in result.stderr
     assert result.stdout.count(" journeys in ") == 1
+
+
+def test_a_child_of_a_blocking_call_is_not_left_behind(mite: Mite, in_c: Path) -> None:
+    result = mite("journey", "run", "crash.c:forks_in_a_thread", "--no-collector")
+    assert result.returncode == 0, result.stdout
+    assert "mite: a process that a blocking call forked must end by itself (exec, _exit)" in result.stderr
 
 
 def gave_up(status: int, stdout: str, stderr: str) -> None:
