@@ -136,7 +136,7 @@ def test_fields_of_a_failure(run_c: Run) -> None:
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        ("mite_arg_int(ctx, 4)", "TypeError: the journey wants argument 4 (the first is 0) and was given 4"),
+        ("mite_arg_int(ctx, 4)", "TypeError: the journey wants argument 4 (the first is 0) and was given 4 arguments"),
         ("mite_arg_int(ctx, 1)", "TypeError: argument 1 is text, and an integer is wanted"),
         ("mite_arg_str(ctx, 0)", "TypeError: argument 0 is integer, and a text is wanted"),
         ("mite_arg_float(ctx, 1)", "TypeError: argument 1 is text, and a number is wanted"),
