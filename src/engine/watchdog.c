@@ -169,6 +169,11 @@ void watchdog_set_probe(void (*blocked)(void *arg, uint64_t blocked_ns), void *a
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+bool watchdog_probed(void)
+{
+    return probe.blocked != NULL;
+}
+
 void watchdog_pause(void)
 {
     if (current && current->paused++ == 0) {

@@ -28,6 +28,8 @@ int watchdog_start(struct loop *loop, uint64_t limit_ns, const struct watchdog_h
 void watchdog_set_hooks(const struct watchdog_hooks *hooks) PRIVATE_API(watchdog_set_hooks);
 /* One probe, kept over start and stop; NULL takes it back. `arg` is borrowed. */
 void watchdog_set_probe(void (*probe)(void *arg, uint64_t blocked_ns), void *arg) PRIVATE_API(watchdog_set_probe);
+/* Whether there is one: safe anywhere. */
+bool watchdog_probed(void);
 /* What runs beside the loop, at the end of a run, gets on: counts as a heartbeat. */
 void watchdog_beat(void);
 void watchdog_pause(void) PRIVATE_API(watchdog_pause);

@@ -12,7 +12,11 @@ struct line {
     size_t size;
 };
 
-static bool told; /* of this blockade; more than once says nothing new */
+/* A process that was stopped, or found no processor, is looked at once when it goes on. Nobody's code did that. */
+#define LOOKS 3
+
+static bool told;      /* of this blockade; more than once says nothing new */
+static unsigned looks; /* at code outside of journeys, in this blockade */
 
 static void add(struct line *line, const char *text, size_t n)
 {
@@ -38,25 +42,26 @@ static void add_number(struct line *line, uint64_t number)
     add(line, digits + sizeof digits - n, n);
 }
 
-/* Journeys in Python are told of by their own host. */
+/* What the interpreter runs is told of by its own host. */
 static void blocked(void *arg, uint64_t blocked_ns)
 {
-    struct fiber *fiber = fiber_current();
+    const struct fiber *fiber = fiber_current();
+    const struct mite_context *ctx = fiber ? fiber_arg(fiber) : NULL;
+    const struct context *context = ctx ? ctx->context : context_running();
     struct line line = {.size = 0};
 
-    if (!fiber || told) {
+    if (told || (!ctx && (watchdog_probed() || ++looks < LOOKS))) {
         return;
     }
-    const struct mite_context *ctx = fiber_arg(fiber);
     told = true;
-    add_text(&line, "WARNING journey \"");
-    add_text(&line, ctx->context->journey_name);
-    add_text(&line, "\" has blocked the loop for ");
+    add_text(&line, context ? "WARNING journey \"" : "WARNING code outside of any journey");
+    add_text(&line, context ? context->journey_name : "");
+    add_text(&line, context ? "\" has blocked the loop for " : " has blocked the loop for ");
     add_number(&line, blocked_ns / NS_PER_S);
     add_text(&line, ".");
     add_number(&line, blocked_ns / (NS_PER_S / 10) % 10);
     add_text(&line, " s");
-    if (ctx->file) {
+    if (ctx && ctx->file) {
         add_text(&line, " after its call at ");
         add_text(&line, ctx->file);
         add_text(&line, ":");
@@ -72,6 +77,7 @@ static void recovered(void *arg, uint64_t blocked_ns)
         log_line(LOG_WARNING, "the loop runs again after %.1f s", ns_to_s(blocked_ns));
     }
     told = false;
+    looks = 0;
 }
 
 const struct watchdog_hooks native_watch_hooks = {.blocked = blocked, .recovered = recovered};
