@@ -4,9 +4,9 @@
  * - libcurl takes its interest in a socket back at the end of each response and declares it anew for the next request.
  *   Following that would cost two epoll_ctl() a request. So a connection stays watched while it idles in the pool; only
  *   when it becomes readable there (the server closed it, for one) is the watching stopped. That is safe because
- * libcurl closes connections through curl_loop_close_socket(). Sockets that it made itself (to wake up from its
- * resolver threads) it closes behind our back, and 7.88 does the same to those that are not connected yet: they are let
- * go of when it takes its interest back, or, if it never had any, when another socket gets the descriptor.
+ *   libcurl closes connections through curl_loop_close_socket(). Sockets that it made itself (to wake up from its
+ *   resolver threads) it closes behind our back, and 7.88 does the same to those that are not connected yet: they are
+ *   let go of when it takes its interest back, or, if it never had any, when another socket gets the descriptor.
  * - The timer is only ever moved forward: libcurl's next deadline moves back with nearly every request, and a timer
  *   that fires too early costs less than one that is set each time. libcurl is called only when its deadline is due.
  * - libcurl is entered from the loop only (kick, ready socket, timer), never from start(): what many journeys add in
