@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import BUILD
-from helpers import Mite, totals, wait_for_line
+from helpers import Mite, inherited, totals, wait_for_line
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -579,7 +579,8 @@ def test_one_that_never_yields_is_named_and_can_be_ended(start: Start, in_c: Pat
 
 
 def test_a_volume_function_that_never_ends_can_be_ended(start: Start, in_c: Path) -> None:
-    process = start("scenario", "test", "crash.c:spins", "--no-collector", cwd=in_c)
+    with inherited(signal.SIGHUP, signal.SIG_DFL):
+        process = start("scenario", "test", "crash.c:spins", "--no-collector", cwd=in_c)
     wait_for_line(process.stderr, "WARNING code outside of any journey has blocked the loop for ")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         process.send_signal(number)

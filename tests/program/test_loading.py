@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import Mite, ran, refused, said
+from helpers import Mite, inherited, ran, refused, said
 
 SHOP = """
 #include <mite/mite.h>
@@ -263,7 +263,8 @@ def test_the_compiler_ends_with_mite(
     endless.chmod(0o755)
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    run = start("journey", "run", "shop.c:browse", cwd=tmp_path, env={"CC": str(endless), "FIFO": str(fifo)})
+    with inherited(number, signal.SIG_DFL):
+        run = start("journey", "run", "shop.c:browse", cwd=tmp_path, env={"CC": str(endless), "FIFO": str(fifo)})
     with fifo.open() as pipe:
         assert pipe.readline() == "begun\n"
         run.send_signal(number)
