@@ -149,7 +149,9 @@ static void visit_end(struct mite_context *ctx)
     struct context *context = ctx->context;
     enum journey_outcome outcome = ctx->failed ? JOURNEY_FAILED : ctx->cancelled ? JOURNEY_CANCELLED : JOURNEY_OK;
 
+    must_be_parent();
     native_run_deferred(ctx);
+    must_be_parent();
     native_http_end(ctx);
     native_sockets_end(ctx);
     if (ctx->timer_made) {
@@ -179,7 +181,6 @@ static void run_journey(void *arg)
     void (*journey)(struct mite_context *) = (void (*)(struct mite_context *))ctx->entry->function;
 
     journey(ctx);
-    must_be_parent();
     ctx->cancelled = false; /* it was over anyway */
 }
 

@@ -200,18 +200,33 @@ MITE_SCENARIO(spins)
 
 MITE_JOURNEY(forks)
 {
-    bool waits = mite_config_int(ctx, "waits", 0);
+    const char *what = mite_config(ctx, "what", "");
     pid_t child = fork();
     int status;
 
     if (child == 0) {
-        if (waits) {
+        if (*what == 'w') {
             mite_sleep(ctx, 0.001);
         }
+        mite_check(ctx, *what != 'f');
         return;
     }
     waitpid(child, &status, 0);
     mite_check(ctx, WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "the child ended with %x", status);
+}
+
+static void fork_late(void *arg)
+{
+    pid_t child = fork();
+
+    if (child > 0) {
+        waitpid(child, NULL, 0);
+    }
+}
+
+MITE_JOURNEY(forks_late)
+{
+    mite_defer(ctx, fork_late, NULL);
 }
 
 static void fork_in_a_thread(void *child)
@@ -520,9 +535,11 @@ def test_what_runs_in_a_thread_uses_nothing_of_mites(mite: Mite, in_c: Path) -> 
     assert "Assertion" not in result.stderr
 
 
-@pytest.mark.parametrize("waits", [0, 1])
-def test_a_child_of_the_journeys_is_no_second_run(mite: Mite, in_c: Path, waits: int) -> None:
-    result = mite("journey", "run", "crash.c:forks", f"--add-to-config=waits:{waits}", "--no-collector")
+@pytest.mark.parametrize(
+    ("journey", "what"), [("forks", "returns"), ("forks", "waits"), ("forks", "fails"), ("forks_late", "returns")]
+)
+def test_a_child_of_the_journeys_is_no_second_run(mite: Mite, in_c: Path, journey: str, what: str) -> None:
+    result = mite("journey", "run", f"crash.c:{journey}", f"--add-to-config=what:{what}", "--no-collector")
     assert result.returncode == 0, result.stdout
     assert "mite: a process that a journey forked must end by itself (exec, _exit), not go on as one of mite's" in result.stderr
     assert result.stdout.count(" journeys in ") == 1
