@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import pdb
@@ -41,4 +42,5 @@ def post_mortem(exception: BaseException) -> None:
     try:
         raise exception
     except BaseException:
-        _choose()()
+        with contextlib.suppress(SystemExit):  # one way to leave it, which would end the process and not the run
+            _choose()()

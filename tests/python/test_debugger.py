@@ -30,6 +30,10 @@ import sys
 def post_mortem():
     print("MINE", sys.exc_info()[0].__name__)
 
+def leave():
+    print("LEFT")
+    sys.exit()
+
 def set_trace(*args, **kwargs):
     print("TRACE")
 """
@@ -162,6 +166,13 @@ def test_pythonbreakpoint_of_ones_own(terminal):
 def test_post_mortem_of_ones_own(terminal, env):
     session = terminal("journey", "test", "shop:journey", "--debugging", **env)
     session.expect("MINE ZeroDivisionError")
+    assert session.status() == 1
+
+
+def test_exit_in_the_debugger_leaves_it(terminal):
+    session = terminal("journey", "test", "shop:journey", "--debugging", PYTHONPOSTMORTEM="mine.leave")
+    session.expect("LEFT")
+    session.expect(" 1 errors")
     assert session.status() == 1
 
 
