@@ -297,8 +297,7 @@ static int spawn(char **argv, pid_t *out)
 }
 
 /* Tells of a compilation that takes long, and ends it when we are to end. Without pidfd_open (Linux before 5.3)
- * neither.
- */
+ * neither: then a signal ends us alone, at once. */
 static void wait_patiently(pid_t pid, const char *source)
 {
     sigset_t ending;
@@ -309,6 +308,9 @@ static void wait_patiently(pid_t pid, const char *source)
     struct pollfd fds[] = {{.fd = pidfd_open(pid, 0), .events = POLLIN},
                            {.fd = signalfd(-1, &ending, SFD_CLOEXEC), .events = POLLIN}};
 
+    if (fds[0].fd < 0) {
+        pthread_sigmask(SIG_UNBLOCK, &ending, NULL);
+    }
     while (fds[0].fd >= 0 && (n = poll(fds, 2, timeout_ms)) <= 0 && (n == 0 || errno == EINTR)) {
         if (n == 0) {
             log_line(LOG_INFO, "compiling %s", source);
