@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from conftest import BUILD
+
 Mite = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -39,6 +41,12 @@ def wait_for_line(stream: "object", text: str) -> list[str]:
         if text in line:
             return lines
     raise AssertionError(f"{text!r} never came in: {''.join(lines)}")
+
+
+def sanitized() -> bool:
+    """Whether the program was built under AddressSanitizer."""
+    libraries = subprocess.run(["ldd", BUILD / "mite"], capture_output=True, text=True, check=True).stdout
+    return "libasan" in libraries
 
 
 def free_port() -> int:

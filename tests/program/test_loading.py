@@ -141,15 +141,25 @@ def test_compiled_at_the_same_time(shop: Path, start: Callable[..., "subprocess.
     assert len(libraries(cache)) == 1
 
 
+def compiler(folder: Path, name: str, script: str) -> str:
+    """A program to be $CC."""
+    (folder / name).write_text(f"#!/bin/sh\n{script}")
+    (folder / name).chmod(0o755)
+    return str(folder / name)
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    """What a compiler and its test wait for each other at."""
+    os.mkfifo(tmp_path / "fifo")
+    return tmp_path / "fifo"
+
+
 def test_a_long_compilation_is_told_of(
-    shop: Path, tmp_path: Path, start: Callable[..., "subprocess.Popen[str]"]
+    shop: Path, tmp_path: Path, fifo: Path, start: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
-    slow = tmp_path / "slow-cc"
-    slow.write_text('#!/bin/sh\nread -r line <"$FIFO"\nexec cc "$@"\n')
-    slow.chmod(0o755)
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    run = start("journey", "run", "shop.c:browse", cwd=tmp_path, env={"CC": str(slow), "FIFO": str(fifo)})
+    slow = compiler(tmp_path, "slow-cc", 'read -r line <"$FIFO"\nexec cc "$@"\n')
+    run = start("journey", "run", "shop.c:browse", cwd=tmp_path, env={"CC": slow, "FIFO": str(fifo)})
     assert run.stderr is not None
     assert "compiling shop.c" in run.stderr.readline()  # it waits for the pipe: the line has come before
     fifo.write_text("go on\n")
@@ -248,23 +258,23 @@ def test_a_compiler_that_is_not_there(mite: Mite, shop: Path, tmp_path: Path) ->
 
 
 def test_a_compiler_that_dies(mite: Mite, shop: Path, tmp_path: Path) -> None:
-    (tmp_path / "dies").write_text("#!/bin/sh\nkill -SEGV $$\n")
-    (tmp_path / "dies").chmod(0o755)
+    compiler(tmp_path, "dies", "kill -SEGV $$\n")
     refused(mite("journey", "run", "shop.c:browse", env={"CC": "./dies"}), 3, "./dies was ended by signal 11")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_compiler_ends_with_mite(
-    shop: Path, tmp_path: Path, cache: Path, start: Callable[..., "subprocess.Popen[str]"], number: signal.Signals
+    shop: Path,
+    tmp_path: Path,
+    cache: Path,
+    fifo: Path,
+    start: Callable[..., "subprocess.Popen[str]"],
+    number: signal.Signals,
 ) -> None:
     """And what it started: each holds the pipe open."""
-    endless = tmp_path / "endless-cc"
-    endless.write_text('#!/bin/sh\nexec >"$FIFO"\nsleep 300 &\necho begun\nwait\n')
-    endless.chmod(0o755)
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
+    endless = compiler(tmp_path, "endless-cc", 'exec >"$FIFO"\nsleep 300 &\necho begun\nwait\n')
     with inherited(number, signal.SIG_DFL):
-        run = start("journey", "run", "shop.c:browse", cwd=tmp_path, env={"CC": str(endless), "FIFO": str(fifo)})
+        run = start("journey", "run", "shop.c:browse", cwd=tmp_path, env={"CC": endless, "FIFO": str(fifo)})
     with fifo.open() as pipe:
         assert pipe.readline() == "begun\n"
         run.send_signal(number)
